@@ -1,0 +1,100 @@
+"""The command line: which command, its exit code, and nothing else.
+
+Exit codes: 0 done · 1 a job failed · 2 config or input refused · 3 ``fail_on`` met ·
+130 or 143 interrupted (Ctrl-C, SIGTERM); the same command continues.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import NoReturn
+
+from transferlab import __version__
+from transferlab.errors import Interrupted, Refusal
+
+HELP = """\
+transferlab: should I transfer, from what, and how? Answered by experiment.
+
+  transferlab train [group=option …] [key=value …]   train a strategy and its baselines, then compare them
+  transferlab compare [key=value …]                  rebuild every table from the results under output_root
+
+  transferlab train strategy=dann                    domain-adversarial training, MNIST to UCI digits
+  transferlab train -m strategy=finetune,dan         a sweep; ends with one table
+  transferlab train experiment=quickstart            six strategies, five seeds, one table
+  transferlab train --help                           every group, option and key
+
+  transferlab --version
+  eval "$(transferlab -sc install=bash)"             shell completion; zsh and fish too
+"""
+
+
+def main() -> NoReturn:
+    """The console script: runs ``sys.argv`` and exits."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command and returns its exit code; every refusal becomes its one or two lines on stderr."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        return _dispatch(arguments)
+    except Refusal as refusal:
+        print(f"transferlab: {refusal}", file=sys.stderr)
+        return 2
+    except Interrupted as stop:
+        print(f"transferlab: {stop}", file=sys.stderr)
+        return stop.exit_code
+    except KeyboardInterrupt:
+        print("transferlab: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise Interrupted("terminated", exit_code=143)
+
+
+def _dispatch(arguments: Sequence[str]) -> int:
+    match arguments:
+        case [] | ["-h" | "--help" | "help", *_]:
+            print(HELP, end="")
+            return 0
+        case ["--version", *_]:
+            print(f"transferlab {__version__}")
+            return 0
+        case ["-sc" | "--shell_completion" | "--shell-completion", *_]:
+            from transferlab.completion import complete
+
+            return complete(arguments)
+        case [command, *rest] if command in COMMANDS:
+            return COMMANDS[command](rest)
+        case _:
+            from transferlab.component import unknown
+
+            raise Refusal(unknown(f"{arguments[0]}", arguments[0], COMMANDS))
+
+
+def _train(arguments: Sequence[str]) -> int:
+    from transferlab.composition import compose_train
+    from transferlab.sweep import train
+
+    jobs = compose_train(arguments)
+    return train(jobs, again=shlex.join(["transferlab", "train", *arguments])) if jobs else 0
+
+
+def _compare(arguments: Sequence[str]) -> int:
+    from transferlab.composition import compose_compare
+    from transferlab.report import report
+
+    config = compose_compare(arguments)
+    return report(config) if config else 0
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"train": _train, "compare": _compare}

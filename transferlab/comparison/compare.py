@@ -1,0 +1,75 @@
+"""From the result files under ``outputs`` to the comparison: a table to show, and three files that hold all of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from transferlab.comparison.render import to_csv, to_latex, to_markdown
+from transferlab.comparison.results import read_results
+from transferlab.comparison.table import comparison_table
+from transferlab.errors import Refusal
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Every result under one folder of outputs, compared.
+
+    Attributes:
+        table: the rows that were asked for, as ``comparison_table`` gives them.
+        everything: the rows of all comparisons.
+        margin: in points.
+        warnings: one line per result file that was left out.
+    """
+
+    table: pd.DataFrame
+    everything: pd.DataFrame
+    margin: float
+    warnings: list[str]
+
+    def write(self, output_root: Path) -> None:
+        """Writes ``comparison/table.csv``, ``.md`` and ``.tex`` with the rows of all comparisons."""
+        folder = output_root / "comparison"
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(folder / "table.csv", to_csv(self.everything))
+        _replace(folder / "table.md", to_markdown(self.everything, self.margin))
+        _replace(folder / "table.tex", to_latex(self.everything, self.margin))
+
+
+def compare(output_root: Path, margin: float, only: Collection[str] | None = None) -> Comparison:
+    """Reads and compares all results under a folder of outputs.
+
+    Args:
+        output_root: the folder that holds ``runs``.
+        margin: half the width of "no difference that matters", in points.
+        only: the comparison_ids to show; None for all.
+
+    Raises:
+        Refusal: if nothing is left to show.
+    """
+    results, warnings = read_results(output_root)
+    everything = comparison_table(results, margin)
+    table = everything if only is None else everything[everything["comparison_id"].isin(list(only))]
+    if table.empty:
+        left_out = f"; {len(warnings)} left out, the first: {warnings[0]}" if warnings else ""
+        raise Refusal(f"no usable result under {output_root / 'runs'}{left_out}\nrun `transferlab train` first")
+    return Comparison(table, everything, margin, warnings)
+
+
+def met(table: pd.DataFrame, words: Collection[str]) -> bool:
+    """Whether any row's verdict against scratch is one of these words."""
+    return bool(table["verdict"].isin(list(words)).any())
+
+
+def _replace(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_text(text, encoding="utf-8", newline="\n")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,225 @@
+"""The comparison table for eyes and for other programs: terminal, Markdown, LaTeX and CSV, all in the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from transferlab.comparison.table import COLUMNS
+
+_MINUS = "\N{MINUS SIGN}"
+_STACKED = {"Δ scratch": "verdict", "Δ source_only": "adaptation"}
+"""A difference, and the heading of the verdict on it."""
+
+_WIDTHS = {"Δ scratch": (17, 21), "Δ source_only": (14, 20)}
+"""Characters in a terminal of 80 columns, enough for NEGATIVE TRANSFER and an interval on a line of its own; and of
+100 columns, enough for a difference and its interval on one line."""
+
+_STYLES = {
+    "negative": "bold red",
+    "leaning_negative": "red",
+    "positive": "bold green",
+    "leaning_positive": "green",
+    "equivalent": "cyan",
+    "inconclusive": "yellow",
+}
+
+_MARKDOWN = str.maketrans({"\n": " "} | {character: f"\\{character}" for character in "\\|*_`<["})
+_LATEX = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\n": " "}
+    | {_MINUS: "$-$", "±": r"$\pm$", "Δ": r"$\Delta$", "→": r"$\to$", "≈": r"$\approx$", "·": r"$\cdot$"}
+    | {"<": "$<$", ">": "$>$"}
+)
+
+
+class _Section(NamedTuple):
+    """One comparison, in words.
+
+    Attributes:
+        title: what is compared.
+        rows: the rows of the table, for their verdicts.
+        cells: the same rows as text, a column per heading; a line break parts a cell's main text from its second line.
+        remarks: a sentence for each row with negative transfer.
+    """
+
+    title: str
+    rows: pd.DataFrame
+    cells: pd.DataFrame
+    remarks: list[str]
+
+
+def to_csv(table: pd.DataFrame) -> str:
+    """The text of ``table.csv``: numbers with every digit, empty where unknown."""
+    return table[COLUMNS].to_csv(index=False, lineterminator="\n")
+
+
+def to_markdown(table: pd.DataFrame, margin: float) -> str:
+    """One section per comparison."""
+    lines: list[str] = []
+    for section in _sections(table):
+        lines += [f"## {section.title.translate(_MARKDOWN)}", "", _markdown_row(section.cells.columns)]
+        lines += [_markdown_row("---" for _ in section.cells.columns)]
+        lines += [_markdown_row(cells) for cells in section.cells.itertuples(index=False)]
+        lines += [line for remark in section.remarks for line in ("", f"**{remark.translate(_MARKDOWN)}**")]
+        lines += [""]
+    return "\n".join([*lines, _footer(margin).translate(_MARKDOWN), ""])
+
+
+def to_latex(table: pd.DataFrame, margin: float) -> str:
+    r"""One ``table*`` per comparison, for a preamble with ``\usepackage{booktabs}``."""
+    return "\n".join(_latex_section(section, margin) for section in _sections(table))
+
+
+def to_terminal(table: pd.DataFrame, margin: float, console: Console) -> None:
+    """Prints one table per comparison, for 80 columns or more."""
+    for section in _sections(table):
+        console.print(_terminal_table(section, wide=console.width >= 100))
+        console.print()
+        for remark in section.remarks:
+            console.print(Text(remark, style=_STYLES["negative"]))
+        if section.remarks:
+            console.print()
+    console.print(Text(_footer(margin), style="dim"))
+
+
+def _sections(table: pd.DataFrame) -> Iterator[_Section]:
+    groups = [rows for _, rows in table.groupby("comparison_id", sort=False)]
+    titles = [_title(rows.iloc[0]) for rows in groups]
+    for rows, title in zip(groups, titles, strict=True):
+        cells = pd.DataFrame([_cells(row) for _, row in rows.iterrows()])
+        filled = {heading for heading in cells.columns if (cells[heading] != "").any()}
+        for pair in _STACKED.items():
+            if filled.intersection(pair):
+                filled.update(pair)
+        yield _Section(
+            # Comparisons may differ in what a title doesn't say, such as the number of steps.
+            title=title if titles.count(title) == 1 else f"{title} · {rows['comparison_id'].iloc[0]}",
+            rows=rows,
+            cells=cells[[heading for heading in cells.columns if heading in filled]],
+            remarks=_remarks(rows),
+        )
+
+
+def _title(row: pd.Series[Any]) -> str:
+    budget = row["target_labels_per_class"]
+    labels = {"all": "all target labels", 0: "no target labels", 1: "1 target label per class"}
+    pair = f"{row['source']} → {row['target']} · {row['backbone']}"
+    return f"{pair} · {labels.get(budget, f'{budget} target labels per class')}"
+
+
+def _cells(row: pd.Series[Any]) -> dict[str, str]:
+    """One row in words. A heading whose cell is empty in every row of a comparison is dropped there."""
+    deviation = "" if pd.isna(row["accuracy_std"]) else f" ± {100 * row['accuracy_std']:.1f}"
+    return {
+        "strategy": _name(row) + (f"\n({row['diverged']} diverged)" if row["diverged"] else ""),
+        "seeds": str(row["seeds"]),
+        "accuracy %": "" if pd.isna(row["accuracy_mean"]) else f"{100 * row['accuracy_mean']:.1f}{deviation}",
+        "Δ scratch": _delta(row, "delta_scratch"),
+        "verdict": _verdict(row["verdict"], row["note"], negative="NEGATIVE TRANSFER"),
+        "Δ source_only": _delta(row, "delta_source_only"),
+        "adaptation": _verdict(row["verdict_adaptation"], row["note_adaptation"], negative="NEGATIVE"),
+        "gap\nclosed": "" if pd.isna(row["gap_closed"]) else f"{row['gap_closed']:.0%}".replace("-", _MINUS),
+        "seconds\na run": "" if pd.isna(row["seconds"]) else f"{row['seconds']:.1f}",
+    }
+
+
+def _name(row: pd.Series[Any]) -> str:
+    """The strategy; with its loss where that is a choice (a preset such as ``dann`` says it already)."""
+    name = f"{row['strategy']} · {row['loss']}" if row["strategy"] == "adapt" else row["strategy"]
+    return f"{name} ({row['variant']})" if row["variant"] else name
+
+
+def _delta(row: pd.Series[Any], column: str) -> str:
+    if pd.isna(row[column]):
+        return ""
+    low, high = row[f"{column}_low"], row[f"{column}_high"]
+    interval = "" if pd.isna(low) else f"\n[{low:+.1f}, {high:+.1f}]"
+    return f"{row[column]:+.1f}{interval}".replace("-", _MINUS)
+
+
+def _verdict(word: Any, note: str, negative: str) -> str:
+    if pd.isna(word):
+        return ""
+    words = negative if word == "negative" else word.replace("_", " ")
+    return f"{words}\n({note})" if note else words
+
+
+def _remarks(rows: pd.DataFrame) -> list[str]:
+    baseline = rows[(rows["strategy"] == "scratch") & (rows["variant"] == "")]
+    return [
+        f"{_name(row)} hurts: {row['accuracy_mean']:.1%} against {baseline['accuracy_mean'].iloc[0]:.1%} from scratch"
+        for _, row in rows[rows["negative_transfer"]].iterrows()
+    ]
+
+
+def _footer(margin: float) -> str:
+    points = "point" if margin == 1 else "points"
+    return (
+        "Δ is in points, paired by seed, with its 95% interval (Student's t, unadjusted); accuracy is mean ± standard "
+        f"deviation. Verdicts: margin ±{margin:g} {points}, Holm-adjusted over the rows of a comparison."
+    )
+
+
+def _markdown_row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cell.translate(_MARKDOWN) for cell in cells)} |"
+
+
+def _latex_section(section: _Section, margin: float) -> str:
+    seeds = section.rows["seeds"]
+    count = f"{seeds.max()}" if seeds.nunique() == 1 else f"{seeds.min()} to {seeds.max()}"
+    rows = [section.cells.columns, *section.cells.itertuples(index=False)]
+    header, *body = [" & ".join(cell.translate(_LATEX) for cell in row) + r" \\" for row in rows]
+    caption = " ".join([f"{section.title}, {count} seeds.", *(f"{remark}." for remark in section.remarks)])
+    return "\n".join(
+        [
+            r"\begin{table*}",
+            r"\centering\small",
+            rf"\caption{{{caption.translate(_LATEX)} {_footer(margin).translate(_LATEX)}}}",
+            rf"\begin{{tabular}}{{{'l' * len(section.cells.columns)}}}",
+            r"\toprule",
+            header,
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table*}",
+            "",
+        ]
+    )
+
+
+def _terminal_table(section: _Section, wide: bool) -> Table:
+    """One comparison; a verdict stands under its difference, so that the whole fits into 80 columns."""
+    table = Table(
+        title=Text(section.title, style="bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, int(wide), 0, 0),
+        leading=1,
+    )
+    headings = [heading for heading in section.cells.columns if heading not in _STACKED.values()]
+    for heading in headings:
+        if heading in _STACKED:
+            table.add_column(Text(f"{heading}\n{_STACKED[heading]}"), width=_WIDTHS[heading][wide])
+        else:
+            table.add_column(Text(heading), no_wrap=heading != "strategy", overflow="fold")
+    for (_, row), (_, cells) in zip(section.rows.iterrows(), section.cells.iterrows(), strict=True):
+        table.add_row(*(_terminal_cell(row, cells, heading, wide) for heading in headings))
+    return table
+
+
+def _terminal_cell(row: pd.Series[Any], cells: pd.Series[str], heading: str, wide: bool) -> Text:
+    if heading not in _STACKED:
+        return Text(cells[heading])
+    delta = cells[heading].replace("\n", " ") if wide else cells[heading]
+    word = row["verdict" if heading == "Δ scratch" else "verdict_adaptation"]
+    verdict = Text(cells[_STACKED[heading]], style="" if pd.isna(word) else _STYLES[word])
+    return Text("\n").join(part for part in (Text(delta), verdict) if part)

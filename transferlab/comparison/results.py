@@ -1,0 +1,106 @@
+"""Result files as rows: what ``outputs/runs`` holds, one row per finished run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+SCHEMA_VERSION = 1
+
+_FIELDS: dict[str, tuple[type, ...]] = {
+    "run_id": (str,),
+    "comparison_id": (str,),
+    "status": (str,),
+    "source": (str,),
+    "target": (str,),
+    "backbone": (str,),
+    "strategy": (str,),
+    "variant": (str, type(None)),
+    "loss": (str, type(None)),
+    "seed": (int,),
+    "target_labels_per_class": (int, str),
+}
+"""The top-level fields a row needs, and the JSON types each may have; an absent text reads as empty."""
+
+_COLUMNS = [*_FIELDS, "target_accuracy", "seconds"]
+
+
+def read_results(output_root: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Reads every ``runs/**/seed*/result.json`` under a folder of outputs.
+
+    A file that is cut off, damaged, incomplete or of another schema version is left out.
+
+    Args:
+        output_root: the folder that holds ``runs``.
+
+    Returns:
+        One row per usable file, in the order of their paths: the top-level fields, ``target_accuracy`` (a fraction;
+        NaN for a diverged run) and ``seconds``. And one line per file left out, naming the file and the reason.
+    """
+    rows: list[dict[str, Any]] = []
+    warnings: list[str] = []
+    for path in sorted(output_root.glob("runs/**/seed*/result.json")):
+        try:
+            rows.append(_read(path))
+        except (ValueError, OSError) as reason:
+            warnings.append(f"{path} skipped: {reason}")
+    return pd.DataFrame(rows, columns=_COLUMNS), warnings
+
+
+def digest(result: dict[str, Any]) -> str:
+    """The ``sha256`` of a result: hexadecimal, over its compact sorted JSON text without that key itself."""
+    contents = {name: value for name, value in result.items() if name != "sha256"}
+    text = json.dumps(contents, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """One file as a row.
+
+    Raises:
+        ValueError: with the reason why the file can't be used.
+    """
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"not JSON, perhaps cut off ({error})") from error
+    if not isinstance(result, dict):
+        raise ValueError("not a JSON object")
+    if result.get("schema_version") != SCHEMA_VERSION:
+        raise ValueError(f"schema_version is {result.get('schema_version')!r}, this program reads {SCHEMA_VERSION}")
+    if "sha256" in result and result["sha256"] != digest(result):
+        raise ValueError("its contents don't match its sha256: damaged or edited")
+    row = {name: _field(result, name, types) for name, types in _FIELDS.items()}
+    if row["status"] not in ("ok", "diverged"):
+        raise ValueError(f"status is {row['status']!r}, not ok or diverged")
+    if isinstance(row["target_labels_per_class"], str) and row["target_labels_per_class"] != "all":
+        raise ValueError(f"target_labels_per_class is {row['target_labels_per_class']!r}, not a number or 'all'")
+    return row | {
+        "variant": row["variant"] or "",
+        "loss": row["loss"] or "",
+        "target_accuracy": _number(result, "metrics", "target_accuracy", highest=1)
+        if row["status"] == "ok"
+        else math.nan,
+        "seconds": _number(result, "timing", "seconds"),
+    }
+
+
+def _field(result: dict[str, Any], name: str, types: tuple[type, ...]) -> Any:
+    if name not in result:
+        raise ValueError(f"{name} is missing")
+    # Not isinstance: JSON's true would pass for an integer.
+    if type(result[name]) not in types:
+        raise ValueError(f"{name} is {result[name]!r}, not {' or '.join(kind.__name__ for kind in types)}")
+    return result[name]
+
+
+def _number(result: dict[str, Any], section: str, name: str, highest: float = math.inf) -> float:
+    number = _field(_field(result, section, (dict,)), name, (int, float))
+    if not (0 <= number <= highest and math.isfinite(number)):
+        raise ValueError(f"{section}.{name} is {number!r}, not between 0 and {highest}")
+    return float(number)

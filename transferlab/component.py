@@ -1,0 +1,190 @@
+"""Parts of an experiment, named in YAML by `_target_` and checked before anything heavy is imported.
+
+A backbone or a loss imports torch, which takes seconds; a typing mistake should take none. So the
+options a part accepts are read from the source text of the function or class that `_target_` names:
+its keyword-only parameters (or, for a dataclass, its fields) with their annotations are the schema.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import importlib.util
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from transferlab.errors import Refusal
+
+KIND = {int: "a whole number", float: "a number", bool: "true or false", str: "text", types.NoneType: "null"}
+
+
+@dataclass(frozen=True)
+class Component:
+    """A function or class by its dotted path, and the keyword arguments it will be given.
+
+    Attributes:
+        target: dotted path, for example ``transferlab.losses.discrepancy.MMD``.
+        options: keyword arguments, complete and of the annotated types.
+        name: how the user calls it; the name of its YAML file.
+    """
+
+    target: str
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    name: str = ""
+
+    def __call__(self, *arguments: Any, **more: Any) -> Any:
+        """Imports the target and calls it with ``arguments``, ``more`` and the options."""
+        module, _, name = self.target.rpartition(".")
+        return getattr(importlib.import_module(module), name)(*arguments, **more, **self.options)
+
+
+def component(node: Mapping[str, Any], key: str, allow_packages: Iterable[str] = ()) -> Component:
+    """Checks one config node and returns it as a component.
+
+    Args:
+        node: the composed YAML of one group: ``_target_``, ``name``, and the options.
+        key: where the node stands in the config, for messages.
+        allow_packages: top-level packages, beside transferlab, that ``_target_`` may name.
+
+    Raises:
+        Refusal: if the target isn't allowed or doesn't exist, or an option is unknown, missing or of another type.
+    """
+    if not isinstance(node.get("_target_"), str):
+        raise Refusal(f"{key}: expected a config with a _target_, not {node!r}")
+    target: str = node["_target_"]
+    package = target.partition(".")[0]
+    if package != "transferlab" and package not in allow_packages:
+        raise Refusal(f"{key}._target_={target}: only names under transferlab, or a package in allow_packages=[…]")
+    accepted = options_of(target, key)
+    given = {name: value for name, value in node.items() if name not in ("_target_", "name")}
+    for name in given:
+        if name not in accepted:
+            raise Refusal(unknown(f"{key}.{name}", name, accepted))
+    for name, option in accepted.items():
+        if option.required and name not in given:
+            raise Refusal(f"{key}.{name}: no value given; {target} needs one")
+    options = {name: checked(value, accepted[name].type, f"{key}.{name}") for name, value in given.items()}
+    return Component(target, options, node.get("name", target.rpartition(".")[2]))
+
+
+@dataclass(frozen=True)
+class Option:
+    """One keyword option of a component."""
+
+    type: Any
+    required: bool
+
+
+@cache
+def options_of(target: str, key: str) -> dict[str, Option]:
+    """The keyword-only options of the function or class ``target`` names, read without importing it.
+
+    Raises:
+        Refusal: if there is no such module, function or class; ``key`` says where it was named.
+    """
+    module, _, name = target.rpartition(".")
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        raise Refusal(f"{key}._target_={target}: there is no Python module {module!r}")
+    for statement in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == name:
+            return _keyword_only(statement.args)
+        if isinstance(statement, ast.ClassDef) and statement.name == name:
+            return _class_options(statement)
+    raise Refusal(f"{key}._target_={target}: {module} defines no function or class {name!r}")
+
+
+def _keyword_only(arguments: ast.arguments) -> dict[str, Option]:
+    return {
+        argument.arg: Option(_annotation(argument.annotation), required=default is None)
+        for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    }
+
+
+def _class_options(definition: ast.ClassDef) -> dict[str, Option]:
+    for statement in definition.body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
+            return _keyword_only(statement.args)
+    return {
+        statement.target.id: Option(_annotation(statement.annotation), required=statement.value is None)
+        for statement in definition.body
+        if isinstance(statement, ast.AnnAssign)
+        and isinstance(statement.target, ast.Name)
+        and "ClassVar" not in ast.unparse(statement.annotation)
+    }
+
+
+def _annotation(node: ast.expr | None) -> Any:
+    """The type that an annotation's text stands for; Any where it uses more than plain types."""
+    plain = {"int": int, "float": float, "bool": bool, "str": str, "list": list, "Literal": Literal}
+    try:
+        return eval(ast.unparse(node), {"__builtins__": {}}, plain) if node is not None else Any
+    except (NameError, TypeError):
+        return Any
+
+
+def checked(value: Any, annotation: Any, key: str) -> Any:
+    """``value`` as the type ``annotation`` (a whole number may stand for a float; a list for a tuple).
+
+    Raises:
+        Refusal: naming ``key``, the value and what was expected.
+    """
+    try:
+        return _fits(value, annotation)
+    except TypeError:
+        raise Refusal(f"{key}={_shown(value)}: expected {expected(annotation)}") from None
+
+
+def _fits(value: Any, annotation: Any) -> Any:
+    if annotation is Any:
+        return value
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal and isinstance(value, str) and value in arguments:
+        return value
+    if origin in (Union, types.UnionType):
+        for one in arguments:
+            try:
+                return _fits(value, one)
+            except TypeError:
+                continue
+    if origin in (list, tuple) and isinstance(value, list | tuple):
+        return origin(_fits(one, arguments[0]) for one in value)
+    if annotation is float and type(value) is int:
+        return float(value)
+    if isinstance(annotation, type) and type(value) is annotation:
+        return value
+    raise TypeError
+
+
+def expected(annotation: Any) -> str:
+    """What a type accepts, in words."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return " or ".join(map(str, arguments))
+    if origin in (Union, types.UnionType):
+        return " or ".join(expected(one) for one in arguments)
+    if origin in (list, tuple):
+        return (
+            f"a list of {expected(arguments[0]).removeprefix('a ')}s" if arguments[0] is not str else "a list of names"
+        )
+    return KIND.get(annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+def unknown(where: str, name: str, choices: Iterable[str]) -> str:
+    """The message for a name that isn't one of ``choices``, with the nearest ones first."""
+    names = sorted(choices)
+    near = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    return f"{where}: no such name.{hint} Choices: {', '.join(names) or 'none'}"
+
+
+def _shown(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)

@@ -1,0 +1,213 @@
+"""From a command line to checked jobs: Hydra composes, this file asks it to and says in one line what was wrong.
+
+Hydra runs no job here. Each one it composes is checked and collected, so that a mistake anywhere in
+a sweep is refused before the first run of it has begun.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from transferlab.component import unknown
+from transferlab.errors import Refusal
+from transferlab.schema import CompareConfig, TrainConfig, compare_config, train_config
+
+ROLES = ("source", "target")
+BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One row of a comparison to be: a config, and in words what its options have that the defaults don't."""
+
+    config: TrainConfig
+    variant: str
+
+
+def config_root() -> Path:
+    """The folder of the YAML files: inside the package when installed, beside it in a checkout."""
+    package = Path(__file__).parent
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def compose_train(arguments: Sequence[str]) -> list[list[Contender]]:
+    """The jobs that ``transferlab train`` was asked for: each a strategy followed by its baselines.
+
+    Prints instead of returning, and returns no job, where a flag such as ``--help`` or ``--cfg`` asks for it.
+
+    Raises:
+        Refusal: if the arguments or the configs they name are at fault.
+    """
+    jobs: list[list[Contender]] = []
+
+    def collect(config: DictConfig) -> None:
+        jobs.append(_contenders(config))
+
+    _run_hydra("train", arguments, collect)
+    return jobs
+
+
+def compose_compare(arguments: Sequence[str]) -> CompareConfig | None:
+    """The config of ``transferlab compare``; None where a flag made Hydra print instead. Raises as above."""
+    configs: list[CompareConfig] = []
+
+    def collect(config: DictConfig) -> None:
+        configs.append(compare_config(_plain(config)))
+
+    _run_hydra("compare", arguments, collect)
+    return configs[0] if configs else None
+
+
+def _contenders(config: DictConfig) -> list[Contender]:
+    context = HydraConfig.get()
+    if context.launcher["_target_"] != BASIC_LAUNCHER:
+        raise Refusal("hydra/launcher: only basic; transferlab runs the jobs of a sweep by itself")
+    _refuse_lists_of_options(context.overrides.task)
+    node = _plain(config)
+    chosen = train_config(node)
+    strategy, loss = context.runtime.choices["strategy"], context.runtime.choices["loss"]
+    _refuse_other_loss(strategy, loss, cast(str, hydra.compose("train", [f"strategy={strategy}"]).loss.name))
+    defaults = _plain(hydra.compose("train", [f"strategy={strategy}", f"loss={loss}"]))
+    contenders = [Contender(chosen, _variant(node, defaults))]
+    for name in chosen.baselines:
+        try:
+            baseline = _plain(hydra.compose("train", [f"strategy={name}"]))
+        except MissingConfigException as error:
+            raise Refusal(unknown(f"baselines={name}", name, error.options or [])) from None
+        if baseline["strategy"] != node["strategy"]:
+            both = {"strategy": baseline["strategy"], "loss": baseline["loss"]}
+            contenders.append(Contender(train_config({**node, **both}), ""))
+    return contenders
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+
+
+def _variant(node: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    options = {key: value for key, value in node["strategy"].items() if value != defaults["strategy"].get(key)}
+    options |= {f"loss.{key}": value for key, value in node["loss"].items() if value != defaults["loss"].get(key)}
+    return ", ".join(f"{key}={_text(value)}" for key, value in sorted(options.items()))
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value).replace(" ", "")
+
+
+def _refuse_lists_of_options(overrides: Sequence[str]) -> None:
+    # Hydra would merge the options, silently.
+    groups = {*ROLES, *(path.name for path in config_root().iterdir() if path.is_dir())}
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        if override.key_or_group in groups and isinstance(override.value(), list):
+            raise Refusal(
+                f"{override.input_line}: takes one name, not a list; to try each, write "
+                f"-m {override.key_or_group}={','.join(map(str, cast(list[Any], override.value())))}"
+            )
+
+
+def _refuse_other_loss(strategy: str, loss: str, own: str) -> None:
+    if strategy == "adapt":
+        if loss == "none":
+            losses = sorted(path.stem for path in (config_root() / "loss").glob("*.yaml") if path.stem != "none")
+            raise Refusal(f"strategy=adapt: needs an adaptation loss. Choices: loss={', loss='.join(losses)}")
+    elif own == "none" and loss != "none":
+        raise Refusal(f"strategy={strategy} takes no adaptation loss; did you mean strategy=adapt loss={loss}?")
+    elif loss != own:
+        raise Refusal(f"strategy={strategy} means loss={own}; for another, strategy=adapt loss={loss}")
+
+
+def _run_hydra(root: str, arguments: Sequence[str], collect: Callable[[DictConfig], None]) -> None:
+    """Runs Hydra's own main on ``arguments`` with every error it reports turned into a Refusal."""
+    refusals: list[Refusal] = []
+
+    def quietly(config: DictConfig) -> None:
+        # Hydra would print a job's exception in its own words.
+        try:
+            collect(config)
+        except Refusal as refusal:
+            refusals.append(refusal)
+
+    parser = get_args_parser()
+    parser.error = _refuse_flag
+    flags = parser.parse_args(list(arguments))
+    _store_domains([config_root(), *([Path(flags.config_dir)] if flags.config_dir else [])])
+    with tempfile.TemporaryDirectory() as scratch, _as_hydra_expects([*arguments, f"hydra.sweep.dir={scratch}"]):
+        try:
+            hydra.main(version_base="1.3", config_path=str(config_root()), config_name=root)(quietly)()
+        except (HydraException, OmegaConfBaseException) as error:
+            raise Refusal(_in_one_line(error, root, flags.overrides)) from None
+    if refusals:
+        raise refusals[0]
+
+
+@contextmanager
+def _as_hydra_expects(arguments: Sequence[str]) -> Generator[None]:
+    before = sys.argv
+    sys.argv = [before[0], *arguments]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints its errors and exits by itself
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
+def _refuse_flag(message: str) -> NoReturn:
+    raise Refusal(f"{message}. transferlab train --help lists groups and keys; --hydra-help, the flags")
+
+
+def _store_domains(roots: Sequence[Path]) -> None:
+    """Every file in ``domain/`` becomes an option of each role."""
+    store = ConfigStore.instance()
+    for root in roots:
+        for path in sorted((root / "domain").glob("*.yaml")):
+            for role in ROLES:
+                store.store(group=role, name=path.stem, node=OmegaConf.load(path), provider="transferlab")
+
+
+def _in_one_line(error: Exception, root: str, overrides: Sequence[str]) -> str:
+    text = str(error)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        return unknown(f"{group}={name}", name, error.options)
+    if missing := re.search(r"Could not find '(\S+)/(\S+?)'", text):
+        there = (path.stem for path in (config_root() / missing[1]).glob("*.yaml"))
+        return unknown(f"{missing[1]}={missing[2]}", missing[2], there)
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: can't be read; write key=value, with quotes around spaces: 'key=\"a b\"'"
+    if several := re.search(r"Ambiguous value for argument '([^']+)'", text):
+        return f"{several[1]}: one value, please; to try each in turn, add -m"
+    if missing := re.search(r"Could not override '([^']+)'", text):
+        parent, _, name = missing[1].replace("/", ".").rpartition(".")
+        return unknown(missing[1], name, _keys(root, parent, overrides))
+    return text.strip().partition("\n")[0]
+
+
+def _keys(root: str, parent: str, overrides: Sequence[str]) -> list[str]:
+    """The keys that stand under ``parent`` once its group is chosen as ``overrides`` say."""
+    group = parent.partition(".")[0]
+    chosen = [one.partition(",")[0] for one in overrides if group and one.startswith(f"{group}=")]
+    with hydra.initialize_config_dir(str(config_root()), version_base="1.3"):
+        try:
+            node = hydra.compose(root, chosen)
+        except HydraException:
+            return []
+    node = OmegaConf.select(node, parent) if parent else node
+    return [str(key) for key in node if key not in ("_target_", "name")] if isinstance(node, DictConfig) else []

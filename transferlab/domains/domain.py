@@ -1,0 +1,48 @@
+"""What a provider of examples returns: one domain, whole, before any split or resize."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferlab.errors import Refusal
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Labelled images of one origin.
+
+    Attributes:
+        images: uint8, ``(examples, height, width, channels)``, channels 1 or 3.
+        labels: int64, ``(examples,)``, each an index into ``class_names``.
+        class_names: one name per class, each used once.
+        test: bool, ``(examples,)``, true for the examples of an official test split;
+            None where there is none, and the shared rule of ``splits.py`` draws one.
+
+    Raises:
+        Refusal: if the arrays break what stands above.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    test: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.images) == 0:
+            raise Refusal("the domain has no examples")
+        if self.images.dtype != np.uint8 or self.images.ndim != 4 or self.images.shape[3] not in (1, 3):
+            raise Refusal(
+                f"images must be uint8 (examples, height, width, 1 or 3), not {self.images.dtype} {self.images.shape}"
+            )
+        if self.labels.shape != (len(self.images),):
+            raise Refusal(f"{len(self.images)} images but labels of shape {self.labels.shape}")
+        if len(set(self.class_names)) != len(self.class_names):
+            raise Refusal(f"class names repeat: {', '.join(self.class_names)}")
+        if self.labels.min() < 0 or self.labels.max() >= len(self.class_names):
+            low, high = self.labels.min(), self.labels.max()
+            raise Refusal(f"labels run from {low} to {high}, but there are {len(self.class_names)} classes")
+        if self.test is not None and self.test.shape != self.labels.shape:
+            raise Refusal(f"{len(self.images)} images but a test mask of shape {self.test.shape}")

@@ -1,0 +1,200 @@
+"""Digits drawn from the fonts inside matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferlab.domains.digits import CLASS_NAMES
+from transferlab.domains.domain import Domain
+from transferlab.errors import Refusal
+
+if TYPE_CHECKING:
+    from PIL.ImageFont import FreeTypeFont
+
+# Named one by one, so that a font which a later matplotlib adds doesn't change the domain. Left out: symbol
+# fonts (cmex10, cmsy10, STIXSiz*, STIXNonUni*), DejaVu*Display and LastResortHE, which have no digits, and
+# cmmi10, whose old-style one is a small "I".
+FONTS = (
+    *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique"),
+    *("DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSansMono-Oblique", "DejaVuSansMono-BoldOblique"),
+    *("DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic", "DejaVuSerif-BoldItalic"),
+    *("STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "STIXGeneralBolIta"),
+    *("cmr10", "cmb10", "cmss10", "cmti10", "cmtt10"),
+)
+
+DRAWN_AT = 128  # font size in pixels; a digit is then about 85 high, three times the usual canvas
+MARGIN = 24  # around the drawn digit, so that its distance field reaches further than pen and edge do
+
+
+def rendered_digits(
+    *,
+    examples: int,
+    seed: int,
+    size: int,
+    fill: float,
+    rotation: float,
+    shear: float,
+    stretch: float,
+    stroke: float,
+    blur: float,
+    noise: float,
+) -> Domain:
+    """Printed digits in 21 faces of the DejaVu, STIX and Computer Modern families, each one varied.
+
+    Images are ``(examples, size, size, 1)``, white on black, 0 to 255; example ``i`` shows the digit
+    ``i % 10``, whole and inside the frame. Every variation is uniform within its range and drawn from a
+    generator of its own, seeded by its name: fewer examples are the first ones of more, and switching
+    one variation off leaves the others as they were. No official test split.
+
+    Source: font files inside the matplotlib package, never the system's: DejaVu (Bitstream Vera
+    licence), STIX (STIX Font License), Computer Modern by BaKoMa (BaKoMa Fonts Licence). The same
+    matplotlib, Pillow, NumPy and SciPy give the same bytes.
+
+    Args:
+        examples: how many, at least 10.
+        seed: fixes everything that is drawn by chance.
+        size: side of the canvas in pixels, at least 8.
+        fill: the digit's longer side is at least this part of the canvas, at most all of it.
+        rotation: degrees, either way.
+        shear: sideways lean per unit of height, either way.
+        stretch: the digit is wider or narrower by up to this part.
+        stroke: the pen is up to this part of the canvas wider on either side; fonts have thin enough ones.
+        blur: standard deviation, up to this part of the canvas.
+        noise: standard deviation of the pixel noise, up to this part of full white.
+
+    Raises:
+        Refusal: if an option is out of its range, or matplotlib lacks one of the fonts.
+    """
+    _check("examples", examples, 10, 1_000_000)
+    _check("seed", seed, 0, 2**63 - 1)
+    _check("size", size, 8, 512)
+    _check("fill", fill, 0.3, 1)
+    _check("rotation", rotation, 0, 45)
+    for name, amount in {"shear": shear, "stretch": stretch, "noise": noise}.items():
+        _check(name, amount, 0, 0.5)
+    for name, amount in {"stroke": stroke, "blur": blur}.items():
+        _check(name, amount, 0, 0.1)
+    from scipy.ndimage import gaussian_filter
+
+    def generator(name: str) -> np.random.Generator:
+        return np.random.default_rng([seed, *name.encode()])
+
+    def uniform(name: str, low: float, high: float) -> NDArray[np.float64]:
+        return generator(name).uniform(low, high, examples)
+
+    glyphs = draw_glyphs(FONTS)
+    labels = np.arange(examples, dtype=np.int64) % 10
+    fonts = generator("font").integers(len(FONTS), size=examples)
+    angles = np.deg2rad(uniform("rotation", -rotation, rotation))
+    leans = uniform("shear", -shear, shear)
+    widths = uniform("stretch", 1 - stretch, 1 + stretch)
+    pens = uniform("stroke", 0, stroke) * size
+    spans = uniform("fill", fill, 1) * size
+    # What the digit leaves of the canvas is also how far it may move.
+    shifts = generator("shift").uniform(-0.5, 0.5, (examples, 2)) * (size - spans)[:, None]
+    blurs = uniform("blur", 0, blur) * size
+    grains = uniform("noise", 0, noise)
+    grain = generator("grain")
+
+    images = np.empty((examples, size, size), dtype=np.uint8)
+    for i in range(examples):
+        shape = _matrix(angles[i], leans[i], widths[i])
+        glyph = glyphs[fonts[i]][labels[i]]
+        ink = place(glyph, shape, span=spans[i], pen=pens[i], shift=shifts[i], size=size)
+        ink = gaussian_filter(ink, blurs[i]) + grain.normal(0, grains[i], (size, size))
+        images[i] = np.rint(ink.clip(0, 1) * 255)
+    return Domain(images[..., None], labels, CLASS_NAMES)
+
+
+def _check(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise Refusal(f"{name}={value}: must be within {low} to {high}")
+
+
+def _matrix(angle: float, lean: float, width: float) -> NDArray[np.float64]:
+    """Turn after lean after stretch, acting on ``(row, column)``."""
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return turn @ np.array([[1.0, 0.0], [lean, 1.0]]) @ np.diag([1.0, width])
+
+
+@dataclass(frozen=True)
+class Glyph:
+    """One digit of one font, as drawn once and then placed many times.
+
+    Attributes:
+        distance: float32 ``(height, width)``, pixels to the outline, positive inside.
+        outline: float64 ``(points, 2)``, row and column of the first and last inked pixel of each row.
+    """
+
+    distance: NDArray[np.float32]
+    outline: NDArray[np.float64]
+
+
+def draw_glyphs(fonts: Sequence[str]) -> list[list[Glyph]]:
+    """The ten digits of each font.
+
+    Raises:
+        Refusal: if the installed matplotlib lacks one of the fonts.
+    """
+    import matplotlib as mpl
+    from PIL import ImageFont
+
+    folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
+    drawn: list[list[Glyph]] = []
+    for name in fonts:
+        file = folder / f"{name}.ttf"
+        if not file.is_file():
+            raise Refusal(f"matplotlib {mpl.__version__} has no font {name}; looked in {folder}")
+        # The basic layout, for the other one depends on libraries outside Pillow.
+        font = ImageFont.truetype(file, DRAWN_AT, layout_engine=ImageFont.Layout.BASIC)
+        drawn.append([_draw(text, font) for text in CLASS_NAMES])
+    return drawn
+
+
+def _draw(text: str, font: FreeTypeFont) -> Glyph:
+    from PIL import Image, ImageDraw
+    from scipy.ndimage import distance_transform_edt
+
+    canvas = Image.new("L", (2 * DRAWN_AT, 2 * DRAWN_AT))
+    ImageDraw.Draw(canvas).text((DRAWN_AT // 2, DRAWN_AT // 2), text, fill=255, font=font)
+    inked = np.pad(np.asarray(canvas.crop(canvas.getbbox())) > 127, MARGIN)
+    # Each transform measures to the nearest pixel centre across the outline, half a pixel beyond it.
+    inside, outside = (np.asarray(distance_transform_edt(region)) for region in (inked, ~inked))
+    distance = np.where(inked, inside - 0.5, 0.5 - outside).astype(np.float32)
+
+    rows = np.flatnonzero(inked.any(axis=1))
+    first = inked[rows].argmax(axis=1)
+    last = inked.shape[1] - 1 - inked[rows, ::-1].argmax(axis=1)
+    return Glyph(distance, np.stack([np.tile(rows, 2), np.concatenate([first, last])], axis=1).astype(np.float64))
+
+
+def place(
+    glyph: Glyph,
+    shape: NDArray[np.float64],
+    *,
+    span: float,
+    pen: float,
+    shift: NDArray[np.float64],
+    size: int,
+) -> NDArray[np.float32]:
+    """Ink in 0 to 1, ``(size, size)``: the glyph under a 2x2 map, scaled so that its longer side is ``span`` pixels.
+
+    The pen, in pixels, adds to the outline on every side and counts towards the span; ``shift`` is how far the middle
+    of the digit lies from the middle of the canvas. The distance field gives soft edges at any scale.
+    """
+    from scipy.ndimage import affine_transform
+
+    corners = glyph.outline @ shape.T
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    scale = (span - 2 * pen) / ((high - low).max() + 1)
+    back = np.linalg.inv(scale * shape)
+    middle = np.linalg.solve(shape, (low + high) / 2)
+    start = middle - back @ ((size - 1) / 2 + shift)
+    distance = affine_transform(glyph.distance, back, start, (size, size), order=1, mode="nearest")
+    return (distance * scale + pen + 0.5).clip(0, 1)

@@ -1,0 +1,145 @@
+"""Who may see which examples: the splits of a source and a target, and types that keep them apart.
+
+The test split is a domain's own and never changes. The seed draws the validation part of the source
+and the labelled part of the target. Target training labels beyond the budget are in none of these
+objects: the unlabelled stream has no field for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferlab.domains.domain import Domain
+from transferlab.errors import Refusal
+
+TEST_FRACTION = 0.3
+VALIDATION_FRACTION = 0.1
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images (n, height, width, channels) uint8 and labels (n,) int64."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """Images (n, height, width, channels) uint8; their labels do not exist."""
+
+    images: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """All that training and model selection may see.
+
+    Attributes:
+        source: the source's training split, less the validation part.
+        source_validation: held out by seed.
+        target_labelled: as many examples per class as the budget says; none for a budget of 0.
+        target_unlabelled: the whole target training split.
+    """
+
+    source: Labelled
+    source_validation: Labelled
+    target_labelled: Labelled
+    target_unlabelled: Unlabelled
+
+
+@dataclass(frozen=True)
+class TestData:
+    """What evaluation alone sees: the target's test split, and where its examples stand in the domain."""
+
+    __test__ = False  # not a test case, whatever pytest thinks of its name
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    indices: NDArray[np.int64]
+
+
+def split(
+    source: Domain, target: Domain, labels_per_class: int | Literal["all"], seed: int
+) -> tuple[TrainingData, TestData]:
+    """Splits one pair of domains for one seed.
+
+    Args:
+        source: images already converted.
+        target: likewise; same class names in the same order, or another label space altogether.
+        labels_per_class: the budget of target labels.
+        seed: draws the source's validation part and the target's labelled part.
+    """
+    training, validation = _validation(np.flatnonzero(~test_mask(source)), source.labels, seed)
+    test = np.flatnonzero(test_mask(target))
+    train = np.flatnonzero(~test_mask(target))
+    labelled = _budget(train, target.labels, labels_per_class, seed)
+    return (
+        TrainingData(
+            Labelled(source.images[training], source.labels[training]),
+            Labelled(source.images[validation], source.labels[validation]),
+            Labelled(target.images[labelled], target.labels[labelled]),
+            Unlabelled(target.images[train]),
+        ),
+        TestData(target.images[test], target.labels[test], test),
+    )
+
+
+def test_mask(domain: Domain) -> NDArray[np.bool_]:
+    """The domain's own test split, or else 30% of each class, drawn once and for all.
+
+    Returns:
+        bool, (examples,).
+    """
+    if domain.test is not None:
+        return domain.test
+    mask = np.zeros(len(domain.labels), dtype=bool)
+    random = np.random.default_rng(0)
+    for label in range(len(domain.class_names)):
+        members = random.permutation(np.flatnonzero(domain.labels == label))
+        mask[members[: round(TEST_FRACTION * len(members))]] = True
+    return mask
+
+
+test_mask.__test__ = False  # type: ignore[attr-defined]
+
+
+def refuse_budget(target: Domain, name: str, labels_per_class: int | Literal["all"]) -> None:
+    """Raises Refusal, naming the classes, if a class has fewer training examples than the budget or none to test."""
+    test = test_mask(target)
+    for part, least in ((~test, 1 if labels_per_class == "all" else max(labels_per_class, 1)), (test, 1)):
+        counts = np.bincount(target.labels[part], minlength=len(target.class_names))
+        if short := [f"{target.class_names[i]} ({counts[i]})" for i in np.flatnonzero(counts < least)]:
+            what = f"target_labels_per_class={labels_per_class}" if part is not test else f"target={name}"
+            kind = "training" if part is not test else "test"
+            raise Refusal(f"{what}: {name} has fewer {kind} examples of {', '.join(short)}; {kind} needs {least}")
+
+
+def _validation(
+    indices: NDArray[np.int64], labels: NDArray[np.int64], seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    random = np.random.default_rng([seed, 1])
+    held_out = np.concatenate(
+        [
+            random.permutation(members)[: round(VALIDATION_FRACTION * len(members))]
+            for members in _by_class(indices, labels)
+        ]
+    )
+    return np.setdiff1d(indices, held_out), np.sort(held_out)
+
+
+def _budget(
+    indices: NDArray[np.int64], labels: NDArray[np.int64], per_class: int | Literal["all"], seed: int
+) -> NDArray[np.int64]:
+    if per_class == "all":
+        return indices
+    random = np.random.default_rng([seed, 2])
+    return np.sort(np.concatenate([random.permutation(members)[:per_class] for members in _by_class(indices, labels)]))
+
+
+def _by_class(indices: NDArray[np.int64], labels: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    return [indices[labels[indices] == label] for label in range(int(labels.max()) + 1)]

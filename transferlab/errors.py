@@ -1,0 +1,20 @@
+"""The two exceptions that are messages to the person at the command line."""
+
+
+class Refusal(Exception):
+    """A config or an input that is refused; its text is the whole message, one or two lines.
+
+    The command line prints it as it stands and exits with code 2.
+    """
+
+
+class Interrupted(Exception):
+    """Stopped from outside; its text says how to continue, and ``exit_code`` is 130 or 143."""
+
+    def __init__(self, message: str, exit_code: int = 130) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class Diverged(Exception):
+    """Training went bad; the text says which number, and when."""

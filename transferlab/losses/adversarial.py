@@ -1,0 +1,94 @@
+"""Losses with an opponent: a discriminator that tries to tell the domains apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from transferlab.losses.output import Output
+
+
+class _Reversal(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: Tensor) -> Tensor:
+        ctx.save_for_backward(scale)
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (scale,) = ctx.saved_tensors
+        return -scale * gradients[0], None
+
+
+def reverse_gradient(x: Tensor, scale: Tensor) -> Tensor:
+    """``x`` itself; its gradient comes back multiplied by −``scale`` (Ganin & Lempitsky 2015)."""
+    return _Reversal.apply(x, scale)  # type: ignore[return-value, no-any-return]
+
+
+def ramp(progress: Tensor) -> Tensor:
+    """λ(q) = 2 / (1 + exp(−10q)) − 1: from 0 at progress 0 to nearly 1 at progress 1 (Ganin et al. 2016)."""
+    return 2 / (1 + torch.exp(-10 * progress)) - 1
+
+
+def domain_cross_entropy(source: Tensor, target: Tensor) -> Tensor:
+    """Binary cross-entropy of a discriminator that should say 1 on source and 0 on target.
+
+    Args:
+        source: its logits on source examples, (n, 1).
+        target: its logits on target examples, (m, 1).
+
+    Returns:
+        ½ · mean −log σ(source) + ½ · mean −log(1 − σ(target)), a scalar in nats: both domains count the
+        same whatever n and m are; log 2 for a discriminator that can't tell.
+    """
+    return (softplus(-source).mean() + softplus(target).mean()) / 2
+
+
+class Discriminator(nn.Sequential):
+    """features → width → width → 1, ReLU between: the discriminator of DANN and ADDA."""
+
+    def __init__(self, features: int, classes: int, *, width: int) -> None:
+        super().__init__(nn.Linear(features, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+
+
+class DANN(nn.Module):
+    """``domain_cross_entropy`` behind gradient reversal (Ganin et al. 2016).
+
+    λ(progress) scales the gradient that reaches the features, and that alone: the discriminator
+    learns at full rate from the first step.
+    """
+
+    def __init__(self, features: int, classes: int, *, width: int) -> None:
+        super().__init__()
+        self.discriminator = Discriminator(features, classes, width=width)
+
+    def forward(self, source: Output, target: Output, progress: Tensor) -> Tensor:
+        """A scalar, in nats."""
+        features = reverse_gradient(torch.cat([source.features, target.features]), ramp(progress))
+        logits = self.discriminator(features)
+        return domain_cross_entropy(logits[: len(source.features)], logits[len(source.features) :])
+
+
+class TellDomainsApart(nn.Module):
+    """``domain_cross_entropy`` where the discriminator is the classifier: ADDA's first phase."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+
+    def forward(self, source: Output, target: Output, progress: Tensor) -> Tensor:
+        """A scalar, in nats."""
+        return domain_cross_entropy(source.logits, target.logits)
+
+
+class PassForSource(nn.Module):
+    """−log σ of the discriminator on target examples, labels flipped: ADDA's second phase (Tzeng 2017, eq. 9)."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+
+    def forward(self, target: Output, progress: Tensor) -> Tensor:
+        """A scalar, in nats; log 2 where the discriminator can't tell."""
+        return softplus(-target.logits).mean()

@@ -1,0 +1,120 @@
+"""Distances between two samples of features: mean embeddings (MMD) and covariances (CORAL).
+
+Both are differentiable in source and target alike, and take batches of different sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from transferlab.errors import Refusal
+from transferlab.losses.output import Output
+
+Estimator = Literal["biased", "unbiased", "linear"]
+
+
+def squared_distances(x: Tensor) -> Tensor:
+    """All squared Euclidean distances within ``x``: (n, d) to (n, n), symmetric, at least 0."""
+    squares = x.square().sum(1)
+    return (squares[:, None] + squares[None, :] - 2 * x @ x.T).clamp_min(0)
+
+
+def mmd(source: Tensor, target: Tensor, bandwidths: Sequence[float], estimator: Estimator = "biased") -> Tensor:
+    """Squared multi-kernel maximum mean discrepancy.
+
+    mean k(s, s′) + mean k(t, t′) − 2 · mean k(s, t), with
+    k(x, y) = Σ_α exp(−‖x − y‖² / (2αm)) and m the mean squared distance over all (n + m)² pairs of
+    the two samples together, treated as a constant (Gretton et al. 2012; Long et al. 2015).
+
+    Args:
+        source: (n, d).
+        target: (m, d); n and m may differ.
+        bandwidths: the multiples α of the mean squared distance.
+        estimator: ``biased`` averages over all pairs and is never negative; ``unbiased`` leaves out an
+            example's pair with itself, and averages to 0 for equal distributions; ``linear`` looks at
+            min(n, m)/2 disjoint pairs of pairs (Gretton et al. 2012, section 6).
+
+    Returns:
+        A scalar; between 0 and 2 · len(bandwidths) for ``biased``.
+
+    Raises:
+        ValueError: if a sample has fewer than two examples and the estimator needs two.
+    """
+    n, m = len(source), len(target)
+    if estimator != "biased" and min(n, m) < 2:
+        raise ValueError(f"the {estimator} estimator needs two examples of each domain, not {n} and {m}")
+    both = torch.cat([source, target])
+    scales = _scales(both, bandwidths)
+    if estimator == "linear":
+        half = min(n, m) // 2
+        s1, s2, t1, t2 = (sample[start : 2 * half : 2] for sample in (source, target) for start in (0, 1))
+        pairs = torch.stack([s1 - s2, t1 - t2, s1 - t2, s2 - t1]).square().sum(2)
+        within_s, within_t, across_1, across_2 = _kernel(pairs, scales).mean(1)
+        return within_s + within_t - across_1 - across_2
+    distances = squared_distances(both)
+    kernel = _kernel(distances, scales)
+    within = (kernel[:n, :n], kernel[n:, n:])
+    if estimator == "unbiased":
+        similar = sum((block.sum() - block.trace()) / (len(block) * (len(block) - 1)) for block in within)
+    else:
+        similar = sum(block.mean() for block in within)
+    return similar - 2 * kernel[:n, n:].mean()
+
+
+def _scales(sample: Tensor, bandwidths: Sequence[float]) -> Tensor:
+    """−1 / (2αm) for each α; m is a constant, and the mean of all pairs' squared distances is twice the variance."""
+    sample = sample.detach()
+    mean = 2 * (sample - sample.mean(0)).square().sum(1).mean()
+    return torch.tensor([-1 / (2 * bandwidth) for bandwidth in bandwidths]).to(mean) / mean.clamp_min(
+        torch.finfo(mean.dtype).tiny
+    )
+
+
+def _kernel(distances: Tensor, scales: Tensor) -> Tensor:
+    total = torch.zeros_like(distances)
+    for scale in scales:
+        total = total + (distances * scale).exp()
+    return total
+
+
+def coral(source: Tensor, target: Tensor) -> Tensor:
+    """‖Cov(source) − Cov(target)‖²_F / (4d²), the covariances unbiased (Sun & Saenko 2016).
+
+    Args:
+        source: (n, d), n ≥ 2.
+        target: (m, d), m ≥ 2; n and m may differ.
+
+    Returns:
+        A scalar, at least 0; unchanged when either sample is translated.
+    """
+    return (torch.cov(source.T) - torch.cov(target.T)).square().sum() / (4 * source.shape[1] ** 2)
+
+
+class MMD(nn.Module):
+    """``mmd`` of the features: the adaptation loss of DAN (Long et al. 2015)."""
+
+    def __init__(self, features: int, classes: int, *, estimator: Estimator, bandwidths: list[float]) -> None:
+        super().__init__()
+        if not bandwidths or min(bandwidths) <= 0:
+            raise Refusal(f"loss.bandwidths={bandwidths}: expected numbers above 0")
+        self.estimator: Estimator = estimator
+        self.bandwidths = bandwidths
+
+    def forward(self, source: Output, target: Output, progress: Tensor) -> Tensor:
+        """A scalar."""
+        return mmd(source.features, target.features, self.bandwidths, self.estimator)
+
+
+class CORAL(nn.Module):
+    """``coral`` of the features: the adaptation loss of Deep CORAL (Sun & Saenko 2016)."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+
+    def forward(self, source: Output, target: Output, progress: Tensor) -> Tensor:
+        """A scalar."""
+        return coral(source.features, target.features)

@@ -1,0 +1,64 @@
+"""The network every strategy begins with: backbone, bottleneck, head."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from transferlab.component import Component
+
+Modules = dict[str, nn.Module]
+"""A run's modules, by name."""
+
+BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
+
+class Head(nn.Linear):
+    """Features (n, features) to logits (n, classes)."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__(features, classes)
+
+
+def build_network(backbone: Component, *, channels: int, size: int, features: int, classes: int) -> Modules:
+    """Fresh modules ``backbone``, ``bottleneck`` and ``head``.
+
+    The bottleneck is Linear-BatchNorm-ReLU, as in Long et al. 2018: it gives every backbone's
+    features one width, which heads and alignment losses see.
+
+    Args:
+        backbone: called with ``channels`` and ``size``; maps (n, channels, size, size) to (n, width).
+        channels: of the images.
+        size: of the images, in pixels.
+        features: width of the bottleneck's output.
+        classes: of the head.
+    """
+    network = backbone(channels, size)
+    with torch.no_grad():
+        width: int = network.eval()(torch.zeros(1, channels, size, size)).shape[1]
+    bottleneck = nn.Sequential(nn.Linear(width, features), nn.BatchNorm1d(features), nn.ReLU())
+    return {"backbone": network.train(), "bottleneck": bottleneck, "head": Head(features, classes)}
+
+
+def blocks(modules: Modules, names: tuple[str, ...]) -> list[nn.Module]:
+    """The modules of ``names`` as one chain of blocks, in order of the forward pass.
+
+    A backbone counts as its children that have parameters; every other module is one block.
+    """
+    chain: list[nn.Module] = []
+    for name in names:
+        parts = list(modules[name].children()) if name == "backbone" else [modules[name]]
+        chain += [part for part in parts if any(True for _ in part.parameters())]
+    return chain
+
+
+def has_batch_norm(module: nn.Module) -> bool:
+    """Whether any layer of ``module`` keeps batch statistics."""
+    return any(isinstance(layer, BATCH_NORM) for layer in module.modules())
+
+
+def encode(modules: Modules, names: tuple[str, ...], images: Tensor) -> Tensor:
+    """``images`` through the named modules, one after the other."""
+    for name in names:
+        images = modules[name](images)
+    return images

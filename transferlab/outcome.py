@@ -1,0 +1,86 @@
+"""What came of a run: the snapshot that the validator chose, and how good it is on the target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from transferlab.domains.splits import TestData, TrainingData
+from transferlab.evaluation import Predictions, target_metrics
+from transferlab.runs import Run
+from transferlab.schema import TrainConfig
+from transferlab.selection.validators import Evidence
+from transferlab.training.fit import Snapshot
+from transferlab.training.stages import NETWORK
+from transferlab.training.streams import as_tensor, in_chunks
+
+NO_METRICS: dict[str, None] = dict.fromkeys(
+    ("target_accuracy", "target_macro_f1", "target_ece", "per_class_accuracy", "source_accuracy")
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The parts of result.json that training decides.
+
+    Attributes:
+        status: ``diverged`` where a loss stopped being finite; then there are no metrics.
+        metrics: of the chosen snapshot on the target's test split, fractions in [0, 1].
+        selection: which snapshot was chosen, by what, and the target accuracies it was chosen among.
+        predictions: of the chosen snapshot on the target's test split.
+        predictor: its modules.
+    """
+
+    status: Literal["ok", "diverged"]
+    metrics: Mapping[str, Any]
+    selection: Mapping[str, Any]
+    predictions: Predictions | None = None
+    predictor: Mapping[str, nn.Module] | None = None
+
+
+def evaluated(
+    run: Run, config: TrainConfig, snapshots: Sequence[Snapshot], training: TrainingData, test: TestData
+) -> Outcome:
+    """Chooses a snapshot without the test split; then looks at it.
+
+    ``oracle`` in the selection is the best accuracy of any snapshot, chosen on the test labels as much
+    of the literature does: reported beside the honest choice, and used for nothing.
+    """
+    knows_source = "source" in run.strategy.reads(config.loss) and run.pair.same_classes
+    held_out = training.source_validation
+    evidence = [
+        Evidence(
+            one.step,
+            predict(one.modules, held_out.images, config.device) if knows_source else None,
+            torch.from_numpy(held_out.labels),
+        )
+        for one in snapshots
+    ]
+    chosen = max(range(len(snapshots)), key=lambda i: (config.validator(evidence[i]), snapshots[i].step))
+    seen = [Predictions(predict(one.modules, test.images, config.device).numpy(), test.labels) for one in snapshots]
+    on_source = evidence[chosen].source_probabilities
+    source_accuracy = None if on_source is None else Predictions(on_source.numpy(), held_out.labels).accuracy
+    selection = {
+        "validator": config.validator.name,
+        "selected_step": snapshots[chosen].step,
+        "selected": seen[chosen].accuracy,
+        "last": seen[-1].accuracy,
+        "oracle": max(one.accuracy for one in seen),
+    }
+    metrics = target_metrics(seen[chosen], run.pair.target.class_names) | {"source_accuracy": source_accuracy}
+    return Outcome("ok", metrics, selection, seen[chosen], snapshots[chosen].modules)
+
+
+def predict(modules: Mapping[str, nn.Module], images: NDArray[np.uint8], device: str) -> Tensor:
+    """Class probabilities (n, classes), on the CPU in float64, of images (n, height, width, channels).
+
+    Puts the modules in evaluation mode.
+    """
+    network = nn.Sequential(*(modules[name] for name in NETWORK)).eval()
+    return in_chunks(network, as_tensor(images, device)).double().softmax(1).cpu()

@@ -1,0 +1,40 @@
+"""Tables from result files: on stdout, and as files under ``comparison/``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+from rich.console import Console
+
+from transferlab.comparison.compare import Comparison, compare, met
+from transferlab.comparison.render import to_terminal
+from transferlab.schema import CompareConfig, Verdict
+
+PIPED_WIDTH = 120
+
+
+def report(config: CompareConfig) -> int:
+    """``transferlab compare``: every table under ``output_root``, rebuilt; returns the exit code.
+
+    Raises:
+        Refusal: if there is no usable result.
+    """
+    return exit_code(show(Path(config.output_root), config.margin), config.fail_on)
+
+
+def show(output_root: Path, margin: float, only: Collection[str] | None = None) -> Comparison:
+    """Prints the comparisons named by ``only`` (None: all) and writes the files, which hold all of them."""
+    comparison = compare(output_root, margin, only)
+    for warning in comparison.warnings:
+        print(f"transferlab: {warning}", file=sys.stderr)
+    to_terminal(comparison.table, margin, Console(width=None if sys.stdout.isatty() else PIPED_WIDTH))
+    comparison.write(output_root)
+    return comparison
+
+
+def exit_code(comparison: Comparison, fail_on: list[Verdict] | Verdict | None) -> int:
+    """3 if a shown row has a verdict named by ``fail_on``, else 0."""
+    words = [fail_on] if isinstance(fail_on, str) else fail_on or []
+    return 3 if met(comparison.table, words) else 0

@@ -1,0 +1,115 @@
+"""One run's folder: where it is, what is written there and in which order, and what state the run is in."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from transferlab.domains.pair import Pair
+from transferlab.domains.splits import TestData
+from transferlab.evaluation import Predictions
+from transferlab.identity import comparison_id, run_id
+from transferlab.schema import TrainConfig
+from transferlab.strategies.strategy import Strategy
+
+State = Literal["running", "finished", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One strategy on one pair with one seed: what will be one result.json.
+
+    Attributes:
+        config: checked.
+        variant: in words, the options that aren't the defaults.
+        pair: the loaded domains.
+        seed: fixes everything random.
+    """
+
+    config: TrainConfig
+    variant: str
+    pair: Pair
+    seed: int
+
+    @property
+    def strategy(self) -> Strategy:
+        """The strategy's description."""
+        return self.config.strategy()
+
+    @property
+    def run_id(self) -> str:
+        """Shared by the seeds of one row."""
+        return run_id(self.config, self.pair.fingerprints)
+
+    @property
+    def comparison_id(self) -> str:
+        """Shared by the rows of one comparison."""
+        return comparison_id(self.config, self.pair.fingerprints)
+
+    @property
+    def labels_per_class(self) -> int | Literal["all"]:
+        """The budget of target labels that the strategy is given."""
+        return "all" if self.strategy.all_target_labels else self.config.target_labels_per_class
+
+    @property
+    def title(self) -> str:
+        """In messages: strategy, variant, seed."""
+        variant = f" ({self.variant})" if self.variant else ""
+        return f"{self.config.strategy.name}{variant} seed {self.seed}"
+
+    @property
+    def folder(self) -> Path:
+        """Where its files stand."""
+        config = self.config
+        pair = f"{config.source.name}-to-{config.target.name}"
+        name = config.strategy.name
+        return config.root / "runs" / pair / config.backbone.name / name / self.run_id / f"seed{self.seed}"
+
+    @property
+    def finished(self) -> bool:
+        """Whether its result exists; it is written last, so then all of it does."""
+        return (self.folder / "result.json").is_file()
+
+    def mark(self, state: State, **more: Any) -> None:
+        """Writes state.json: the state, and whose process last said so and when."""
+        about = {"state": state, "pid": os.getpid(), "host": socket.gethostname(), "heartbeat": time.time(), **more}
+        write_json(self.folder / "state.json", about)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes ``content`` so that the file is either whole or not there at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def write_predictions(run: Run, predictions: Predictions, test: TestData) -> None:
+    """Writes predictions.csv: index in the domain, label, prediction and confidence of each target test example."""
+    names = run.pair.target.class_names
+    confidence = predictions.probabilities.max(axis=1)
+    rows = zip(test.indices, predictions.labels, predictions.classes, confidence, strict=True)
+    with (run.folder / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["index", "label", "prediction", "confidence"])
+        writer.writerows([index, names[label], names[guess], f"{sure:.6f}"] for index, label, guess, sure in rows)
+
+
+def plain(config: TrainConfig) -> dict[str, Any]:
+    """The config as config.yaml and result.json show it: the keys and nesting of the command line."""
+    node = asdict(config)
+    loss = node["loss"]
+    node["loss"] = {"name": "none"} if loss is None else {**_flat(loss["component"]), "weight": loss["weight"]}
+    return {
+        key: _flat(value) if isinstance(value, dict) and "target" in value else value for key, value in node.items()
+    }
+
+
+def _flat(component: Mapping[str, Any]) -> dict[str, Any]:
+    return {"_target_": component["target"], "name": component["name"], **component["options"]}

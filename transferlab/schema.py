@@ -1,0 +1,172 @@
+"""The root config of `train` and `compare`: every key with its type. Values stand in configs/, never here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+from transferlab.component import Component, checked, component, unknown
+from transferlab.errors import Refusal
+
+Verdict = Literal["negative", "leaning_negative", "inconclusive", "equivalent", "leaning_positive", "positive"]
+Labels = int | Literal["all"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageConfig:
+    """What every example becomes before it is trained on."""
+
+    size: int
+    """Height and width in pixels."""
+    channels: int | Literal["auto"]
+    """1, 3, or auto: the larger of source and target."""
+
+    def __post_init__(self) -> None:
+        _at_least("image.size", self.size, 4)
+        if self.channels not in (1, 3, "auto"):
+            raise Refusal(f"image.channels={self.channels}: expected 1, 3 or auto")
+
+
+@dataclass(frozen=True)
+class AdaptationLoss:
+    """The loss that draws the domains together, and how much it counts beside the cross-entropy."""
+
+    component: Component
+    weight: float
+
+    @property
+    def name(self) -> str:
+        """The name of its YAML file."""
+        return self.component.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One job of `transferlab train`: what to transfer, how, and on which seeds."""
+
+    source: Component
+    target: Component
+    backbone: Component
+    strategy: Component
+    loss: AdaptationLoss | None
+    optimizer: Component
+    schedule: Component
+    validator: Component
+    seeds: int | list[int]
+    """A count (5: seeds 0 to 4), or the seeds themselves."""
+    target_labels_per_class: Labels
+    steps: int
+    """Length of each Fit unless the stage names its own."""
+    batch_size: int
+    """Examples per stream and step."""
+    batch_statistics: Literal["joint", "per_domain"]
+    bottleneck: int
+    """Width of the feature that heads and alignment losses see."""
+    image: ImageConfig
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    precision: Literal["auto", "fp32", "bf16"]
+    threads: int
+    snapshots: int
+    """How many evenly spaced states of the last Fit are kept for model selection."""
+    log_every: int
+    baselines: list[str]
+    margin: float
+    """In points of accuracy: differences inside it don't matter."""
+    fail_on: list[Verdict] | Verdict | None
+    output_root: str
+    overwrite: bool
+    allow_packages: list[str]
+
+    def __post_init__(self) -> None:
+        for key in ("steps", "batch_size", "bottleneck", "threads", "snapshots", "log_every"):
+            _at_least(key, getattr(self, key), 1)
+        if self.batch_size < 2:
+            raise Refusal("batch_size=1: batch normalisation needs at least 2 examples")
+        if self.target_labels_per_class != "all":
+            _at_least("target_labels_per_class", self.target_labels_per_class, 0)
+        if self.margin <= 0:
+            raise Refusal(f"margin={self.margin}: expected more than 0 points")
+        if not self.seed_list or min(self.seed_list) < 0 or len(set(self.seed_list)) < len(self.seed_list):
+            raise Refusal(f"seeds={self.seeds}: expected a count of at least 1, or a list of different seeds")
+        for role in (self.source, self.target, self.backbone):
+            if not re.fullmatch(r"[A-Za-z0-9_.+-]+", role.name):
+                raise Refusal(f"name={role.name!r}: it becomes a folder name, so letters, digits and . _ + - only")
+
+    @property
+    def seed_list(self) -> list[int]:
+        """The seeds, one by one."""
+        return list(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
+
+    @property
+    def root(self) -> Path:
+        """Where runs, cache and comparison land."""
+        return Path(self.output_root)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareConfig:
+    """What `transferlab compare` reads and how it judges."""
+
+    output_root: str
+    margin: float
+    fail_on: list[Verdict] | Verdict | None
+
+    def __post_init__(self) -> None:
+        if self.margin <= 0:
+            raise Refusal(f"margin={self.margin}: expected more than 0 points")
+
+
+def train_config(node: Mapping[str, Any]) -> TrainConfig:
+    """A composed train.yaml, checked.
+
+    Raises:
+        Refusal: on an unknown or missing key, a wrong type, or a value out of range.
+    """
+    packages = checked(node.get("allow_packages"), list[str], "allow_packages")
+    return TrainConfig(**_values(TrainConfig, node, "", packages))
+
+
+def compare_config(node: Mapping[str, Any]) -> CompareConfig:
+    """A composed compare.yaml, checked; raises as ``train_config`` does."""
+    return CompareConfig(**_values(CompareConfig, node, "", []))
+
+
+def _values(kind: type, node: Any, prefix: str, packages: list[str]) -> dict[str, Any]:
+    types = get_type_hints(kind)
+    names = [field.name for field in fields(kind)]
+    if not isinstance(node, Mapping):
+        raise Refusal(f"{prefix.rstrip('.')}={node}: expected keys {', '.join(names)}")
+    for name in node:
+        if name not in names:
+            raise Refusal(unknown(f"{prefix}{name}", str(name), names))
+    values: dict[str, Any] = {}
+    for name in names:
+        key, type_ = f"{prefix}{name}", types[name]
+        if name not in node:
+            raise Refusal(f"{key}: no value given")
+        if type_ is Component:
+            values[name] = component(node[name], key, packages)
+        elif name == "loss":
+            values[name] = _adaptation_loss(node[name], packages)
+        elif type_ is ImageConfig:
+            values[name] = ImageConfig(**_values(ImageConfig, node[name], f"{key}.", packages))
+        else:
+            values[name] = checked(node[name], type_, key)
+    return values
+
+
+def _adaptation_loss(node: Mapping[str, Any], packages: list[str]) -> AdaptationLoss | None:
+    if node.get("_target_") is None:
+        if options := set(node) - {"_target_", "name"}:
+            raise Refusal(f"loss.{min(options)}: there is no adaptation loss to set it for")
+        return None
+    weight = checked(node.get("weight"), float, "loss.weight")
+    return AdaptationLoss(component({k: v for k, v in node.items() if k != "weight"}, "loss", packages), weight)
+
+
+def _at_least(key: str, value: int, least: int) -> None:
+    if value < least:
+        raise Refusal(f"{key}={value}: expected at least {least}")

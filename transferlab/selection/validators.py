@@ -1,0 +1,37 @@
+"""Validators: which of a run's snapshots to keep, without a look at target test labels.
+
+A validator scores one snapshot; the highest score is kept, the latest among equals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a validator may see of a snapshot.
+
+    Attributes:
+        step: when it was taken.
+        source_probabilities: (n, classes) on held-out source examples; None where the run reads no source.
+        source_labels: (n,).
+    """
+
+    step: int
+    source_probabilities: Tensor | None
+    source_labels: Tensor
+
+
+def last(evidence: Evidence) -> float:
+    """The step: the latest state wins."""
+    return float(evidence.step)
+
+
+def source_accuracy(evidence: Evidence) -> float:
+    """Accuracy on held-out source examples, in [0, 1]; 0 for every snapshot of a run that reads no source."""
+    if evidence.source_probabilities is None:
+        return 0.0
+    return (evidence.source_probabilities.argmax(1) == evidence.source_labels).double().mean().item()

@@ -1,0 +1,28 @@
+"""Training from scratch: the baseline that negative transfer is measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from transferlab.schema import AdaptationLoss
+from transferlab.strategies.strategy import Strategy
+from transferlab.training.stages import HEAD, Fit, Phase, Stage, cross_entropy
+
+
+@dataclass(frozen=True)
+class Scratch(Strategy):
+    """Cross-entropy on the labelled target examples alone, from random weights.
+
+    The few examples are shuffled again and again for as many steps as any other strategy takes.
+    """
+
+    @property
+    def classes(self) -> Literal["same", "any"]:
+        """The head is the target's own."""
+        return "any"
+
+    def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
+        """One fit on the target's labels."""
+        return [Fit("target", (Phase((cross_entropy("target_labelled"),)),), new={"head": HEAD})]

@@ -1,0 +1,19 @@
+"""Trained on the source, used on the target as it is: the baseline of every adaptation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transferlab.schema import AdaptationLoss
+from transferlab.strategies.strategy import Strategy
+from transferlab.training.stages import Stage, fit_source
+
+
+@dataclass(frozen=True)
+class SourceOnly(Strategy):
+    """Cross-entropy on the source; no adaptation."""
+
+    def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
+        """One fit on the source."""
+        return [fit_source()]

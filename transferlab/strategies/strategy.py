@@ -1,0 +1,36 @@
+"""What every strategy declares: the facts the rest of the project asks about it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from transferlab.schema import AdaptationLoss
+from transferlab.training.stages import Fit, Stage
+
+
+class Strategy(ABC):
+    """A strategy's options, as a dataclass, and its stages.
+
+    Attributes:
+        all_target_labels: whether it reads every target training label, whatever the budget.
+        needs_batch_norm: whether the backbone must have BatchNorm layers.
+    """
+
+    all_target_labels: ClassVar[bool] = False
+    needs_batch_norm: ClassVar[bool] = False
+
+    @property
+    def classes(self) -> Literal["same", "any"]:
+        """Whether source and target must have the same classes."""
+        return "same"
+
+    @abstractmethod
+    def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
+        """The stages in order; ``loss`` is None where none was chosen."""
+
+    def reads(self, loss: AdaptationLoss | None) -> set[str]:
+        """The streams its stages read."""
+        stages = self.stages(loss)
+        return {name for stage in stages for name in (stage.streams if isinstance(stage, Fit) else [stage.stream])}

@@ -1,0 +1,154 @@
+"""A sweep: which runs its jobs need, which of them are missing, those trained, and one table of all.
+
+A single ``transferlab train`` is a sweep of one job.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from tqdm import tqdm
+
+from transferlab.composition import Contender
+from transferlab.domains.pair import Pair, load_pair
+from transferlab.domains.splits import refuse_budget
+from transferlab.errors import Interrupted, Refusal
+from transferlab.report import exit_code, show
+from transferlab.runs import Run
+
+
+def train(jobs: Sequence[Sequence[Contender]], again: str) -> int:
+    """Trains what is missing of all jobs and shows the comparisons they belong to.
+
+    Args:
+        jobs: each a strategy followed by its baselines.
+        again: the command line that continues after an interruption.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        Refusal: before anything is trained or written, if any of the runs can't be done.
+        Interrupted: by Ctrl-C or SIGTERM, once the run under way is marked.
+    """
+    runs = _planned(jobs)
+    config = runs[0].config
+    _refuse_unwritable(config.root)
+    missing = [run for run in runs if run.config.overwrite or not run.finished]
+    _announce(runs, missing)
+    failed = _train_all(missing, again) if missing else []
+    finished = {run.comparison_id for run in runs if run.finished}
+    if not finished:
+        return 1
+    code = exit_code(show(config.root, config.margin, finished), config.fail_on)
+    return 1 if failed else code
+
+
+def _planned(jobs: Sequence[Sequence[Contender]]) -> list[Run]:
+    """Every run of every job once, baselines first, so that a sweep cut short has what it compares with."""
+    pairs: dict[str, Pair] = {}
+    baselines: dict[Path, Run] = {}
+    chosen: dict[Path, Run] = {}
+    for job in jobs:
+        for place, contender in enumerate(job):
+            config = contender.config
+            key = repr((config.source, config.target, config.image))
+            pair = pairs[key] = pairs.get(key) or load_pair(config)
+            runs = [Run(config, contender.variant, pair, seed) for seed in config.seed_list]
+            reason = _impossible(runs[0])
+            if reason and place == 0:
+                raise Refusal(reason)
+            if reason:
+                _say(f"no baseline {config.strategy.name}: {reason}")
+                continue
+            into = chosen if place == 0 else baselines
+            into |= {run.folder: run for run in runs}
+    return list((baselines | chosen).values())
+
+
+def _impossible(run: Run) -> str | None:
+    """Why the data don't allow this run; None if they do."""
+    config, strategy, pair = run.config, run.strategy, run.pair
+    name = f"strategy={config.strategy.name}"
+    if strategy.classes == "same" and not pair.same_classes:
+        source, target = (set(domain.class_names) for domain in (pair.source, pair.target))
+        only = [
+            f"only {role} has {', '.join(sorted(names)[:8])}{', …' if len(names) > 8 else ''}"
+            for role, names in ((config.source.name, source - target), (config.target.name, target - source))
+            if names
+        ]
+        return f"{name} needs one set of classes, but {' and '.join(only)}"
+    if "target_labelled" in strategy.reads(config.loss):
+        if run.labels_per_class == 0:
+            return f"{name} learns from target labels, but target_labels_per_class=0"
+        refuse_budget(pair.target, config.target.name, run.labels_per_class)
+    return None
+
+
+def _refuse_unwritable(root: Path) -> None:
+    there = next(folder for folder in (root.absolute(), *root.absolute().parents) if folder.exists())
+    if not there.is_dir():
+        raise Refusal(f"output_root={root}: {there} is a file, not a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise Refusal(f"output_root={root}: can't write in {there}")
+
+
+def _announce(runs: Sequence[Run], missing: Sequence[Run]) -> None:
+    if not missing:
+        _say(f"nothing to train: {len(runs)} of {len(runs)} found")
+        return
+    rows = [f"{title} ({len(list(seeds))})" for title, seeds in groupby(missing, _row)]
+    found = f"; {len(runs) - len(missing)} found" if len(missing) < len(runs) else ""
+    _say(f"training {len(missing)} of {len(runs)} runs{found}: {', '.join(rows)}")
+
+
+def _row(run: Run) -> str:
+    config = run.config
+    variant = f" {run.variant}" if run.variant else ""
+    return f"{config.strategy.name}{variant} {config.source.name}→{config.target.name}"
+
+
+def _train_all(missing: Sequence[Run], again: str) -> list[Run]:
+    """Trains the runs one after another; returns those that failed, whose tracebacks are in their train.log."""
+    # Only here, after everything that could be refused without it: torch takes seconds to import.
+    from transferlab.experiment import refuse_impossible, run_experiment
+
+    for _, group in groupby(missing, lambda run: run.run_id):
+        refuse_impossible(next(group))
+    failed: list[Run] = []
+    done = 0
+    try:
+        for place, run in enumerate(missing, start=1):
+            try:
+                result = run_experiment(run, f"[{place}/{len(missing)}] {run.title}")
+            except Exception as error:
+                if isinstance(error, Interrupted):
+                    raise
+                failed.append(run)
+                _say(f"failed: {run.title}: {error!r}; the traceback is in {run.folder / 'train.log'}")
+            else:
+                done += 1
+                _show_result(run, result)
+    except (KeyboardInterrupt, Interrupted) as stop:
+        code = stop.exit_code if isinstance(stop, Interrupted) else 130
+        text = f"interrupted; {done} of {len(missing)} runs are done, and the same command continues:\n  {again}"
+        raise Interrupted(text, code) from None
+    return failed
+
+
+def _show_result(run: Run, result: dict[str, object]) -> None:
+    if result["status"] == "diverged":
+        _say(f"diverged: {run.title}; the reason is in {run.folder / 'result.json'}")
+    elif sys.stderr.isatty():
+        metrics, timing = result["metrics"], result["timing"]
+        assert isinstance(metrics, dict)
+        assert isinstance(timing, dict)
+        tqdm.write(f"{run.title}: {metrics['target_accuracy']:.1%} in {timing['seconds']:.0f} s", file=sys.stderr)
+
+
+def _say(text: str) -> None:
+    print(f"transferlab: {text}", file=sys.stderr)

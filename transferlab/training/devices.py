@@ -1,0 +1,29 @@
+"""Which device and precision a run really uses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from transferlab.errors import Refusal
+from transferlab.schema import TrainConfig
+
+
+def on_device(config: TrainConfig) -> TrainConfig:
+    """``config`` with ``auto`` resolved, and torch told how many threads to use.
+
+    ``device=auto`` takes a CUDA GPU, else Apple's, else the CPU; ``precision=auto`` is bf16 on a GPU that has it, fp32
+    elsewhere.
+
+    Raises:
+        Refusal: if the device asked for isn't there.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    device = next(name for name in there if there[name]) if config.device == "auto" else config.device
+    if not there[device]:
+        raise Refusal(f"device={device}: not on this machine. Choices: auto, {', '.join(n for n in there if there[n])}")
+    torch.set_num_threads(config.threads)
+    bf16 = device == "cuda" and torch.cuda.is_bf16_supported()
+    precision = ("bf16" if bf16 else "fp32") if config.precision == "auto" else config.precision
+    return replace(config, device=device, precision=precision)
