@@ -83,18 +83,24 @@ def _dispatch(arguments: Sequence[str]) -> int:
 
 def _train(arguments: Sequence[str]) -> int:
     from transferlab.composition import compose_train
-    from transferlab.sweep import train
 
     jobs = compose_train(arguments)
-    return train(jobs, again=shlex.join(["transferlab", "train", *arguments])) if jobs else 0
+    if not jobs:
+        return 0
+    from transferlab.sweep import train
+
+    return train(jobs, again=shlex.join(["transferlab", "train", *arguments]))
 
 
 def _compare(arguments: Sequence[str]) -> int:
     from transferlab.composition import compose_compare
-    from transferlab.report import report
 
     config = compose_compare(arguments)
-    return report(config) if config else 0
+    if config is None:
+        return 0
+    from transferlab.report import report
+
+    return report(config)
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"train": _train, "compare": _compare}

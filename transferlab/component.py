@@ -94,27 +94,40 @@ def options_of(target: str, key: str) -> dict[str, Option]:
         spec = None
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         raise Refusal(f"{key}._target_={target}: there is no Python module {module!r}")
-    for statement in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+    body = ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
+    known = _plain_types(body)
+    for statement in body:
         if isinstance(statement, ast.FunctionDef) and statement.name == name:
-            return _keyword_only(statement.args)
+            return _keyword_only(statement.args, known)
         if isinstance(statement, ast.ClassDef) and statement.name == name:
-            return _class_options(statement)
+            return _class_options(statement, known)
     raise Refusal(f"{key}._target_={target}: {module} defines no function or class {name!r}")
 
 
-def _keyword_only(arguments: ast.arguments) -> dict[str, Option]:
+def _plain_types(body: list[ast.stmt]) -> dict[str, Any]:
+    """Names that annotations may use: the plain types, and those the module itself defines (``X = Literal[…]``)."""
+    known = {"int": int, "float": float, "bool": bool, "str": str, "list": list, "Literal": Literal}
+    for statement in body:
+        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+            meaning = _annotation(statement.value, known)
+            if meaning is not Any:
+                known[statement.targets[0].id] = meaning
+    return known
+
+
+def _keyword_only(arguments: ast.arguments, known: dict[str, Any]) -> dict[str, Option]:
     return {
-        argument.arg: Option(_annotation(argument.annotation), required=default is None)
+        argument.arg: Option(_annotation(argument.annotation, known), required=default is None)
         for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
     }
 
 
-def _class_options(definition: ast.ClassDef) -> dict[str, Option]:
+def _class_options(definition: ast.ClassDef, known: dict[str, Any]) -> dict[str, Option]:
     for statement in definition.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
-            return _keyword_only(statement.args)
+            return _keyword_only(statement.args, known)
     return {
-        statement.target.id: Option(_annotation(statement.annotation), required=statement.value is None)
+        statement.target.id: Option(_annotation(statement.annotation, known), required=statement.value is None)
         for statement in definition.body
         if isinstance(statement, ast.AnnAssign)
         and isinstance(statement.target, ast.Name)
@@ -122,13 +135,22 @@ def _class_options(definition: ast.ClassDef) -> dict[str, Option]:
     }
 
 
-def _annotation(node: ast.expr | None) -> Any:
-    """The type that an annotation's text stands for; Any where it uses more than plain types."""
-    plain = {"int": int, "float": float, "bool": bool, "str": str, "list": list, "Literal": Literal}
-    try:
-        return eval(ast.unparse(node), {"__builtins__": {}}, plain) if node is not None else Any
-    except (NameError, TypeError):
-        return Any
+def _annotation(node: ast.expr | None, known: dict[str, Any]) -> Any:
+    """The type that an annotation stands for; Any where there is none, or it uses more than ``known``."""
+    match node:
+        case ast.Constant(value=None):
+            return types.NoneType
+        case ast.Name(id=name):
+            return known.get(name, Any)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            either = _annotation(left, known), _annotation(right, known)
+            return Any if Any in either else Union[either]  # noqa: UP007 (made at run time)
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
+            return Literal[ast.literal_eval(choices)]
+        case ast.Subscript(value=ast.Name(id="list"), slice=element):
+            return list[_annotation(element, known)]
+        case _:
+            return Any
 
 
 def checked(value: Any, annotation: Any, key: str) -> Any:

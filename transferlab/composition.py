@@ -27,18 +27,32 @@ from omegaconf.errors import OmegaConfBaseException
 
 from transferlab.component import unknown
 from transferlab.errors import Refusal
+from transferlab.identity import IRRELEVANT, OF_THE_STRATEGY
 from transferlab.schema import CompareConfig, TrainConfig, compare_config, train_config
 
 ROLES = ("source", "target")
+UNTITLED = {"optimizer", "schedule", "validator"}
+"""Groups that the title of a comparison doesn't name."""
+
+UNSAID = IRRELEVANT | {"target_labels_per_class"}
+"""Keys that no setting needs to say: they change no result, or stand in the title."""
+
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One row of a comparison to be: a config, and in words what its options have that the defaults don't."""
+    """One row of a comparison to be.
+
+    Attributes:
+        config: checked.
+        variant: what strategy and loss have that their defaults don't, in words.
+        setting: the same of everything else that a comparison's rows share and its title doesn't say.
+    """
 
     config: TrainConfig
     variant: str
+    setting: str
 
 
 def config_root() -> Path:
@@ -83,10 +97,17 @@ def _contenders(config: DictConfig) -> list[Contender]:
     _refuse_lists_of_options(context.overrides.task)
     node = _plain(config)
     chosen = train_config(node)
-    strategy, loss = context.runtime.choices["strategy"], context.runtime.choices["loss"]
-    _refuse_other_loss(strategy, loss, cast(str, hydra.compose("train", [f"strategy={strategy}"]).loss.name))
-    defaults = _plain(hydra.compose("train", [f"strategy={strategy}", f"loss={loss}"]))
-    contenders = [Contender(chosen, _variant(node, defaults))]
+    choices = {group: name for group, name in context.runtime.choices.items() if group in node}
+    plain_strategy = hydra.compose("train", [f"strategy={choices['strategy']}"])
+    _refuse_other_loss(choices["strategy"], choices["loss"], cast(str, plain_strategy.loss.name))
+    defaults = _plain(hydra.compose("train", [f"{group}={name}" for group, name in choices.items()]))
+    changes = _changes(node, defaults)
+    setting = _in_words(
+        {key: name for key, name in choices.items() if key in UNTITLED and name != plain_strategy[key].name}
+        | {key: value for key, value in changes.items() if key.partition(".")[0] not in OF_THE_STRATEGY | UNSAID}
+    )
+    variant = {key: value for key, value in changes.items() if key.partition(".")[0] in OF_THE_STRATEGY}
+    contenders = [Contender(chosen, _in_words({k.removeprefix("strategy."): v for k, v in variant.items()}), setting)]
     for name in chosen.baselines:
         try:
             baseline = _plain(hydra.compose("train", [f"strategy={name}"]))
@@ -94,7 +115,7 @@ def _contenders(config: DictConfig) -> list[Contender]:
             raise Refusal(unknown(f"baselines={name}", name, error.options or [])) from None
         if baseline["strategy"] != node["strategy"]:
             both = {"strategy": baseline["strategy"], "loss": baseline["loss"]}
-            contenders.append(Contender(train_config({**node, **both}), ""))
+            contenders.append(Contender(train_config({**node, **both}), "", setting))
     return contenders
 
 
@@ -102,10 +123,19 @@ def _plain(config: DictConfig) -> dict[str, Any]:
     return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
 
 
-def _variant(node: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
-    options = {key: value for key, value in node["strategy"].items() if value != defaults["strategy"].get(key)}
-    options |= {f"loss.{key}": value for key, value in node["loss"].items() if value != defaults["loss"].get(key)}
-    return ", ".join(f"{key}={_text(value)}" for key, value in sorted(options.items()))
+def _changes(node: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values in ``node`` that ``defaults`` lacks or has otherwise, by dotted key."""
+    changes: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, dict):
+            changes |= _changes(value, defaults.get(key) or {}, f"{prefix}{key}.")
+        elif value != defaults.get(key):
+            changes[f"{prefix}{key}"] = value
+    return changes
+
+
+def _in_words(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={_text(value)}" for key, value in sorted(values.items()))
 
 
 def _text(value: Any) -> str:
@@ -147,9 +177,13 @@ def _run_hydra(root: str, arguments: Sequence[str], collect: Callable[[DictConfi
 
     parser = get_args_parser()
     parser.error = _refuse_flag
-    flags = parser.parse_args(list(arguments))
+    flags = parser.parse_intermixed_args(list(arguments))
+    flags_alone = [argument for argument in arguments if argument not in flags.overrides]
     _store_domains([config_root(), *([Path(flags.config_dir)] if flags.config_dir else [])])
-    with tempfile.TemporaryDirectory() as scratch, _as_hydra_expects([*arguments, f"hydra.sweep.dir={scratch}"]):
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        _as_hydra_expects([*flags_alone, *flags.overrides, f"hydra.sweep.dir={scratch}"]),
+    ):
         try:
             hydra.main(version_base="1.3", config_path=str(config_root()), config_name=root)(quietly)()
         except (HydraException, OmegaConfBaseException) as error:
@@ -187,14 +221,13 @@ def _in_one_line(error: Exception, root: str, overrides: Sequence[str]) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
         group, _, name = error.missing_cfg_file.rpartition("/")
         return unknown(f"{group}={name}", name, error.options)
-    if missing := re.search(r"Could not find '(\S+)/(\S+?)'", text):
-        there = (path.stem for path in (config_root() / missing[1]).glob("*.yaml"))
-        return unknown(f"{missing[1]}={missing[2]}", missing[2], there)
     if isinstance(error, OverrideParseException):
         return f"{error.override}: can't be read; write key=value, with quotes around spaces: 'key=\"a b\"'"
     if several := re.search(r"Ambiguous value for argument '([^']+)'", text):
         return f"{several[1]}: one value, please; to try each in turn, add -m"
     if missing := re.search(r"Could not override '([^']+)'", text):
+        if missing[1] == "domain":
+            return "domain: a data set is chosen by its role; write source=… or target=…"
         parent, _, name = missing[1].replace("/", ".").rpartition(".")
         return unknown(missing[1], name, _keys(root, parent, overrides))
     return text.strip().partition("\n")[0]

@@ -168,6 +168,7 @@ def _result(run: Run, config: TrainConfig, outcome: Outcome, timing: Mapping[str
         "backbone": config.backbone.name,
         "strategy": config.strategy.name,
         "variant": run.variant,
+        "setting": run.setting,
         "loss": config.loss.name if config.loss else "none",
         "seed": run.seed,
         "target_labels_per_class": run.labels_per_class,

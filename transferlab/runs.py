@@ -28,13 +28,15 @@ class Run:
 
     Attributes:
         config: checked.
-        variant: in words, the options that aren't the defaults.
+        variant: in words, the options of strategy and loss that aren't the defaults.
+        setting: in words, what else isn't and the title of a comparison doesn't say.
         pair: the loaded domains.
         seed: fixes everything random.
     """
 
     config: TrainConfig
     variant: str
+    setting: str
     pair: Pair
     seed: int
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -126,6 +127,8 @@ def train_config(node: Mapping[str, Any]) -> TrainConfig:
         Refusal: on an unknown or missing key, a wrong type, or a value out of range.
     """
     packages = checked(node.get("allow_packages"), list[str], "allow_packages")
+    if packages and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # a console script, unlike python -m, doesn't look where it was started
     return TrainConfig(**_values(TrainConfig, node, "", packages))
 
 

@@ -5,10 +5,10 @@ A single ``transferlab train`` is a sweep of one job.
 
 from __future__ import annotations
 
-import os
 import sys
+import tempfile
+from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 
 from tqdm import tqdm
@@ -37,8 +37,9 @@ def train(jobs: Sequence[Sequence[Contender]], again: str) -> int:
     """
     runs = _planned(jobs)
     config = runs[0].config
-    _refuse_unwritable(config.root)
     missing = [run for run in runs if run.config.overwrite or not run.finished]
+    _refuse_what_torch_sees(missing)
+    _refuse_unwritable(config.root)
     _announce(runs, missing)
     failed = _train_all(missing, again) if missing else []
     finished = {run.comparison_id for run in runs if run.finished}
@@ -58,7 +59,7 @@ def _planned(jobs: Sequence[Sequence[Contender]]) -> list[Run]:
             config = contender.config
             key = repr((config.source, config.target, config.image))
             pair = pairs[key] = pairs.get(key) or load_pair(config)
-            runs = [Run(config, contender.variant, pair, seed) for seed in config.seed_list]
+            runs = [Run(config, contender.variant, contender.setting, pair, seed) for seed in config.seed_list]
             reason = _impossible(runs[0])
             if reason and place == 0:
                 raise Refusal(reason)
@@ -90,35 +91,37 @@ def _impossible(run: Run) -> str | None:
 
 
 def _refuse_unwritable(root: Path) -> None:
-    there = next(folder for folder in (root.absolute(), *root.absolute().parents) if folder.exists())
-    if not there.is_dir():
-        raise Refusal(f"output_root={root}: {there} is a file, not a folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise Refusal(f"output_root={root}: can't write in {there}")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        raise Refusal(f"output_root={root}: can't write there ({error.strerror})") from None
+
+
+def _refuse_what_torch_sees(missing: Sequence[Run]) -> None:
+    if missing:
+        # Only here, after everything that could be refused without it: torch takes seconds to import.
+        from transferlab.experiment import refuse_impossible
+
+        for run in {run.run_id: run for run in missing}.values():
+            refuse_impossible(run)
 
 
 def _announce(runs: Sequence[Run], missing: Sequence[Run]) -> None:
     if not missing:
         _say(f"nothing to train: {len(runs)} of {len(runs)} found")
         return
-    rows = [f"{title} ({len(list(seeds))})" for title, seeds in groupby(missing, _row)]
-    found = f"; {len(runs) - len(missing)} found" if len(missing) < len(runs) else ""
-    _say(f"training {len(missing)} of {len(runs)} runs{found}: {', '.join(rows)}")
-
-
-def _row(run: Run) -> str:
-    config = run.config
-    variant = f" {run.variant}" if run.variant else ""
-    return f"{config.strategy.name}{variant} {config.source.name}→{config.target.name}"
+    strategies = Counter(run.config.strategy.name for run in missing)
+    rows = ", ".join(f"{name} ({count})" for name, count in strategies.items())
+    found = f"{len(runs) - len(missing)} of {len(runs)} found; " if len(missing) < len(runs) else ""
+    _say(f"{found}training {len(missing)} runs: {rows}")
 
 
 def _train_all(missing: Sequence[Run], again: str) -> list[Run]:
     """Trains the runs one after another; returns those that failed, whose tracebacks are in their train.log."""
-    # Only here, after everything that could be refused without it: torch takes seconds to import.
-    from transferlab.experiment import refuse_impossible, run_experiment
+    from transferlab.experiment import run_experiment
 
-    for _, group in groupby(missing, lambda run: run.run_id):
-        refuse_impossible(next(group))
     failed: list[Run] = []
     done = 0
     try:

@@ -131,13 +131,14 @@ def test_a_seed_that_one_side_lacks_makes_no_pair(outputs):
 def test_diverged_runs_are_counted_and_enter_nothing_else(outputs):
     outputs.add("scratch", [*SCRATCH, 0.8])
     outputs.add("dann", [*DANN, None])
-    outputs.add("mcd", [None] * 6)
+    outputs.add("adda", [None] * 6)
     table = table_of(outputs)
-    dann, mcd = row_of(table, "dann"), row_of(table, "mcd")
+    assert table["strategy"].tolist() == ["scratch", "dann", "adda"]
+    dann, adda = row_of(table, "dann"), row_of(table, "adda")
     assert (dann["seeds"], dann["diverged"], dann["seconds"]) == (5, 1, 12)
     assert dann["delta_scratch"] == pytest.approx(points(DANN, SCRATCH).mean())
-    assert (mcd["seeds"], mcd["diverged"], mcd["verdict"]) == (0, 6, "inconclusive")
-    assert mcd[["accuracy_mean", "delta_scratch", "p_scratch", "seconds"]].isna().all()
+    assert (adda["seeds"], adda["diverged"], adda["verdict"]) == (0, 6, "inconclusive")
+    assert adda[["accuracy_mean", "delta_scratch", "p_scratch", "seconds"]].isna().all()
     # The row that diverged counts as one that was tried.
     assert dann["p_scratch"] == pytest.approx(2 * q_of(points(DANN, SCRATCH)))
 

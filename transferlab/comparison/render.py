@@ -111,7 +111,8 @@ def _title(row: pd.Series[Any]) -> str:
     budget = row["target_labels_per_class"]
     labels = {"all": "all target labels", 0: "no target labels", 1: "1 target label per class"}
     pair = f"{row['source']} → {row['target']} · {row['backbone']}"
-    return f"{pair} · {labels.get(budget, f'{budget} target labels per class')}"
+    title = f"{pair} · {labels.get(budget, f'{budget} target labels per class')}"
+    return f"{title} · {row['setting']}" if row["setting"] else title
 
 
 def _cells(row: pd.Series[Any]) -> dict[str, str]:

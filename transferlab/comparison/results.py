@@ -27,7 +27,7 @@ _FIELDS: dict[str, tuple[type, ...]] = {
 }
 """The top-level fields a row needs, and the JSON types each may have; an absent text reads as empty."""
 
-_COLUMNS = [*_FIELDS, "target_accuracy", "seconds"]
+_COLUMNS = [*_FIELDS, "setting", "target_accuracy", "seconds"]
 
 
 def read_results(output_root: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -83,6 +83,7 @@ def _read(path: Path) -> dict[str, Any]:
     return row | {
         "variant": row["variant"] or "",
         "loss": row["loss"] or "",
+        "setting": result.get("setting") or "",
         "target_accuracy": _number(result, "metrics", "target_accuracy", highest=1)
         if row["status"] == "ok"
         else math.nan,

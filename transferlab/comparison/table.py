@@ -39,8 +39,9 @@ COLUMNS = [
 ]
 """The columns of ``table.csv``, in order. Other programs read them."""
 
-NOTES = ["note", "note_adaptation"]
-"""What stands in parentheses behind an inconclusive verdict; for readers, so not in ``table.csv``."""
+NOTES = ["note", "note_adaptation", "setting"]
+"""For readers, so not in ``table.csv``: what stands in parentheses behind an inconclusive verdict, and what the title
+of a comparison says beside its columns."""
 
 _ROW = ["comparison_id", "source", "target", "backbone", "strategy", "variant", "loss", "target_labels_per_class"]
 _PLACES = {"scratch": 0, "source_only": 1, "target_oracle": 3}
@@ -78,7 +79,7 @@ class _Row:
         finished = runs[runs["status"] == "ok"]
         accuracies = finished["target_accuracy"]
         self.accuracies: dict[int, float] = dict(zip(finished["seed"], accuracies, strict=True))
-        self.columns: dict[str, Any] = {name: runs[name].iloc[0] for name in _ROW} | {
+        self.columns: dict[str, Any] = {name: runs[name].iloc[0] for name in [*_ROW, "setting"]} | {
             "seeds": len(finished),
             "accuracy_mean": accuracies.mean(),
             "accuracy_std": accuracies.std(ddof=1),

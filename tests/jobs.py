@@ -1,0 +1,43 @@
+"""Small jobs on real digits, and what they leave."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transferlab.composition import Contender, compose_train
+
+TINY = [
+    "source=rendered_digits",
+    "source.examples=400",
+    "image.size=8",
+    "bottleneck=16",
+    "steps=6",
+    "snapshots=2",
+    "batch_size=16",
+    "seeds=1",
+]
+"""A job of well under a second: 400 rendered digits to the UCI digits at 8 px."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command did: its exit code and its two streams."""
+
+    code: int
+    out: str
+    err: str
+
+
+def contenders(*arguments: str) -> Sequence[Contender]:
+    """The strategy and the baselines of one job."""
+    (job,) = compose_train(arguments)
+    return job
+
+
+def results(root: Path) -> list[dict[str, Any]]:
+    """Every result.json under a folder of outputs."""
+    return [json.loads(path.read_text()) for path in sorted(root.glob("runs/**/result.json"))]

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from transferlab.component import Component, Option, checked, component, options_of, unknown
+from transferlab.errors import Refusal
+
+MODULE = """
+import a_package_that_does_not_exist
+from typing import ClassVar, Literal
+
+Mode = Literal["plain", "fancy"]
+
+def function(given, *, count: int, scale: float = 1.0, mode: Mode, names: list[str], seed: int | None = None):
+    return given, count
+
+class ByInit:
+    def __init__(self, given, *, width: int | Literal["auto"]):
+        ...
+
+class ByFields:
+    fact: ClassVar[bool] = True
+    width: int
+    depth: int = 2
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "read_not_imported.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return "read_not_imported"
+
+
+def test_options_are_read_without_importing(module: str) -> None:
+    assert options_of(f"{module}.function", "key") == {
+        "count": Option(int, required=True),
+        "scale": Option(float, required=False),
+        "mode": Option(Literal["plain", "fancy"], required=True),
+        "names": Option(list[str], required=True),
+        "seed": Option(int | None, required=False),
+    }
+    assert options_of(f"{module}.ByInit", "key") == {"width": Option(int | Literal["auto"], required=True)}
+    assert options_of(f"{module}.ByFields", "key") == {
+        "width": Option(int, required=True),
+        "depth": Option(int, required=False),
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "result"),
+    [
+        (3, int, 3),
+        (3, float, 3.0),
+        (0.5, float, 0.5),
+        (True, bool, True),
+        ("a", Literal["a", "b"], "a"),
+        (None, int | None, None),
+        ([1, 2], list[float], [1.0, 2.0]),
+        ([1], int | list[int], [1]),
+        ("auto", int | Literal["auto"], "auto"),
+        ({"any": 1}, Any, {"any": 1}),
+    ],
+)
+def test_values_that_fit(value: Any, annotation: Any, result: Any) -> None:
+    assert checked(value, annotation, "key") == result
+    assert type(checked(value, annotation, "key")) is type(result)
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation"),
+    [
+        (True, int),
+        (1, bool),
+        (1.0, int),
+        ("1", float),
+        (True, float),
+        ("c", Literal["a", "b"]),
+        (None, int),
+        (["a"], list[int]),
+        (3, list[int]),
+        ("many", int | list[int]),
+    ],
+)
+def test_values_that_do_not(value: Any, annotation: Any) -> None:
+    with pytest.raises(Refusal, match=r"^key="):
+        checked(value, annotation, "key")
+
+
+def test_a_component_is_checked_against_its_target(module: str) -> None:
+    node = {"_target_": f"{module}.ByFields", "name": "mine", "width": 3}
+    assert component(node, "backbone", [module]) == Component(f"{module}.ByFields", {"width": 3}, "mine")
+    for wrong, words in [
+        ({**node, "heigth": 3}, r"backbone\.heigth.*depth, width"),
+        ({"_target_": f"{module}.ByFields"}, r"backbone\.width: no value"),
+        ({**node, "_target_": f"{module}.Other"}, "defines no function or class 'Other'"),
+        ({**node, "_target_": f"{module}.deeper.Other"}, "no Python module"),
+    ]:
+        with pytest.raises(Refusal, match=words):
+            component(wrong, "backbone", [module])
+
+
+def test_a_target_outside_the_allowed_packages_is_never_imported(module: str) -> None:
+    with pytest.raises(Refusal, match="allow_packages"):
+        component({"_target_": f"{module}.function"}, "source")
+
+
+def test_calling_a_component_gives_it_its_options() -> None:
+    assert Component("transferlab.training.schedules.inverse", {"alpha": 10.0, "power": 1.0})(1.0) == 1 / 11
+
+
+def test_the_nearest_name_comes_first() -> None:
+    assert unknown("strategy=dnan", "dnan", ["finetune", "dann", "dan"]) == (
+        "strategy=dnan: no such name. Did you mean dan or dann? Choices: dan, dann, finetune"
+    )

@@ -1,0 +1,72 @@
+"""A run's identity: every key of the schema either counts or is listed as irrelevant, and each is tried."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+from jobs import contenders
+
+from transferlab.component import Component
+from transferlab.identity import IRRELEVANT, OF_THE_STRATEGY, comparison_id, run_id
+from transferlab.schema import AdaptationLoss, ImageConfig, TrainConfig
+
+PRINTS = ("a", "b")
+
+CHANGED: dict[str, Any] = {
+    "source": Component("x.y", name="other"),  # its content counts, not how it is called
+    "target": Component("x.y", name="other"),
+    "backbone": Component("x.y", name="other"),
+    "strategy": Component("x.y"),
+    "loss": AdaptationLoss(Component("x.y"), 2.0),
+    "optimizer": Component("x.y", {"lr": 1.0}),
+    "schedule": Component("x.y"),
+    "validator": Component("x.y"),
+    "seeds": 7,
+    "target_labels_per_class": "all",
+    "steps": 7,
+    "batch_size": 7,
+    "batch_statistics": "per_domain",
+    "bottleneck": 7,
+    "image": ImageConfig(size=9, channels="auto"),
+    "device": "cpu",
+    "precision": "bf16",
+    "threads": 7,
+    "snapshots": 7,
+    "log_every": 7,
+    "baselines": [],
+    "margin": 7.0,
+    "fail_on": "negative",
+    "output_root": "elsewhere",
+    "overwrite": True,
+    "allow_packages": ["mine"],
+}
+BY_CONTENT = {"source", "target"}
+
+
+@pytest.fixture(scope="module")
+def config() -> TrainConfig:
+    return contenders()[0].config
+
+
+@pytest.mark.parametrize("key", [field.name for field in fields(TrainConfig)])
+def test_a_key_changes_the_identity_exactly_if_it_can_change_results(config: TrainConfig, key: str) -> None:
+    changed = replace(config, **{key: CHANGED[key]})
+    assert getattr(changed, key) != getattr(config, key)
+    counts = key not in IRRELEVANT | BY_CONTENT
+    assert (run_id(changed, PRINTS) != run_id(config, PRINTS)) == counts
+    counts_for_all_rows = counts and key not in OF_THE_STRATEGY
+    assert (comparison_id(changed, PRINTS) != comparison_id(config, PRINTS)) == counts_for_all_rows
+
+
+@pytest.mark.parametrize("prints", [("c", "b"), ("a", "c"), ("b", "a")])
+def test_data_count_by_content(config: TrainConfig, prints: tuple[str, str]) -> None:
+    assert run_id(config, prints) != run_id(config, PRINTS)
+    assert comparison_id(config, prints) != comparison_id(config, PRINTS)
+
+
+def test_a_run_and_its_baselines_belong_to_one_comparison() -> None:
+    rows = contenders("strategy=adapt", "loss=mmd", "loss.weight=3", "baselines=[scratch,source_only,target_oracle]")
+    assert len({run_id(row.config, PRINTS) for row in rows}) == 4
+    assert len({comparison_id(row.config, PRINTS) for row in rows}) == 1

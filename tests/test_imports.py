@@ -1,0 +1,67 @@
+"""The rooms import one way."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "transferlab"
+
+LAYERS = [
+    {"errors"},
+    {"component"},
+    {"schema"},
+    {"domains", "losses", "evaluation", "comparison", "identity"},
+    {"models", "selection"},
+    {"training"},
+    {"strategies"},
+    {"composition"},
+    {"runs"},
+    {"outcome", "report"},
+    {"experiment", "completion"},
+    {"sweep"},
+    {"cli"},
+    {"__main__"},
+]
+"""A file may import from its own room and from rooms of earlier layers."""
+
+LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
+
+
+def _imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_one_way(path: Path) -> None:
+    room = _room(path)
+    if room == "__init__":
+        return
+    for name in _imports(path):
+        package, _, rest = name.partition(".")
+        if package == "transferlab" and rest:
+            other = rest.partition(".")[0]
+            assert other == room or LEVEL[other] < LEVEL[room], f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("room", ["cli", "comparison", "strategies", "schema", "component", "identity", "composition"])
+def test_torch_free_rooms_stay_so(room: str) -> None:
+    files = [path for path in PACKAGE.rglob("*.py") if _room(path) == room]
+    modules = [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in files]
+    program = f"import sys; import {', '.join(modules)}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,122 @@
+"""Bad input: exit code 2, one or two lines that name the culprit and the choices, nothing written."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from jobs import Said
+
+REFUSED = {
+    "misspelt strategy": (["strategy=dam"], ["strategy=dam", "dan", "dann", "finetune"]),
+    "misspelt source": (["source=digitz"], ["source=digitz", "digits", "mnist5k"]),
+    "misspelt loss": (["strategy=adapt", "loss=mdm"], ["loss=mdm", "mmd", "coral"]),
+    "misspelt backbone": (["backbone=lnet"], ["backbone=lnet", "lenet", "resnet18"]),
+    "misspelt experiment": (["experiment=smok"], ["experiment=smok", "smoke"]),
+    "in a sweep": (["-m", "strategy=finetune,dam"], ["strategy=dam"]),
+    "unknown key": (["stepz=3"], ["stepz", "steps"]),
+    "unknown key added": (["+stepz=3"], ["stepz", "steps"]),
+    "unknown option": (["strategy=finetune", "strategy.trian=head"], ["strategy.trian", "train", "last_n"]),
+    "unknown option of a nested key": (["image.sise=8"], ["image.sise", "size"]),
+    "a key deleted": (["~steps"], ["steps"]),
+    "wrong type": (["steps=many"], ["steps=many", "a whole number"]),
+    "wrong type in a sweep": (["-m", "steps=3,many"], ["steps=many", "a whole number"]),
+    "fraction for a whole number": (["steps=2.5"], ["steps=2.5", "a whole number"]),
+    "text for a number": (["optimizer.lr=fast"], ["optimizer.lr=fast", "a number"]),
+    "wrong choice": (["strategy=finetune", "strategy.train=hed"], ["strategy.train=hed", "head", "last_n", "full"]),
+    "wrong choice of a loss": (["strategy=dan", "loss.estimator=x"], ["loss.estimator=x", "biased", "linear"]),
+    "out of range": (["steps=0"], ["steps=0", "at least 1"]),
+    "no seeds": (["seeds=0"], ["seeds=0"]),
+    "a seed twice": (["seeds=[1,1]"], ["seeds=[1, 1]"]),
+    "several sources as a list": (["source=[mnist5k,digits]"], ["source=[mnist5k,digits]", "-m source=mnist5k,digits"]),
+    "several values without -m": (["strategy=dan,dann"], ["strategy=dan,dann", "-m"]),
+    "no equals sign": (["strategy"], ["strategy", "key=value"]),
+    "unknown flag": (["--fast"], ["--fast", "--help"]),
+    "a group that is none": (["domain=digits"], ["source=", "target="]),
+    "adapt without a loss": (["strategy=adapt"], ["loss=coral", "loss=mmd"]),
+    "a preset with another loss": (["strategy=dann", "loss=mmd"], ["strategy=dann", "strategy=adapt loss=mmd"]),
+    "a loss where none is taken": (["strategy=finetune", "loss=mmd"], ["finetune", "strategy=adapt loss=mmd"]),
+    "misspelt baseline": (["baselines=[scrach]"], ["baselines=scrach", "scratch"]),
+    "foreign target": (["strategy._target_=os.system"], ["strategy._target_=os.system", "allow_packages"]),
+    "budget larger than a class": (["target_labels_per_class=500"], ["target_labels_per_class=500", "digits", "125"]),
+    "no labels to learn from": (["strategy=finetune", "target_labels_per_class=0"], ["target_labels_per_class=0"]),
+    "a provider's own refusal": (["source=mnist5k", "source.crop=99"], ["source=mnist5k", "crop=99"]),
+    "no such launcher": (["hydra.launcher._target_=x.Y"], ["hydra/launcher"]),
+}
+
+
+@pytest.mark.parametrize(("arguments", "words"), REFUSED.values(), ids=REFUSED)
+def test_refused_in_words(
+    arguments: list[str], words: list[str], transferlab: Callable[..., Said], tmp_path: Path
+) -> None:
+    root = tmp_path / "outputs"
+    said = transferlab("train", *arguments, f"output_root={root}")
+    assert said.code == 2
+    assert said.out == ""
+    assert 1 <= len(said.err.splitlines()) <= 2
+    assert "Traceback" not in said.err
+    for word in words:
+        assert word in said.err
+    assert not root.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["device=mps"], ["device=mps", "cpu"]),
+        (["strategy=adabn", "backbone=mlp"], ["adabn", "backbone=mlp", "BatchNorm"]),
+        (["backbone=mlp", "backbone.widths=[]"], ["backbone.widths=[]"]),
+        (["optimizer.momentum=0"], ["optimizer.nesterov=true"]),
+        (["strategy=dan", "loss.bandwidths=[0.0]"], ["loss.bandwidths=[0.0]"]),
+        (["strategy=finetune", "strategy.last_n=0"], ["strategy.last_n=0"]),
+    ],
+)
+def test_refused_once_torch_is_there(
+    arguments: list[str], words: list[str], transferlab: Callable[..., Said], tmp_path: Path
+) -> None:
+    test_refused_in_words(arguments, words, transferlab, tmp_path)
+
+
+def test_unknown_key_in_an_experiment_file(transferlab: Callable[..., Said], tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nsteps: 5\nstepz: 3\n")
+    said = transferlab("train", "--config-dir", str(tmp_path), "experiment=mine")
+    assert said.code == 2
+    assert "stepz" in said.err
+    assert "Did you mean steps" in said.err
+
+
+def test_an_output_root_that_is_a_file(transferlab: Callable[..., Said], tmp_path: Path) -> None:
+    there = tmp_path / "outputs"
+    there.write_text("mine")
+    said = transferlab("train", f"output_root={there}")
+    assert said.code == 2
+    assert str(there) in said.err
+    assert there.read_text() == "mine"
+
+
+def test_unknown_command(transferlab: Callable[..., Said]) -> None:
+    said = transferlab("tran")
+    assert said.code == 2
+    assert "train" in said.err
+
+
+HEAVY = ("torch", "torchvision", "pandas", "sklearn", "scipy", "matplotlib")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["--help"], 0), (["train", "--help"], 0), (["train", "--cfg", "job"], 0), (["train", "loss.weight=heavy"], 2)],
+)
+def test_nothing_heavy_is_imported_before_the_config_is_known_to_be_good(arguments: list[str], code: int) -> None:
+    program = (
+        "import atexit, sys; from transferlab import cli; "
+        f"atexit.register(lambda: print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)); "
+        "sys.exit(cli.run(sys.argv[1:]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert done.stderr.splitlines()[-1] == "[]"
