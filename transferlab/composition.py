@@ -229,18 +229,26 @@ def _in_one_line(error: Exception, root: str, overrides: Sequence[str]) -> str:
         if missing[1] == "domain":
             return "domain: a data set is chosen by its role; write source=… or target=…"
         parent, _, name = missing[1].replace("/", ".").rpartition(".")
-        return unknown(missing[1], name, _keys(root, parent, overrides))
+        return unknown(missing[1], name, _keys_without(name, root, parent, overrides))
     return text.strip().partition("\n")[0]
 
 
-def _keys(root: str, parent: str, overrides: Sequence[str]) -> list[str]:
-    """The keys that stand under ``parent`` once its group is chosen as ``overrides`` say."""
+def _keys_without(name: str, root: str, parent: str, overrides: Sequence[str]) -> list[str]:
+    """The keys that stand under ``parent``, where its group is chosen as ``overrides`` say, once ``name`` isn't one."""
     group = parent.partition(".")[0]
-    chosen = [one.partition(",")[0] for one in overrides if group and one.startswith(f"{group}=")]
-    with hydra.initialize_config_dir(str(config_root()), version_base="1.3"):
-        try:
-            node = hydra.compose(root, chosen)
-        except HydraException:
-            return []
-    node = OmegaConf.select(node, parent) if parent else node
-    return [str(key) for key in node if key not in ("_target_", "name")] if isinstance(node, DictConfig) else []
+    chosen = [value for one in overrides if group and one.startswith(f"{group}=") for value in _swept(one)]
+    keys: list[str] = []
+    for override in chosen or [[]]:
+        with hydra.initialize_config_dir(str(config_root()), version_base="1.3"):
+            config = hydra.compose(root, override)
+        node = OmegaConf.select(config, parent) if parent else config
+        keys = [str(key) for key in node if key not in ("_target_", "name")] if isinstance(node, DictConfig) else []
+        if name not in keys:
+            break
+    return keys
+
+
+def _swept(override: str) -> list[list[str]]:
+    """``group=a,b`` as the two choices that it sweeps over."""
+    group, _, names = override.partition("=")
+    return [[f"{group}={name}"] for name in names.split(",")]

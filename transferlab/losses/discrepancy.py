@@ -69,9 +69,8 @@ def _scales(sample: Tensor, bandwidths: Sequence[float]) -> Tensor:
     """−1 / (2αm) for each α; m is a constant, and the mean of all pairs' squared distances is twice the variance."""
     sample = sample.detach()
     mean = 2 * (sample - sample.mean(0)).square().sum(1).mean()
-    return torch.tensor([-1 / (2 * bandwidth) for bandwidth in bandwidths]).to(mean) / mean.clamp_min(
-        torch.finfo(mean.dtype).tiny
-    )
+    mean = torch.where(mean > 0, mean, 1)  # all examples equal: any scale will do
+    return torch.tensor([-1 / (2 * bandwidth) for bandwidth in bandwidths]).to(mean) / mean
 
 
 def _kernel(distances: Tensor, scales: Tensor) -> Tensor:

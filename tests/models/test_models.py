@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from transferlab.component import Component
+from transferlab.models.lenet import LeNet
+from transferlab.models.mlp import MLP
+from transferlab.models.network import blocks, build_network, has_batch_norm
+from transferlab.models.resnet import ResNet18
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("network", "size", "width"),
+    [
+        (LeNet, 8, 50 * 4),
+        (LeNet, 28, 50 * 49),
+        (lambda c, s: MLP(c, s, widths=[12, 7]), 9, 7),
+        (lambda c, s: ResNet18(c, s, stem="small"), 16, 512),
+        (lambda c, s: ResNet18(c, s, stem="imagenet"), 33, 512),
+    ],
+)
+def test_backbones_map_images_to_vectors(network: object, size: int, width: int, channels: int) -> None:
+    assert callable(network)
+    assert network(channels, size)(torch.zeros(2, channels, size, size)).shape == (2, width)
+
+
+def test_lenet_has_batch_norm_after_each_convolution_and_mlp_has_none() -> None:
+    layers = list(LeNet(1, 16).modules())
+    follows = [type(layers[i + 1]) for i, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
+    assert follows == [nn.BatchNorm2d, nn.BatchNorm2d]
+    assert not has_batch_norm(MLP(1, 8, widths=[4]))
+
+
+def test_the_small_stem_keeps_detail() -> None:
+    image = torch.zeros(1, 3, 32, 32)
+    assert ResNet18(3, 32, stem="small").stem(image).shape[2:] == (32, 32)
+    assert ResNet18(3, 32, stem="imagenet").stem(image).shape[2:] == (8, 8)
+
+
+def test_resnet_is_torchvisions() -> None:
+    from torchvision.models import resnet18
+
+    torch.manual_seed(0)
+    theirs = resnet18(weights=None).eval()
+    ours = ResNet18(3, 64, stem="imagenet").eval()
+    weights = [value for name, value in theirs.state_dict().items() if not name.startswith("fc.")]
+    ours.load_state_dict(dict(zip(ours.state_dict(), weights, strict=True)))
+    theirs.fc = nn.Identity()
+    image = torch.randn(2, 3, 64, 64)
+    torch.testing.assert_close(ours(image), theirs(image))
+
+
+def test_a_network_is_backbone_bottleneck_head() -> None:
+    modules = build_network(Component("transferlab.models.lenet.LeNet"), channels=1, size=16, features=32, classes=10)
+    images = torch.randn(4, 1, 16, 16)
+    features = modules["bottleneck"](modules["backbone"](images))
+    assert features.shape == (4, 32)
+    assert modules["head"](features).shape == (4, 10)
+    assert [type(layer) for layer in modules["bottleneck"].children()] == [nn.Linear, nn.BatchNorm1d, nn.ReLU]
+    chain = blocks(modules, ("backbone", "bottleneck", "head"))
+    backbone = modules["backbone"]
+    assert isinstance(backbone, LeNet)
+    assert chain == [backbone.block1, backbone.block2, modules["bottleneck"], modules["head"]]

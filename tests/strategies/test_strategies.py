@@ -1,0 +1,240 @@
+"""Each strategy on real digits: what its stages read and move, and that it reads no label it shouldn't."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from sklearn.linear_model import LogisticRegression
+
+from transferlab.domains import splits
+from transferlab.domains.splits import split, test_mask
+from transferlab.experiment import run_experiment
+from transferlab.experiment import train as train_stages
+from transferlab.models.network import Modules
+from transferlab.runs import Run
+from transferlab.strategies.strategy import Strategy
+from transferlab.training.devices import on_device
+from transferlab.training.journal import Journal
+from transferlab.training.stages import Estimate, Fit, Solve, Stage
+from transferlab.training.streams import as_tensor, in_chunks
+
+RunOf = Callable[..., Run]
+
+EVERY_STRATEGY = [
+    ("strategy=scratch",),
+    ("strategy=source_only",),
+    ("strategy=joint",),
+    ("strategy=finetune",),
+    ("strategy=finetune", "strategy.train=head"),
+    ("strategy=finetune", "strategy.train=last_n", "strategy.head=new"),
+    ("strategy=feature_extraction",),
+    ("strategy=feature_extraction", "strategy.head=logistic"),
+    ("strategy=dann",),
+    ("strategy=dan",),
+    ("strategy=dan", "loss.estimator=linear"),
+    ("strategy=deep_coral", "strategy.use_target_labels=true"),
+    ("strategy=adda", "strategy.discriminator_width=8"),
+    ("strategy=adabn",),
+]
+
+every_strategy = pytest.mark.parametrize("arguments", EVERY_STRATEGY, ids=" ".join)
+
+
+def _weights(run: Run) -> dict[str, torch.Tensor]:
+    run_experiment(run, "test")
+    return load_file(run.folder / "model.safetensors")
+
+
+def _equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(value, other[key]) for key, value in one.items())
+
+
+def _budget(run: Run) -> NDArray[np.int64]:
+    """Where the run's labelled target examples stand in the domain."""
+    target = run.pair.target
+    train = np.flatnonzero(~test_mask(target))
+    return splits._budget(train, target.labels, run.labels_per_class, run.seed)
+
+
+def _poisoned(run: Run, keep: NDArray[np.int64], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The run with every target label changed but those at ``keep``; the splits, which go by class, pinned."""
+    target = run.pair.target
+    labels = (target.labels + 1) % 10
+    labels[keep] = target.labels[keep]
+    monkeypatch.setattr(splits, "_budget", lambda *_: keep)
+    return replace(run, pair=replace(run.pair, target=replace(target, labels=labels, test=test_mask(target))))
+
+
+@every_strategy
+def test_hidden_target_labels_change_nothing(
+    arguments: tuple[str, ...], tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Honesty rule 1: with every target label beyond the budget poisoned, test labels too, the weights are the same."""
+    run = tiny_run(*arguments)
+    honest = _weights(run)
+    assert _equal(honest, _weights(_poisoned(run, _budget(run), monkeypatch)))
+
+
+def test_labels_within_the_budget_do_count(tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tiny_run("strategy=finetune")
+    monkeypatch_free = _weights(run)
+    poisoned = _poisoned(run, _budget(run), monkeypatch)
+    labels = (poisoned.pair.target.labels + 1) % 10
+    changed = replace(poisoned, pair=replace(poisoned.pair, target=replace(poisoned.pair.target, labels=labels)))
+    assert not _equal(monkeypatch_free, _weights(changed))
+
+
+def test_the_oracle_reads_every_training_label(tiny_run: RunOf) -> None:
+    run = tiny_run("strategy=target_oracle")
+    assert run.labels_per_class == "all"
+    assert len(_budget(run)) == (~test_mask(run.pair.target)).sum()
+
+
+@every_strategy
+def test_a_seed_fixes_everything(arguments: tuple[str, ...], tiny_run: RunOf) -> None:
+    """Honesty rule 5: the same run twice gives byte-equal weights and metrics; another seed doesn't."""
+    run = tiny_run(*arguments)
+    first = run_experiment(run, "test"), (run.folder / "model.safetensors").read_bytes()
+    again = run_experiment(run, "test"), (run.folder / "model.safetensors").read_bytes()
+    assert first[1] == again[1]
+    assert json.dumps(first[0]["metrics"]) == json.dumps(again[0]["metrics"])
+    assert not _equal(_weights(run), _weights(replace(run, seed=1)))
+
+
+@every_strategy
+def test_what_a_strategy_reads_is_what_it_says(arguments: tuple[str, ...], tiny_run: RunOf) -> None:
+    reads = {
+        "scratch": {"target_labelled"},
+        "source_only": {"source"},
+        "joint": {"source", "target_labelled"},
+        "finetune": {"source", "target_labelled"},
+        "feature_extraction": {"source", "target_labelled"},
+        "deep_coral": {"source", "target_unlabelled", "target_labelled"},
+    }
+    run = tiny_run(*arguments)
+    expected = reads.get(run.config.strategy.name, {"source", "target_unlabelled"})
+    assert run.strategy.reads(run.config.loss) == expected
+
+
+def _stages(run: Run, monkeypatch: pytest.MonkeyPatch, kept: int | None = None) -> Modules:
+    """The modules after the run's first ``kept`` stages."""
+    stages: list[Stage] = list(run.strategy.stages(run.config.loss))
+    monkeypatch.setattr(type(run.strategy), "stages", lambda _self, _loss: stages[:kept])
+    training, _ = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)
+    journal = Journal("test", lambda: None, quiet=True)
+    modules = train_stages(run, on_device(run.config), training, journal)[-1].modules
+    monkeypatch.undo()
+    return modules
+
+
+def _module_weights(modules: Modules, *names: str) -> list[torch.Tensor]:
+    return [value for name in names for value in modules[name].state_dict().values()]
+
+
+def test_addas_source_encoder_and_head_stay_and_its_target_encoder_moves(
+    tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tiny_run("strategy=adda", "strategy.discriminator_width=8")
+    before, after = _stages(run, monkeypatch, 1), _stages(run, monkeypatch)
+    source_encoder = _module_weights(before, "backbone", "bottleneck")
+    for then, now in zip(source_encoder, _module_weights(after, "source_backbone", "source_bottleneck"), strict=True):
+        assert torch.equal(then, now)
+    for then, now in zip(_module_weights(before, "head"), _module_weights(after, "head"), strict=True):
+        assert torch.equal(then, now)
+    moved = zip(source_encoder, _module_weights(after, "backbone", "bottleneck"), strict=True)
+    assert not all(torch.equal(then, now) for then, now in moved)
+
+
+def test_adabn_changes_statistics_and_no_weight(tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tiny_run("strategy=adabn")
+    before, after = _stages(run, monkeypatch, 1), _stages(run, monkeypatch)
+    for name in ("backbone", "bottleneck", "head"):
+        for key, value in before[name].state_dict().items():
+            same = torch.equal(value, after[name].state_dict()[key])
+            assert same == (not key.endswith(("running_mean", "running_var"))), f"{name}.{key}"
+
+
+@pytest.mark.parametrize(("mode", "frozen"), [("head", ("backbone", "bottleneck")), ("last_n", ("backbone",))])
+def test_what_finetuning_freezes_is_bit_identical(
+    mode: str, frozen: tuple[str, ...], tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tiny_run("strategy=finetune", f"strategy.train={mode}")
+    before, after = _stages(run, monkeypatch, 1), _stages(run, monkeypatch)
+    for then, now in zip(_module_weights(before, *frozen), _module_weights(after, *frozen), strict=True):
+        assert torch.equal(then, now)
+    assert not torch.equal(before["head"].state_dict()["weight"], after["head"].state_dict()["weight"])
+
+
+def test_logistic_features_are_those_of_the_frozen_network(tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tiny_run("strategy=feature_extraction", "strategy.head=logistic", "steps=30")
+    before, after = _stages(run, monkeypatch, 1), _stages(run, monkeypatch)
+    training, test = split(run.pair.source, run.pair.target, 3, run.seed)
+    encoder = torch.nn.Sequential(before["backbone"], before["bottleneck"]).eval()
+
+    def features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return in_chunks(encoder, as_tensor(images, "cpu")).numpy()
+
+    labelled = training.target_labelled
+    theirs = LogisticRegression(C=1.0, max_iter=10_000, tol=1e-6).fit(features(labelled.images), labelled.labels)
+    whole = torch.nn.Sequential(encoder, after["head"]).eval()
+    ours = in_chunks(whole, as_tensor(test.images, "cpu")).softmax(1).numpy()
+    np.testing.assert_allclose(ours, theirs.predict_proba(features(test.images)), atol=1e-3)
+
+
+def test_joint_weighs_the_target(tiny_run: RunOf) -> None:
+    (stage,) = tiny_run("strategy=joint", "strategy.weight=0.25").strategy.stages(None)
+    assert isinstance(stage, Fit)
+    assert [(term.reads[0].stream, term.weight) for term in stage.phases[0].terms] == [
+        ("source", 1.0),
+        ("target_labelled", 0.25),
+    ]
+
+
+def test_every_kind_of_stage_is_in_use(tiny_run: RunOf) -> None:
+    kinds = {
+        type(stage)
+        for arguments in EVERY_STRATEGY
+        for run in [tiny_run(*arguments)]
+        for stage in run.strategy.stages(run.config.loss)
+    }
+    assert kinds == {Fit, Estimate, Solve}
+
+
+def test_strategies_of_differing_label_spaces(tiny_run: RunOf) -> None:
+    def classes(*arguments: str) -> str:
+        strategy: Strategy = tiny_run(*arguments).strategy
+        return strategy.classes
+
+    assert classes("strategy=finetune", "strategy.head=new") == "any"
+    assert classes("strategy=finetune") == "same"
+    assert classes("strategy=dann") == "same"
+    assert classes("strategy=feature_extraction") == "any"
+
+
+def test_adaptation_helps_where_it_should(tiny_run: RunOf) -> None:
+    """A real use: on rendered digits to UCI digits, a few hundred steps of MMD beat no adaptation."""
+
+    def accuracy(*arguments: str) -> Any:
+        small = ("source.examples=2000", "steps=150", "bottleneck=64", "batch_size=64", "snapshots=1")
+        return run_experiment(tiny_run(*arguments, *small), "test")["metrics"]["target_accuracy"]
+
+    assert accuracy("strategy=dan") > accuracy("strategy=source_only") + 0.03
+
+
+def test_label_spaces_may_differ_for_finetuning(tiny_run: RunOf, tmp_path: Path) -> None:
+    run = tiny_run("strategy=finetune", "strategy.head=new")
+    source = run.pair.source
+    merged = replace(source, labels=source.labels % 4, class_names=("a", "b", "c", "d"))
+    result = run_experiment(replace(run, pair=replace(run.pair, source=merged)), "test")
+    assert result["status"] == "ok"
+    assert result["metrics"]["source_accuracy"] is None
+    assert load_file(run.folder / "model.safetensors")["head.weight"].shape[0] == 10

@@ -1,0 +1,283 @@
+"""`train` from the command line: what it writes, what it finds, what it says, and how it stops."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from jobs import TINY, Said, results
+from safetensors.torch import load_file
+
+import transferlab.experiment
+from transferlab.comparison.results import digest
+
+TrainTiny = Callable[..., Said]
+
+FIELDS = [
+    *("schema_version", "run_id", "comparison_id", "status", "source", "target", "backbone", "strategy", "variant"),
+    *("setting", "loss", "seed", "target_labels_per_class", "metrics", "selection", "timing", "environment"),
+    *("config", "sha256"),
+]
+FILES = {
+    *("config.yaml", "result.json", "metrics.csv", "predictions.csv", "model.safetensors", "train.log", "state.json")
+}
+
+
+def test_a_run_leaves_what_the_contract_promises(train_tiny: TrainTiny, tmp_path: Path) -> None:
+    said = train_tiny("strategy=finetune", "strategy.train=head", "baselines=[]")
+    assert said.code == 0, said.err
+    (folder,) = tmp_path.glob("runs/rendered_digits-to-digits/lenet/finetune/*/seed0")
+    assert {path.name for path in folder.iterdir()} == {
+        *(
+            "config.yaml",
+            "result.json",
+            "metrics.csv",
+            "predictions.csv",
+            "model.safetensors",
+            "train.log",
+            "state.json",
+        )
+    }
+    result = json.loads((folder / "result.json").read_text())
+    assert list(result) == FIELDS
+    assert result["sha256"] == digest(result)
+    assert (result["status"], result["variant"], result["loss"]) == ("ok", "train=head", "none")
+    assert result["run_id"] == folder.parent.name
+    assert set(result["metrics"]) == {
+        *("target_accuracy", "target_macro_f1", "target_ece", "source_accuracy", "per_class_accuracy")
+    }
+    assert set(result["selection"]) == {"validator", "selected_step", "selected", "last", "oracle"}
+    assert result["selection"]["selected"] == result["selection"]["last"] == result["metrics"]["target_accuracy"]
+    assert result["selection"]["oracle"] >= result["selection"]["last"]
+    assert result["timing"]["updates"] == 12
+    assert result["environment"]["threads"] == 1
+    assert yaml.safe_load((folder / "config.yaml").read_text())["strategy"]["train"] == "head"
+    assert json.loads((folder / "state.json").read_text())["state"] == "finished"
+    assert {key.partition(".")[0] for key in load_file(folder / "model.safetensors")} == {
+        *("backbone", "bottleneck", "head")
+    }
+    predictions = pd.read_csv(folder / "predictions.csv")
+    assert list(predictions) == ["index", "label", "prediction", "confidence"]
+    right = (predictions["label"] == predictions["prediction"]).mean()
+    assert right == pytest.approx(result["metrics"]["target_accuracy"])
+    assert list(pd.read_csv(folder / "metrics.csv")["stage"].unique()) == ["source", "target"]
+
+
+def test_missing_baselines_are_trained_once_and_shared(train_tiny: TrainTiny, tmp_path: Path) -> None:
+    said = train_tiny("strategy=dan")
+    assert "training 3 runs: scratch (1), source_only (1), dan (1)" in said.err
+    said = train_tiny("strategy=deep_coral")
+    assert "2 of 3 found; training 1 runs: deep_coral (1)" in said.err
+    assert [result["strategy"] for result in results(tmp_path)].count("scratch") == 1
+    assert len({result["comparison_id"] for result in results(tmp_path)}) == 1
+    table = pd.read_csv(tmp_path / "comparison" / "table.csv")
+    assert set(table["strategy"]) == {"scratch", "source_only", "dan", "deep_coral"}
+
+
+def test_the_same_command_again_trains_nothing_and_needs_no_torch(train_tiny: TrainTiny, tmp_path: Path) -> None:
+    first = train_tiny("strategy=dan")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/**/*") if path.is_file()}
+    program = (
+        "import sys; from transferlab import cli; code = cli.run(sys.argv[1:]); "
+        "print('torch' in sys.modules, file=sys.stderr); sys.exit(code)"
+    )
+    command = [sys.executable, "-c", program, "train", *TINY, f"output_root={tmp_path}", "strategy=dan"]
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert again.stderr.splitlines() == ["transferlab: nothing to train: 3 of 3 found", "False"]
+    assert again.stdout == first.out
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/**/*") if path.is_file()}
+
+
+def test_overwrite_trains_again(train_tiny: TrainTiny) -> None:
+    train_tiny("strategy=source_only", "baselines=[]")
+    assert "training 1 runs" in train_tiny("strategy=source_only", "baselines=[]", "overwrite=true").err
+
+
+def test_a_sweep_trains_each_run_once_and_ends_with_one_table(train_tiny: TrainTiny, tmp_path: Path) -> None:
+    said = train_tiny("-m", "strategy=finetune,dan", "target=digits,mnist5k")
+    assert said.code == 0, said.err
+    assert "training 8 runs" in said.err
+    assert said.out.count("seconds") == 2  # one table, with a section for each source
+    assert len(results(tmp_path)) == 8
+    assert not list(tmp_path.glob("**/multirun.yaml"))
+
+
+def test_a_mistake_anywhere_in_a_sweep_stops_it_before_the_first_run(train_tiny: TrainTiny, tmp_path: Path) -> None:
+    said = train_tiny("-m", "strategy=source_only,finetune", "target_labels_per_class=3,500")
+    assert said.code == 2
+    assert "target_labels_per_class=500" in said.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_comparisons_say_the_settings_they_differ_in(train_tiny: TrainTiny) -> None:
+    said = train_tiny("-m", "strategy=source_only", "optimizer=sgd,adamw", "baselines=[]")
+    assert "optimizer=adamw" in said.out
+    assert "steps=6" in said.out
+
+
+def test_without_target_labels_there_is_no_scratch_and_no_verdict_on_it(train_tiny: TrainTiny, tmp_path: Path) -> None:
+    said = train_tiny("strategy=dan", "target_labels_per_class=0", "seeds=5")
+    assert said.code == 0, said.err
+    assert "no baseline scratch" in said.err
+    table = pd.read_csv(tmp_path / "comparison" / "table.csv").set_index("strategy")
+    assert set(table.index) == {"source_only", "dan"}
+    assert table["verdict"].isna().all()
+    assert isinstance(table.loc["dan", "verdict_adaptation"], str)
+    assert not table["negative_transfer"].any()
+
+
+def test_fail_on_a_verdict(train_tiny: TrainTiny, tmp_path: Path) -> None:
+    """Six steps on rendered digits are worse than six on the target's own: negative, and said in words."""
+    job = ("strategy=source_only", "seeds=5", "steps=60", "target_labels_per_class=all")
+    said = train_tiny(*job, "fail_on=negative")
+    assert said.code == 3
+    assert "NEGATIVE TRANSFER" in said.out
+    assert "source_only hurts" in said.out
+    assert train_tiny(*job).code == 0
+    assert train_tiny(*job, "fail_on=[positive,inconclusive]").code == 0
+
+
+def test_one_failing_run_leaves_the_others_standing(
+    train_tiny: TrainTiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = transferlab.experiment.train
+
+    def fails_on_one(run: Any, *rest: Any) -> Any:
+        if run.config.strategy.name == "source_only":
+            raise RuntimeError("the disk is on fire")
+        return train(run, *rest)
+
+    monkeypatch.setattr("transferlab.experiment.train", fails_on_one)
+    said = train_tiny("strategy=dan")
+    assert said.code == 1
+    assert "failed: source_only seed 0" in said.err
+    assert "Traceback" not in said.err
+    assert {result["strategy"] for result in results(tmp_path)} == {"scratch", "dan"}
+    (log,) = tmp_path.glob("runs/**/source_only/**/train.log")
+    assert "the disk is on fire" in log.read_text()
+    state = json.loads((log.parent / "state.json").read_text())
+    assert state["state"] == "failed"
+    monkeypatch.undo()
+    said = train_tiny("strategy=dan")
+    assert said.code == 0
+    assert "training 1 runs: source_only (1)" in said.err
+
+
+def test_divergence_is_a_result_never_averaged(train_tiny: TrainTiny, tmp_path: Path) -> None:
+    said = train_tiny("strategy=source_only", "baselines=[]", "optimizer.lr=1e12", "steps=40", "log_every=5")
+    assert said.code == 0
+    assert "diverged: source_only seed 0" in said.err
+    assert "1 diverged" in said.out
+    (result,) = results(tmp_path)
+    assert result["status"] == "diverged"
+    assert "cross_entropy_source" in result["selection"]["reason"]
+    assert result["metrics"]["target_accuracy"] is None
+
+
+def test_validator_source_accuracy_chooses_without_the_target(train_tiny: TrainTiny, tmp_path: Path) -> None:
+    said = train_tiny("strategy=source_only", "validator=source_accuracy", "baselines=[scratch]", "steps=40")
+    assert said.code == 0, said.err
+    for result in results(tmp_path):
+        assert result["selection"]["validator"] == "source_accuracy"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_says_how_to_continue(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    command = ["train", *TINY, f"output_root={tmp_path}", "strategy=dan", "steps=100000", "log_every=1"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "transferlab", *command], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("runs/**/state.json")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(0.5)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert "0 of 3 runs are done" in err
+    assert f"transferlab train {' '.join(TINY)}" in err
+    assert "Traceback" not in err
+    assert out == ""
+    (state,) = tmp_path.glob("runs/**/state.json")
+    assert json.loads(state.read_text())["state"] == "interrupted"
+    assert not list(tmp_path.glob("runs/**/result.json"))
+
+
+def test_progress_is_quiet_when_piped(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "transferlab", "train", *TINY, f"output_root={tmp_path}", "baselines=[]"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == "transferlab: training 1 runs: dann (1)\n"
+    assert done.stdout.startswith("rendered_digits → digits")
+
+
+def test_progress_shows_loss_and_learning_rate_on_a_terminal(tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    job = [*TINY, "steps=400", "log_every=1", f"output_root={tmp_path}", "baselines=[]"]
+    process = subprocess.Popen([sys.executable, "-m", "transferlab", "train", *job], stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while chunk := _read(ours):
+        shown += chunk
+    assert process.wait(timeout=30) == 0
+    assert b"[1/1] dann seed 0: adapt" in shown
+    assert b"loss" in shown
+    assert b"lr 0.0" in shown
+    assert b"dann seed 0: " in shown
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # Linux's way of saying that the other end is closed
+        return b""
+
+
+def test_compare_rebuilds_the_tables_and_skips_what_it_cannot_read(
+    train_tiny: TrainTiny, transferlab: Callable[..., Said], tmp_path: Path
+) -> None:
+    shown = train_tiny("strategy=dan").out
+    table = (tmp_path / "comparison" / "table.csv").read_bytes()
+    for path in (tmp_path / "comparison").iterdir():
+        path.unlink()
+    said = transferlab("compare", f"output_root={tmp_path}")
+    assert (said.code, said.out, said.err) == (0, shown, "")
+    assert (tmp_path / "comparison" / "table.csv").read_bytes() == table
+
+    broken = sorted(tmp_path.glob("runs/**/result.json"))
+    broken[0].write_text(broken[0].read_text()[:100])
+    said = transferlab("compare", f"output_root={tmp_path}")
+    assert said.code == 0
+    assert str(broken[0]) in said.err
+    for path in broken:
+        path.write_text("{}")
+    said = transferlab("compare", f"output_root={tmp_path}")
+    assert said.code == 2
+    assert "Traceback" not in said.err
+    assert said.err.splitlines()[-1] == "run `transferlab train` first"
+
+
+def test_comparing_nothing_is_refused(transferlab: Callable[..., Said], tmp_path: Path) -> None:
+    said = transferlab("compare", f"output_root={tmp_path}")
+    assert said.code == 2
+    assert "no usable result" in said.err
+
+
+def test_refused_config_of_compare(transferlab: Callable[..., Said]) -> None:
+    for arguments, words in [(["margn=2"], "margin"), (["margin=wide"], "a number"), (["fail_on=bad"], "negative")]:
+        said = transferlab("compare", *arguments)
+        assert said.code == 2
+        assert words in said.err

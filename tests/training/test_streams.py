@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from transferlab.training.seeding import derived, generator, seeded
+from transferlab.training.streams import Stream, in_chunks, inputs_of
+
+
+def _stream(examples: int, batch_size: int, seed: int = 0) -> Stream:
+    numbers = torch.arange(examples)
+    return Stream(numbers[:, None].float(), numbers % 3, batch_size, generator(seed, "order"))
+
+
+def test_every_epoch_shows_every_example_once() -> None:
+    stream = _stream(10, 4)
+    seen = torch.cat([stream.next().inputs[:, 0] for _ in range(10)]).int()
+    for epoch in seen.split(10):
+        assert sorted(epoch.tolist()) == list(range(10))
+    assert seen[:10].tolist() != seen[10:20].tolist()
+
+
+def test_a_domain_smaller_than_a_batch_comes_round_again() -> None:
+    batch = _stream(3, 8).next()
+    assert len(batch.inputs) == 8
+    assert torch.bincount(batch.inputs[:, 0].int()).min() >= 2
+
+
+def test_labels_go_with_their_examples_and_an_unlabelled_stream_has_none() -> None:
+    batch = _stream(10, 6).next()
+    assert batch.labels is not None
+    assert torch.equal(batch.inputs[:, 0].int() % 3, batch.labels.int())
+    assert Stream(torch.zeros(4, 1), None, 2, generator(0)).next().labels is None
+
+
+def test_the_order_is_the_seeds() -> None:
+    first, again, other = (_stream(50, 50, seed).next().inputs for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_encoding_once_keeps_order_and_labels() -> None:
+    encoder = nn.Linear(1, 2)
+    images, features = _stream(10, 4), _stream(10, 4).through(encoder)
+    for _ in range(5):
+        plain, encoded = images.next(), features.next()
+        assert encoded.encoded
+        assert plain.labels is not None
+        assert encoded.labels is not None
+        torch.testing.assert_close(encoder(plain.inputs), encoded.inputs)
+        assert torch.equal(plain.labels, encoded.labels)
+
+
+def test_pixels_become_floats_around_zero() -> None:
+    assert inputs_of(torch.tensor([0, 255], dtype=torch.uint8)).tolist() == [-1, 1]
+    assert inputs_of(torch.tensor([0.3])).tolist() == torch.tensor([0.3]).tolist()
+
+
+def test_chunks_are_put_together_in_order() -> None:
+    assert torch.equal(in_chunks(lambda x: 2 * x, torch.arange(1300).float()), 2 * torch.arange(1300).float())
+
+
+def test_seeds_are_their_own_by_name_and_leave_the_global_state() -> None:
+    assert len({derived(seed, name) for seed in range(3) for name in ("a", "b", "a/b")}) == 9
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    with seeded(0, "inside"):
+        inside = torch.rand(3)
+    assert torch.equal(torch.rand(3), expected)
+    with seeded(0, "inside"):
+        assert torch.equal(torch.rand(3), inside)
