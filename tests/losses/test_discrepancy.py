@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from transferlab.losses.discrepancy import coral, mmd
+from transferlab.losses.discrepancy import coral, mmd, squared_mean_distance
 
 BANDWIDTHS = [0.125, 0.25, 0.5, 1.0, 2.0]
 
@@ -59,7 +59,20 @@ def test_linear_mmd_looks_at_disjoint_pairs(samples: tuple[Tensor, Tensor]) -> N
     assert mmd(*samples, BANDWIDTHS, "linear").item() == pytest.approx(slow, abs=1e-10)
 
 
-@pytest.mark.parametrize("loss", [lambda s, t: mmd(s, t, BANDWIDTHS), coral], ids=["mmd", "coral"])
+def test_ddc_is_the_distance_of_means_and_nothing_else(samples: tuple[Tensor, Tensor]) -> None:
+    source, target = samples
+    by_numpy = np.sum((source.numpy().mean(0) - target.numpy().mean(0)) ** 2)
+    assert squared_mean_distance(source, target).item() == pytest.approx(by_numpy, abs=1e-12)
+    wider = source.mean(0) + 3 * (source - source.mean(0))
+    assert squared_mean_distance(source, wider).item() == pytest.approx(0, abs=1e-12)
+    assert mmd(source, wider, BANDWIDTHS).item() > 0.01
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [lambda s, t: mmd(s, t, BANDWIDTHS), coral, squared_mean_distance],
+    ids=["mmd", "coral", "ddc"],
+)
 def test_a_distance(loss: Callable[[Tensor, Tensor], Tensor], samples: tuple[Tensor, Tensor]) -> None:
     source, target = samples
     assert loss(source, source).item() == pytest.approx(0, abs=1e-12)

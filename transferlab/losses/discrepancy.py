@@ -1,6 +1,6 @@
-"""Distances between two samples of features: mean embeddings (MMD) and covariances (CORAL).
+"""Distances between two samples of features: means (DDC), mean embeddings (MMD) and covariances (CORAL).
 
-Both are differentiable in source and target alike, and take batches of different sizes.
+All are differentiable in source and target alike, and take batches of different sizes.
 """
 
 from __future__ import annotations
@@ -93,6 +93,19 @@ def coral(source: Tensor, target: Tensor) -> Tensor:
     return (torch.cov(source.T) - torch.cov(target.T)).square().sum() / (4 * source.shape[1] ** 2)
 
 
+def squared_mean_distance(source: Tensor, target: Tensor) -> Tensor:
+    """‖mean(source) − mean(target)‖²: MMD with a linear kernel (Tzeng et al. 2014).
+
+    Args:
+        source: (n, d).
+        target: (m, d); n and m may differ.
+
+    Returns:
+        A scalar, at least 0; 0 for equal means.
+    """
+    return (source.mean(0) - target.mean(0)).square().sum()
+
+
 class MMD(nn.Module):
     """``mmd`` of the features: the adaptation loss of DAN (Long et al. 2015)."""
 
@@ -117,3 +130,14 @@ class CORAL(nn.Module):
     def forward(self, source: Output, target: Output, progress: Tensor) -> Tensor:
         """A scalar."""
         return coral(source.features, target.features)
+
+
+class DDC(nn.Module):
+    """``squared_mean_distance`` of the features: deep domain confusion (Tzeng et al. 2014)."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+
+    def forward(self, source: Output, target: Output, progress: Tensor) -> Tensor:
+        """A scalar."""
+        return squared_mean_distance(source.features, target.features)
