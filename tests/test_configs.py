@@ -10,7 +10,8 @@ import yaml
 from jobs import contenders
 
 from transferlab.component import Option, options_of
-from transferlab.composition import ROLES, compose_train, config_root
+from transferlab.composition import compose_train
+from transferlab.config_files import ROLES, config_root
 
 FILES = sorted(config_root().rglob("*.yaml"))
 COMPONENTS = [path for path in FILES if "\n_target_: transferlab" in path.read_text()]

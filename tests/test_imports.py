@@ -19,6 +19,8 @@ LAYERS = [
     {"models", "selection"},
     {"training"},
     {"strategies"},
+    {"config_files"},
+    {"hydra_errors"},
     {"composition"},
     {"runs"},
     {"outcome", "report"},

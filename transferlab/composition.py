@@ -7,7 +7,6 @@ a sweep is refused before the first run of it has begun.
 from __future__ import annotations
 
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -18,19 +17,19 @@ from typing import Any, NoReturn, cast
 
 import hydra
 from hydra._internal.utils import get_args_parser
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from transferlab.component import unknown
+from transferlab.config_files import ROLES, config_root, store_domains
 from transferlab.errors import Refusal
+from transferlab.hydra_errors import in_one_line
 from transferlab.identity import IRRELEVANT, OF_THE_STRATEGY
 from transferlab.schema import CompareConfig, TrainConfig, compare_config, train_config
 
-ROLES = ("source", "target")
 UNTITLED = {"optimizer", "schedule", "validator"}
 """Groups that the title of a comparison doesn't name."""
 
@@ -53,13 +52,6 @@ class Contender:
     config: TrainConfig
     variant: str
     setting: str
-
-
-def config_root() -> Path:
-    """The folder of the YAML files: inside the package when installed, beside it in a checkout."""
-    package = Path(__file__).parent
-    installed = package / "configs"
-    return installed if installed.is_dir() else package.parent / "configs"
 
 
 def compose_train(arguments: Sequence[str]) -> list[list[Contender]]:
@@ -179,7 +171,7 @@ def _run_hydra(root: str, arguments: Sequence[str], collect: Callable[[DictConfi
     parser.error = _refuse_flag
     flags = parser.parse_intermixed_args(list(arguments))
     flags_alone = [argument for argument in arguments if argument not in flags.overrides]
-    _store_domains([config_root(), *([Path(flags.config_dir)] if flags.config_dir else [])])
+    store_domains([config_root(), *([Path(flags.config_dir)] if flags.config_dir else [])])
     with (
         tempfile.TemporaryDirectory() as scratch,
         _as_hydra_expects([*flags_alone, *flags.overrides, f"hydra.sweep.dir={scratch}"]),
@@ -187,7 +179,7 @@ def _run_hydra(root: str, arguments: Sequence[str], collect: Callable[[DictConfi
         try:
             hydra.main(version_base="1.3", config_path=str(config_root()), config_name=root)(quietly)()
         except (HydraException, OmegaConfBaseException) as error:
-            raise Refusal(_in_one_line(error, root, flags.overrides)) from None
+            raise Refusal(in_one_line(error, root, flags.overrides)) from None
     if refusals:
         raise refusals[0]
 
@@ -205,50 +197,3 @@ def _as_hydra_expects(arguments: Sequence[str]) -> Generator[None]:
 
 def _refuse_flag(message: str) -> NoReturn:
     raise Refusal(f"{message}. transferlab train --help lists groups and keys; --hydra-help, the flags")
-
-
-def _store_domains(roots: Sequence[Path]) -> None:
-    """Every file in ``domain/`` becomes an option of each role."""
-    store = ConfigStore.instance()
-    for root in roots:
-        for path in sorted((root / "domain").glob("*.yaml")):
-            for role in ROLES:
-                store.store(group=role, name=path.stem, node=OmegaConf.load(path), provider="transferlab")
-
-
-def _in_one_line(error: Exception, root: str, overrides: Sequence[str]) -> str:
-    text = str(error)
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
-        group, _, name = error.missing_cfg_file.rpartition("/")
-        return unknown(f"{group}={name}", name, error.options)
-    if isinstance(error, OverrideParseException):
-        return f"{error.override}: can't be read; write key=value, with quotes around spaces: 'key=\"a b\"'"
-    if several := re.search(r"Ambiguous value for argument '([^']+)'", text):
-        return f"{several[1]}: one value, please; to try each in turn, add -m"
-    if missing := re.search(r"Could not override '([^']+)'", text):
-        if missing[1] == "domain":
-            return "domain: a data set is chosen by its role; write source=… or target=…"
-        parent, _, name = missing[1].replace("/", ".").rpartition(".")
-        return unknown(missing[1], name, _keys_without(name, root, parent, overrides))
-    return text.strip().partition("\n")[0]
-
-
-def _keys_without(name: str, root: str, parent: str, overrides: Sequence[str]) -> list[str]:
-    """The keys that stand under ``parent``, where its group is chosen as ``overrides`` say, once ``name`` isn't one."""
-    group = parent.partition(".")[0]
-    chosen = [value for one in overrides if group and one.startswith(f"{group}=") for value in _swept(one)]
-    keys: list[str] = []
-    for override in chosen or [[]]:
-        with hydra.initialize_config_dir(str(config_root()), version_base="1.3"):
-            config = hydra.compose(root, override)
-        node = OmegaConf.select(config, parent) if parent else config
-        keys = [str(key) for key in node if key not in ("_target_", "name")] if isinstance(node, DictConfig) else []
-        if name not in keys:
-            break
-    return keys
-
-
-def _swept(override: str) -> list[list[str]]:
-    """``group=a,b`` as the two choices that it sweeps over."""
-    group, _, names = override.partition("=")
-    return [[f"{group}={name}"] for name in names.split(",")]

@@ -45,6 +45,7 @@ def run_experiment(run: Run, title: str) -> dict[str, Any]:
     run.folder.mkdir(parents=True, exist_ok=True)
     with _logged(run):
         run.mark("running")
+        (run.folder / "result.json").unlink(missing_ok=True)  # overwrite=true: it stands for a finished run alone
         started = time.perf_counter()
         config = on_device(run.config)
         training, test = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)

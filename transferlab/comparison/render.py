@@ -80,6 +80,7 @@ def to_latex(table: pd.DataFrame, margin: float) -> str:
 def to_terminal(table: pd.DataFrame, margin: float, console: Console) -> None:
     """Prints one table per comparison, for 80 columns or more."""
     for section in _sections(table):
+        console.print(Text(section.title, style="bold"))
         console.print(_terminal_table(section, wide=console.width >= 100))
         console.print()
         for remark in section.remarks:
@@ -199,8 +200,6 @@ def _latex_section(section: _Section, margin: float) -> str:
 def _terminal_table(section: _Section, wide: bool) -> Table:
     """One comparison; a verdict stands under its difference, so that the whole fits into 80 columns."""
     table = Table(
-        title=Text(section.title, style="bold"),
-        title_justify="left",
         box=box.SIMPLE_HEAD,
         show_edge=False,
         padding=(0, int(wide), 0, 0),
