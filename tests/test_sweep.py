@@ -197,15 +197,19 @@ def test_validator_source_accuracy_chooses_without_the_target(train_tiny: TrainT
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupted_says_how_to_continue(number: signal.Signals, code: int, tmp_path: Path) -> None:
     command = ["train", *TINY, f"output_root={tmp_path}", "strategy=dan", "steps=100000", "log_every=1"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "transferlab", *command], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("runs/**/state.json")) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(0.5)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    # A test run in the background of a shell has Ctrl-C ignored, and its children would inherit that.
+    default = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    program = [sys.executable, "-m", "transferlab", *command]
+    with subprocess.Popen(program, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **default) as process:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("runs/**/state.json")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(0.5)
+        process.send_signal(number)
+        try:
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == code
     assert "0 of 3 runs are done" in err
     assert f"transferlab train {' '.join(TINY)}" in err
