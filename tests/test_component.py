@@ -81,6 +81,8 @@ def test_values_that_fit(value: Any, annotation: Any, result: Any) -> None:
         ("c", Literal["a", "b"]),
         (None, int),
         (["a"], list[int]),
+        (float("nan"), float),
+        (float("inf"), float),
         (3, list[int]),
         ("many", int | list[int]),
     ],

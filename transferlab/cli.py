@@ -82,14 +82,18 @@ def _dispatch(arguments: Sequence[str]) -> int:
 
 
 def _train(arguments: Sequence[str]) -> int:
-    from transferlab.composition import compose_train
+    again = shlex.join(["transferlab", "train", *arguments])
+    try:
+        from transferlab.composition import compose_train
 
-    jobs = compose_train(arguments)
-    if not jobs:
-        return 0
-    from transferlab.sweep import train
+        jobs = compose_train(arguments)
+        if not jobs:
+            return 0
+        from transferlab.sweep import train
 
-    return train(jobs, again=shlex.join(["transferlab", "train", *arguments]))
+        return train(jobs, again)
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted; the same command continues:\n  {again}") from None
 
 
 def _compare(arguments: Sequence[str]) -> int:

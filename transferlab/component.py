@@ -11,6 +11,7 @@ import ast
 import difflib
 import importlib
 import importlib.util
+import math
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -43,7 +44,7 @@ class Component:
         return getattr(importlib.import_module(module), name)(*arguments, **more, **self.options)
 
 
-def component(node: Mapping[str, Any], key: str, allow_packages: Iterable[str] = ()) -> Component:
+def component(node: Any, key: str, allow_packages: Iterable[str] = ()) -> Component:
     """Checks one config node and returns it as a component.
 
     Args:
@@ -54,8 +55,10 @@ def component(node: Mapping[str, Any], key: str, allow_packages: Iterable[str] =
     Raises:
         Refusal: if the target isn't allowed or doesn't exist, or an option is unknown, missing or of another type.
     """
-    if not isinstance(node.get("_target_"), str):
-        raise Refusal(f"{key}: expected a config with a _target_, not {node!r}")
+    if not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str):
+        raise Refusal(f"{key}: expected one of the group's options, not {node!r}")
+    if not isinstance(node.get("name", ""), str):
+        raise Refusal(f"{key}.name={node['name']}: expected text")
     target: str = node["_target_"]
     package = target.partition(".")[0]
     if package != "transferlab" and package not in allow_packages:
@@ -154,7 +157,7 @@ def _annotation(node: ast.expr | None, known: dict[str, Any]) -> Any:
 
 
 def checked(value: Any, annotation: Any, key: str) -> Any:
-    """``value`` as the type ``annotation`` (a whole number may stand for a float; a list for a tuple).
+    """``value`` as the type ``annotation`` (a whole number may stand for a float).
 
     Raises:
         Refusal: naming ``key``, the value and what was expected.
@@ -177,10 +180,12 @@ def _fits(value: Any, annotation: Any) -> Any:
                 return _fits(value, one)
             except TypeError:
                 continue
-    if origin in (list, tuple) and isinstance(value, list | tuple):
-        return origin(_fits(one, arguments[0]) for one in value)
+    if origin is list and isinstance(value, list):
+        return [_fits(one, arguments[0]) for one in value]
     if annotation is float and type(value) is int:
         return float(value)
+    if annotation is float and isinstance(value, float) and not math.isfinite(value):
+        raise TypeError
     if isinstance(annotation, type) and type(value) is annotation:
         return value
     raise TypeError
@@ -192,11 +197,10 @@ def expected(annotation: Any) -> str:
     if origin is Literal:
         return " or ".join(map(str, arguments))
     if origin in (Union, types.UnionType):
-        return " or ".join(expected(one) for one in arguments)
-    if origin in (list, tuple):
-        return (
-            f"a list of {expected(arguments[0]).removeprefix('a ')}s" if arguments[0] is not str else "a list of names"
-        )
+        return ", or ".join(expected(one) for one in arguments)
+    if origin is list:
+        kinds = {int: "a list of whole numbers", float: "a list of numbers", str: "a list of names"}
+        return kinds.get(arguments[0], "a list of these")
     return KIND.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 

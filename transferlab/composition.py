@@ -22,6 +22,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from transferlab.component import unknown
 from transferlab.config_files import ROLES, config_root, store_domains
@@ -79,6 +80,8 @@ def compose_compare(arguments: Sequence[str]) -> CompareConfig | None:
         configs.append(compare_config(_plain(config)))
 
     _run_hydra("compare", arguments, collect)
+    if len(configs) > 1:
+        raise Refusal("transferlab compare takes no sweep: one output_root, one margin")
     return configs[0] if configs else None
 
 
@@ -86,12 +89,12 @@ def _contenders(config: DictConfig) -> list[Contender]:
     context = HydraConfig.get()
     if context.launcher["_target_"] != BASIC_LAUNCHER:
         raise Refusal("hydra/launcher: only basic; transferlab runs the jobs of a sweep by itself")
-    _refuse_lists_of_options(context.overrides.task)
     node = _plain(config)
     chosen = train_config(node)
     choices = {group: name for group, name in context.runtime.choices.items() if group in node}
     plain_strategy = hydra.compose("train", [f"strategy={choices['strategy']}"])
-    _refuse_other_loss(choices["strategy"], choices["loss"], cast(str, plain_strategy.loss.name))
+    takes_loss: bool = chosen.strategy().takes_loss
+    _refuse_other_loss(choices["strategy"], choices["loss"], cast(str, plain_strategy.loss.name), takes_loss)
     defaults = _plain(hydra.compose("train", [f"{group}={name}" for group, name in choices.items()]))
     changes = _changes(node, defaults)
     setting = _in_words(
@@ -137,7 +140,11 @@ def _text(value: Any) -> str:
 def _refuse_lists_of_options(overrides: Sequence[str]) -> None:
     # Hydra would merge the options, silently.
     groups = {*ROLES, *(path.name for path in config_root().iterdir() if path.is_dir())}
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise Refusal(in_one_line(error, "train", overrides)) from None
+    for override in parsed:
         if override.key_or_group in groups and isinstance(override.value(), list):
             raise Refusal(
                 f"{override.input_line}: takes one name, not a list; to try each, write "
@@ -145,15 +152,15 @@ def _refuse_lists_of_options(overrides: Sequence[str]) -> None:
             )
 
 
-def _refuse_other_loss(strategy: str, loss: str, own: str) -> None:
-    if strategy == "adapt":
-        if loss == "none":
-            losses = sorted(path.stem for path in (config_root() / "loss").glob("*.yaml") if path.stem != "none")
-            raise Refusal(f"strategy=adapt: needs an adaptation loss. Choices: loss={', loss='.join(losses)}")
-    elif own == "none" and loss != "none":
-        raise Refusal(f"strategy={strategy} takes no adaptation loss; did you mean strategy=adapt loss={loss}?")
-    elif loss != own:
-        raise Refusal(f"strategy={strategy} means loss={own}; for another, strategy=adapt loss={loss}")
+def _refuse_other_loss(strategy: str, loss: str, own: str, takes_loss: bool) -> None:
+    losses = sorted(path.stem for path in (config_root() / "loss").glob("*.yaml") if path.stem != "none")
+    general = f"strategy=adapt loss={loss if loss != 'none' else '|'.join(losses)}"
+    if not takes_loss and loss != "none":
+        raise Refusal(f"strategy={strategy} takes no adaptation loss; did you mean {general}?")
+    if takes_loss and own == "none" and loss == "none":
+        raise Refusal(f"strategy={strategy}: needs an adaptation loss. Choices: loss={', loss='.join(losses)}")
+    if takes_loss and own not in ("none", loss):
+        raise Refusal(f"strategy={strategy} means loss={own}; for another, {general}")
 
 
 def _run_hydra(root: str, arguments: Sequence[str], collect: Callable[[DictConfig], None]) -> None:
@@ -171,6 +178,8 @@ def _run_hydra(root: str, arguments: Sequence[str], collect: Callable[[DictConfi
     parser.error = _refuse_flag
     flags = parser.parse_intermixed_args(list(arguments))
     flags_alone = [argument for argument in arguments if argument not in flags.overrides]
+    if not flags.shell_completion:
+        _refuse_lists_of_options(flags.overrides)
     store_domains([config_root(), *([Path(flags.config_dir)] if flags.config_dir else [])])
     with (
         tempfile.TemporaryDirectory() as scratch,
@@ -178,8 +187,8 @@ def _run_hydra(root: str, arguments: Sequence[str], collect: Callable[[DictConfi
     ):
         try:
             hydra.main(version_base="1.3", config_path=str(config_root()), config_name=root)(quietly)()
-        except (HydraException, OmegaConfBaseException) as error:
-            raise Refusal(in_one_line(error, root, flags.overrides)) from None
+        except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
+            raise Refusal(in_one_line(error, root, flags.overrides, flags.config_dir)) from None
     if refusals:
         raise refusals[0]
 

@@ -7,6 +7,10 @@ from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from transferlab.errors import Refusal
 
 ROLES = ("source", "target")
 
@@ -23,5 +27,9 @@ def store_domains(roots: Sequence[Path]) -> None:
     store = ConfigStore.instance()
     for root in roots:
         for path in sorted((root / "domain").glob("*.yaml")):
+            try:
+                node = OmegaConf.merge({"name": path.stem}, OmegaConf.load(path))
+            except (YAMLError, OmegaConfBaseException) as error:
+                raise Refusal(f"{path}: {' '.join(str(error).split())[:200]}") from None
             for role in ROLES:
-                store.store(group=role, name=path.stem, node=OmegaConf.load(path), provider="transferlab")
+                store.store(group=role, name=path.stem, node=node, provider="transferlab")

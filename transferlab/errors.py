@@ -1,4 +1,4 @@
-"""The two exceptions that are messages to the person at the command line."""
+"""Exceptions whose text is a message to the person at the command line."""
 
 
 class Refusal(Exception):

@@ -1,4 +1,4 @@
-"""The only code that sees target test labels: how good a network's predictions are."""
+"""How good a network's predictions are: the only use that is made of target test labels."""
 
 from __future__ import annotations
 

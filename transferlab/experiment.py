@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -72,9 +72,18 @@ def refuse_impossible(run: Run) -> None:
     if run.strategy.needs_batch_norm and not has_batch_norm(network["backbone"]):
         names = f"strategy={config.strategy.name}: re-estimates BatchNorm statistics"
         raise Refusal(f"{names}, and backbone={config.backbone.name} has no BatchNorm layer")
+    tried: dict[str, Callable[[], object]] = {
+        "optimizer": lambda: config.optimizer([{"params": list(network["head"].parameters())}]),
+        "schedule": lambda: [config.schedule(q / 10) for q in range(10)],
+    }
     if config.loss:
-        config.loss.component(features=config.bottleneck, classes=len(run.pair.source.class_names))
-    config.optimizer([{"params": list(network["head"].parameters())}])
+        loss, classes = config.loss, len(run.pair.source.class_names)
+        tried["loss"] = lambda: loss.component(features=config.bottleneck, classes=classes)
+    for group, build in tried.items():
+        try:
+            build()
+        except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
+            raise Refusal(f"{group}={getattr(config, group).name}: {error}") from None
 
 
 def train(run: Run, config: TrainConfig, training: TrainingData, journal: Journal) -> list[Snapshot]:

@@ -54,6 +54,7 @@ def evaluated(
     """
     knows_source = "source" in run.strategy.reads(config.loss) and run.pair.same_classes
     held_out = training.source_validation
+    knows_source = knows_source and len(held_out.labels) > 0
     evidence = [
         Evidence(
             one.step,

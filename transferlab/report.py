@@ -10,6 +10,7 @@ from rich.console import Console
 
 from transferlab.comparison.compare import Comparison, compare, met
 from transferlab.comparison.render import to_terminal
+from transferlab.errors import Refusal
 from transferlab.schema import CompareConfig, Verdict
 
 PIPED_WIDTH = 120
@@ -25,12 +26,15 @@ def report(config: CompareConfig) -> int:
 
 
 def show(output_root: Path, margin: float, only: Collection[str] | None = None) -> Comparison:
-    """Prints the comparisons named by ``only`` (None: all) and writes the files, which hold all of them."""
+    """Writes the files, which hold all comparisons, and prints those named by ``only`` (None: all)."""
     comparison = compare(output_root, margin, only)
     for warning in comparison.warnings:
         print(f"transferlab: {warning}", file=sys.stderr)
+    try:
+        comparison.write(output_root)
+    except OSError as error:
+        raise Refusal(f"output_root={output_root}: can't write the tables ({error})") from None
     to_terminal(comparison.table, margin, Console(width=None if sys.stdout.isatty() else PIPED_WIDTH))
-    comparison.write(output_root)
     return comparison
 
 

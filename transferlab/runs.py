@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from transferlab.comparison.results import is_usable
 from transferlab.domains.pair import Pair
 from transferlab.domains.splits import TestData
 from transferlab.evaluation import Predictions
@@ -76,8 +77,8 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether its result exists; it is written last, so then all of it does."""
-        return (self.folder / "result.json").is_file()
+        """Whether its result exists, undamaged; it is written last, so then all of it does."""
+        return is_usable(self.folder / "result.json")
 
     def mark(self, state: State, **more: Any) -> None:
         """Writes state.json: the state, and whose process last said so and when."""
@@ -88,7 +89,7 @@ class Run:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes ``content`` so that the file is either whole or not there at all."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    part.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     part.replace(path)
 
 

@@ -76,7 +76,7 @@ class TrainConfig:
     baselines: list[str]
     margin: float
     """In points of accuracy: differences inside it don't matter."""
-    fail_on: list[Verdict] | Verdict | None
+    fail_on: Verdict | list[Verdict] | None
     output_root: str
     overwrite: bool
     allow_packages: list[str]
@@ -92,7 +92,7 @@ class TrainConfig:
             raise Refusal(f"margin={self.margin}: expected more than 0 points")
         if not self.seed_list or min(self.seed_list) < 0 or len(set(self.seed_list)) < len(self.seed_list):
             raise Refusal(f"seeds={self.seeds}: expected a count of at least 1, or a list of different seeds")
-        for role in (self.source, self.target, self.backbone):
+        for role in (self.source, self.target, self.backbone, self.strategy):
             if not re.fullmatch(r"[A-Za-z0-9_.+-]+", role.name):
                 raise Refusal(f"name={role.name!r}: it becomes a folder name, so letters, digits and . _ + - only")
 
@@ -113,7 +113,7 @@ class CompareConfig:
 
     output_root: str
     margin: float
-    fail_on: list[Verdict] | Verdict | None
+    fail_on: Verdict | list[Verdict] | None
 
     def __post_init__(self) -> None:
         if self.margin <= 0:
@@ -161,7 +161,9 @@ def _values(kind: type, node: Any, prefix: str, packages: list[str]) -> dict[str
     return values
 
 
-def _adaptation_loss(node: Mapping[str, Any], packages: list[str]) -> AdaptationLoss | None:
+def _adaptation_loss(node: Any, packages: list[str]) -> AdaptationLoss | None:
+    if not isinstance(node, Mapping):
+        raise Refusal(f"loss={node}: expected one of the group's options")
     if node.get("_target_") is None:
         if options := set(node) - {"_target_", "name"}:
             raise Refusal(f"loss.{min(options)}: there is no adaptation loss to set it for")

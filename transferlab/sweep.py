@@ -35,6 +35,9 @@ def train(jobs: Sequence[Sequence[Contender]], again: str) -> int:
         Refusal: before anything is trained or written, if any of the runs can't be done.
         Interrupted: by Ctrl-C or SIGTERM, once the run under way is marked.
     """
+    for key in ("output_root", "margin", "fail_on"):
+        if len({repr(getattr(contender.config, key)) for job in jobs for contender in job}) > 1:
+            raise Refusal(f"{key}: one value for all jobs of a sweep, for they share one table")
     runs = _planned(jobs)
     config = runs[0].config
     missing = [run for run in runs if run.config.overwrite or not run.finished]
@@ -60,6 +63,7 @@ def _planned(jobs: Sequence[Sequence[Contender]]) -> list[Run]:
             key = repr((config.source, config.target, config.image))
             pair = pairs[key] = pairs.get(key) or load_pair(config)
             runs = [Run(config, contender.variant, contender.setting, pair, seed) for seed in config.seed_list]
+            refuse_budget(pair.target, config.target.name, config.target_labels_per_class)
             reason = _impossible(runs[0])
             if reason and place == 0:
                 raise Refusal(reason)
@@ -83,20 +87,19 @@ def _impossible(run: Run) -> str | None:
             if names
         ]
         return f"{name} needs one set of classes, but {' and '.join(only)}"
-    if "target_labelled" in strategy.reads(config.loss):
-        if run.labels_per_class == 0:
-            return f"{name} learns from target labels, but target_labels_per_class=0"
-        refuse_budget(pair.target, config.target.name, run.labels_per_class)
+    if "target_labelled" in strategy.reads(config.loss) and run.labels_per_class == 0:
+        return f"{name} learns from target labels, but target_labels_per_class=0"
     return None
 
 
 def _refuse_unwritable(root: Path) -> None:
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root):
-            pass
-    except OSError as error:
-        raise Refusal(f"output_root={root}: can't write there ({error.strerror})") from None
+    for folder in (root, root / "runs", root / "comparison"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise Refusal(f"output_root={root}: can't write in {folder} ({error.strerror})") from None
 
 
 def _refuse_what_torch_sees(missing: Sequence[Run]) -> None:

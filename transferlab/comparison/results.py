@@ -44,12 +44,26 @@ def read_results(output_root: Path) -> tuple[pd.DataFrame, list[str]]:
     """
     rows: list[dict[str, Any]] = []
     warnings: list[str] = []
+    seen: set[tuple[str, str, int]] = set()
     for path in sorted(output_root.glob("runs/**/seed*/result.json")):
         try:
-            rows.append(_read(path))
+            row = _read(path)
+            if (row["comparison_id"], row["run_id"], row["seed"]) in seen:
+                raise ValueError(f"another file has seed {row['seed']} of run {row['run_id']}: a copy?")
+            seen.add((row["comparison_id"], row["run_id"], row["seed"]))
+            rows.append(row)
         except (ValueError, OSError) as reason:
             warnings.append(f"{path} skipped: {reason}")
     return pd.DataFrame(rows, columns=_COLUMNS), warnings
+
+
+def is_usable(path: Path) -> bool:
+    """Whether a result file is there, whole and undamaged."""
+    try:
+        _read(path)
+    except (ValueError, OSError):
+        return False
+    return True
 
 
 def digest(result: dict[str, Any]) -> str:
@@ -67,7 +81,7 @@ def _read(path: Path) -> dict[str, Any]:
     """
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON, perhaps cut off ({error})") from error
     if not isinstance(result, dict):
         raise ValueError("not a JSON object")
@@ -83,7 +97,7 @@ def _read(path: Path) -> dict[str, Any]:
     return row | {
         "variant": row["variant"] or "",
         "loss": row["loss"] or "",
-        "setting": result.get("setting") or "",
+        "setting": str(result.get("setting") or ""),
         "target_accuracy": _number(result, "metrics", "target_accuracy", highest=1)
         if row["status"] == "ok"
         else math.nan,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,13 @@ class Domain:
     test: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
+        arrays: list[Any] = [self.images, self.labels, *([] if self.test is None else [self.test])]
+        if not all(isinstance(array, np.ndarray) for array in arrays):
+            raise Refusal("images, labels and test must be NumPy arrays")
         if len(self.images) == 0:
             raise Refusal("the domain has no examples")
+        if not np.issubdtype(self.labels.dtype, np.integer):
+            raise Refusal(f"labels must be whole numbers, not {self.labels.dtype}")
         if self.images.dtype != np.uint8 or self.images.ndim != 4 or self.images.shape[3] not in (1, 3):
             raise Refusal(
                 f"images must be uint8 (examples, height, width, 1 or 3), not {self.images.dtype} {self.images.shape}"
@@ -44,5 +50,6 @@ class Domain:
         if self.labels.min() < 0 or self.labels.max() >= len(self.class_names):
             low, high = self.labels.min(), self.labels.max()
             raise Refusal(f"labels run from {low} to {high}, but there are {len(self.class_names)} classes")
-        if self.test is not None and self.test.shape != self.labels.shape:
-            raise Refusal(f"{len(self.images)} images but a test mask of shape {self.test.shape}")
+        if self.test is not None and (self.test.shape != self.labels.shape or self.test.dtype != np.bool_):
+            # ~ of an integer mask would put test examples into training.
+            raise Refusal(f"the test mask must be bool ({len(self.images)},), not {self.test.dtype} {self.test.shape}")

@@ -60,6 +60,8 @@ def _loaded(role: str, component: Component) -> Domain:
         domain = _load(component.target, json.dumps(component.options, sort_keys=True))
     except Refusal as refusal:
         raise Refusal(f"{role}={component.name}: {refusal}") from None
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        raise Refusal(f"{role}={component.name}: {component.target} failed: {error}") from error
     if not isinstance(domain, Domain):
         raise Refusal(f"{role}={component.name}: {component.target} returned {type(domain).__name__}, not a Domain")
     return domain

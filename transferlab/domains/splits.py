@@ -74,8 +74,8 @@ def split(
         labels_per_class: the budget of target labels.
         seed: draws the source's validation part and the target's labelled part.
     """
-    training, validation = _validation(np.flatnonzero(~test_mask(source)), source.labels, seed)
     test = np.flatnonzero(test_mask(target))
+    training, validation = _validation(np.flatnonzero(~test_mask(source)), source.labels, seed)
     train = np.flatnonzero(~test_mask(target))
     labelled = _budget(train, target.labels, labels_per_class, seed)
     return (
@@ -111,12 +111,18 @@ test_mask.__test__ = False  # type: ignore[attr-defined]
 def refuse_budget(target: Domain, name: str, labels_per_class: int | Literal["all"]) -> None:
     """Raises Refusal, naming the classes, if a class has fewer training examples than the budget or none to test."""
     test = test_mask(target)
-    for part, least in ((~test, 1 if labels_per_class == "all" else max(labels_per_class, 1)), (test, 1)):
-        counts = np.bincount(target.labels[part], minlength=len(target.class_names))
-        if short := [f"{target.class_names[i]} ({counts[i]})" for i in np.flatnonzero(counts < least)]:
-            what = f"target_labels_per_class={labels_per_class}" if part is not test else f"target={name}"
-            kind = "training" if part is not test else "test"
-            raise Refusal(f"{what}: {name} has fewer {kind} examples of {', '.join(short)}; {kind} needs {least}")
+    if lacking := _fewer_than(1, target, test):
+        raise Refusal(f"target={name}: no test examples of {', '.join(lacking)}")
+    least = 1 if labels_per_class == "all" else labels_per_class
+    if lacking := _fewer_than(least, target, ~test):
+        raise Refusal(
+            f"target_labels_per_class={labels_per_class}: {name} has fewer training examples of {', '.join(lacking)}"
+        )
+
+
+def _fewer_than(least: int, domain: Domain, part: NDArray[np.bool_]) -> list[str]:
+    counts = np.bincount(domain.labels[part], minlength=len(domain.class_names))
+    return [f"{domain.class_names[i]} ({counts[i]})" for i in np.flatnonzero(counts < least)]
 
 
 def _validation(

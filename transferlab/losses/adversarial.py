@@ -51,6 +51,8 @@ class Discriminator(nn.Sequential):
     """features → width → width → 1, ReLU between: the discriminator of DANN and ADDA."""
 
     def __init__(self, features: int, classes: int, *, width: int) -> None:
+        if width < 1:
+            raise ValueError(f"width={width}: expected at least 1")
         super().__init__(nn.Linear(features, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
 
 

@@ -18,6 +18,8 @@ class Adapt(Strategy):
         use_target_labels: add CE_t on the labelled target examples (semi-supervised adaptation).
     """
 
+    takes_loss = True
+
     use_target_labels: bool
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:

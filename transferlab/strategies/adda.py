@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transferlab.component import Component
+from transferlab.errors import Refusal
 from transferlab.schema import AdaptationLoss
 from transferlab.strategies.strategy import Strategy
 from transferlab.training.stages import ENCODER, Fit, Phase, Read, Stage, Term, fit_source
@@ -18,7 +19,8 @@ TARGET = Read("target_unlabelled", classifier="discriminator")
 class ADDA(Strategy):
     """Source fit; then, in turn, the discriminator and the target's encoder (Tzeng et al. 2017).
 
-    The source encoder and the head stay as the source fit left them, BatchNorm statistics included.
+    The source encoder and the head stay as the source fit left them, BatchNorm statistics included. The target
+    encoder is in training mode in both phases, so its BatchNorm statistics take in every batch twice.
 
     Attributes:
         discriminator_width: of its two hidden layers.
@@ -27,6 +29,10 @@ class ADDA(Strategy):
 
     discriminator_width: int
     encoder_lr_scale: float
+
+    def __post_init__(self) -> None:
+        if self.discriminator_width < 1 or self.encoder_lr_scale < 0:
+            raise Refusal("strategy: expected discriminator_width of at least 1 and encoder_lr_scale of at least 0")
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the source; alternate discriminator and encoder."""

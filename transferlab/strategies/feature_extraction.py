@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from transferlab.component import Component
+from transferlab.errors import Refusal
 from transferlab.schema import AdaptationLoss
 from transferlab.strategies.strategy import Strategy
 from transferlab.training.stages import HEAD, Fit, Phase, Solve, Stage, cross_entropy, fit_source
@@ -23,6 +24,10 @@ class FeatureExtraction(Strategy):
 
     head: Literal["linear", "logistic"]
     C: float
+
+    def __post_init__(self) -> None:
+        if self.C <= 0:
+            raise Refusal(f"strategy.C={self.C}: expected more than 0")
 
     @property
     def classes(self) -> Literal["same", "any"]:

@@ -32,6 +32,8 @@ class Finetune(Strategy):
     def __post_init__(self) -> None:
         if self.last_n < 1:
             raise Refusal(f"strategy.last_n={self.last_n}: expected at least 1")
+        if self.backbone_lr_scale < 0:
+            raise Refusal(f"strategy.backbone_lr_scale={self.backbone_lr_scale}: expected at least 0")
 
     @property
     def classes(self) -> Literal["same", "any"]:

@@ -15,10 +15,12 @@ class Strategy(ABC):
 
     Attributes:
         all_target_labels: whether it reads every target training label, whatever the budget.
+        takes_loss: whether it needs an adaptation loss; one that doesn't takes none.
         needs_batch_norm: whether the backbone must have BatchNorm layers.
     """
 
     all_target_labels: ClassVar[bool] = False
+    takes_loss: ClassVar[bool] = False
     needs_batch_norm: ClassVar[bool] = False
 
     @property

@@ -7,6 +7,8 @@ import math
 
 def inverse(q: float, *, alpha: float, power: float) -> float:
     """(1 + ``alpha`` · q)^(−``power``) (Ganin et al. 2016)."""
+    if alpha < 0:
+        raise ValueError(f"alpha={alpha}: expected at least 0")
     return (1 + alpha * q) ** -power
 
 

@@ -51,6 +51,8 @@ class Stream:
         *,
         encoded: bool = False,
     ) -> None:
+        if len(examples) == 0:
+            raise ValueError("a stream needs at least one example")
         self._examples, self._labels, self._batch_size, self._order = examples, labels, batch_size, order
         self._encoded = encoded
         self._waiting = torch.empty(0, dtype=torch.int64)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transferlab.losses.output import Output
 from transferlab.models.network import Modules, blocks, encode
 from transferlab.schema import TrainConfig
-from transferlab.training.stages import Fit, Phase
+from transferlab.training.stages import Fit, Phase, Read
 from transferlab.training.streams import Batch
 
 
@@ -51,10 +51,14 @@ class Update:
         self._allow_gradients(True)
         for _ in range(self.phase.repeats):
             with torch.autocast(progress.device.type, torch.bfloat16, enabled=self._config.precision == "bf16"):
-                values = self._values(batches, progress)
-                weighted = [term.weight * value for term, value in zip(self.phase.terms, values, strict=True)]
-                total = torch.stack(weighted).sum()
-            total.backward()
+                outputs = self._outputs(batches)
+            # Losses in full precision: differences of kernel means drown in bf16.
+            values = [
+                loss(*(outputs[read] for read in term.reads), progress=progress)
+                for term, loss in zip(self.phase.terms, self._losses, strict=True)
+            ]
+            weighted = [term.weight * value for term, value in zip(self.phase.terms, values, strict=True)]
+            torch.stack(weighted).sum().backward()
             self._optimizer.step()
             self._optimizer.zero_grad(set_to_none=True)
         self._allow_gradients(False)
@@ -77,24 +81,20 @@ class Update:
         for parameter in self._parameters:
             parameter.requires_grad_(allowed)
 
-    def _values(self, batches: Mapping[str, Batch], progress: Tensor) -> list[Tensor]:
+    def _outputs(self, batches: Mapping[str, Batch]) -> dict[Read, Output]:
         reads = list(dict.fromkeys(read for term in self.phase.terms for read in term.reads))
         features: dict[tuple[str, tuple[str, ...]], Tensor] = {}
         for encoder in dict.fromkeys(read.encoder for read in reads):
             names = list(dict.fromkeys(read.stream for read in reads if read.encoder == encoder))
             features |= {(name, encoder): x for name, x in self._encoded(names, encoder, batches).items()}
-        outputs = {
+        return {
             read: Output(
-                features=features[read.stream, read.encoder],
-                logits=self._modules[read.classifier](features[read.stream, read.encoder]),
+                features=features[read.stream, read.encoder].float(),
+                logits=self._modules[read.classifier](features[read.stream, read.encoder]).float(),
                 labels=batches[read.stream].labels,
             )
             for read in reads
         }
-        return [
-            loss(*(outputs[read] for read in term.reads), progress=progress)
-            for term, loss in zip(self.phase.terms, self._losses, strict=True)
-        ]
 
     def _encoded(self, names: list[str], encoder: tuple[str, ...], batches: Mapping[str, Batch]) -> dict[str, Tensor]:
         """Features of the named streams, which share an encoder: in one concatenated pass, or each in its own."""
