@@ -7,27 +7,29 @@ import platform
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 from omegaconf import OmegaConf
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from transferlab import __version__
 from transferlab.comparison.results import SCHEMA_VERSION, digest
-from transferlab.domains.splits import TestData, TrainingData, split
+from transferlab.domains.splits import Labelled, TestData, TrainingData, Unlabelled, split
 from transferlab.errors import Diverged, Interrupted, Refusal
-from transferlab.models.network import Modules, build_network, has_batch_norm
+from transferlab.models.network import Blueprint, Modules, build_network, has_batch_norm, named
 from transferlab.outcome import NO_METRICS, Outcome, evaluated
 from transferlab.runs import Run, plain, write_json, write_predictions
 from transferlab.schema import TrainConfig
 from transferlab.training.devices import on_device
+from transferlab.training.estimates import estimated
 from transferlab.training.fit import Snapshot, fit
 from transferlab.training.journal import Journal
 from transferlab.training.seeding import generator, seeded
-from transferlab.training.stages import NETWORK, Estimate, Fit, Solve, Stage
-from transferlab.training.streams import Stream, as_tensor, in_chunks
+from transferlab.training.stages import Candidates, Estimate, Fit, Solve, Stage
+from transferlab.training.streams import Examples, Stream, as_tensor, in_chunks
 
 log = logging.getLogger("transferlab")
 
@@ -99,59 +101,64 @@ def train(run: Run, config: TrainConfig, training: TrainingData, journal: Journa
         Snapshots of the last stage, the last one last; each a whole predictor.
     """
     modules = _network(run, config)
+    examples: dict[str, Examples] = {}
     snapshots: list[Snapshot] = []
     for stage in run.strategy.stages(config.loss):
         log.info("stage %s", stage.name)
-        data = {name: _tensors(getattr(training, name), config.device) for name in _streams_of(stage)}
-        snapshots = _perform(stage, modules, data, run, config, journal)
+        for name in stage.streams:
+            examples[name] = examples.get(name) or _examples(getattr(training, name), config.device)
+        snapshots = _perform(stage, modules, examples, run, config, journal)
     return snapshots
 
 
 def _network(run: Run, config: TrainConfig) -> Modules:
     with seeded(run.seed, "network"):
-        modules = build_network(
-            config.backbone,
-            channels=run.pair.channels,
-            size=config.image.size,
-            features=config.bottleneck,
-            classes=len(run.pair.source.class_names),
-        )
+        modules = build_network(_blueprint(run, config, len(run.pair.source.class_names)))
     return {name: module.to(config.device) for name, module in modules.items()}
 
 
+def _blueprint(run: Run, config: TrainConfig, classes: int) -> Blueprint:
+    return Blueprint(config.backbone, run.pair.channels, config.image.size, config.bottleneck, classes)
+
+
 def _perform(
-    stage: Stage,
-    modules: Modules,
-    data: Mapping[str, tuple[Tensor, Tensor | None]],
-    run: Run,
-    config: TrainConfig,
-    journal: Journal,
+    stage: Stage, modules: Modules, examples: dict[str, Examples], run: Run, config: TrainConfig, journal: Journal
 ) -> list[Snapshot]:
-    classes = len(run.pair.target.class_names)
+    """One stage; changes ``modules``, and ``examples`` where it estimates something of them."""
+    read = {name: examples[name] for name in stage.streams}
+    blueprint = _blueprint(run, config, len(run.pair.target.class_names))
     match stage:
         case Fit():
             streams = {
-                name: Stream(*tensors, config.batch_size, generator(run.seed, "order", stage.name, name))
-                for name, tensors in data.items()
+                name: Stream(those, config.batch_size, generator(run.seed, "order", stage.name, name))
+                for name, those in read.items()
             }
-            return fit(stage, modules, streams, config, classes=classes, seed=run.seed, journal=journal)
-        case Estimate(stream=stream):
-            stage.estimator([modules["backbone"], modules["bottleneck"]], data[stream][0])
-        case Solve(stream=stream):
-            images, labels = data[stream]
-            assert labels is not None
-            encoder = nn.Sequential(modules["backbone"], modules["bottleneck"]).eval()
-            modules["head"] = stage.solver(in_chunks(encoder, images).cpu(), labels.cpu(), classes).to(config.device)
+            return fit(stage, modules, streams, config, blueprint=blueprint, seed=run.seed, journal=journal)
+        case Estimate():
+            with seeded(run.seed, "estimate", stage.name):
+                found = estimated(stage, modules, read)
+            for name, values in found.items():
+                examples[name] = replace(examples[name], estimates={**examples[name].estimates, **values})
+        case Solve():
+            features = {name: _encoded(modules, stage.encoder, those) for name, those in read.items()}
+            with seeded(run.seed, "solve", stage.name):
+                modules["head"] = stage.solver(features, classes=blueprint.classes).to(config.device)
+        case Candidates():
+            made = stage.maker(modules)
+            return [Snapshot(journal.updates + place, one) for place, one in enumerate(made)]
     return [Snapshot(journal.updates, modules)]
 
 
-def _streams_of(stage: Stage) -> Sequence[str]:
-    return stage.streams if isinstance(stage, Fit) else [stage.stream]
+def _examples(part: Labelled | Unlabelled, device: str) -> Examples:
+    labels = torch.from_numpy(part.labels).to(device) if isinstance(part, Labelled) else None
+    return Examples(as_tensor(part.images, device), labels)
 
 
-def _tensors(part: Any, device: str) -> tuple[Tensor, Tensor | None]:
-    labels = getattr(part, "labels", None)
-    return as_tensor(part.images, device), None if labels is None else torch.from_numpy(labels).to(device)
+def _encoded(modules: Modules, encoder: Sequence[str], examples: Examples) -> Examples:
+    """The examples as features (n, d) on the CPU."""
+    network = nn.Sequential(*(named(modules, name) for name in encoder), nn.Flatten()).eval()
+    labels = None if examples.labels is None else examples.labels.cpu()
+    return replace(examples, inputs=in_chunks(network, examples.inputs).cpu(), labels=labels)
 
 
 def _write_predictor(run: Run, outcome: Outcome, test: TestData) -> None:
@@ -161,7 +168,7 @@ def _write_predictor(run: Run, outcome: Outcome, test: TestData) -> None:
     write_predictions(run, outcome.predictions, test)
     weights = {
         f"{name}.{key}": value.cpu().contiguous()
-        for name in NETWORK
+        for name in run.strategy.predictor
         for key, value in outcome.predictor[name].state_dict().items()
     }
     save_file(weights, run.folder / "model.safetensors")

@@ -17,7 +17,6 @@ from transferlab.runs import Run
 from transferlab.schema import TrainConfig
 from transferlab.selection.validators import Evidence
 from transferlab.training.fit import Snapshot
-from transferlab.training.stages import NETWORK
 from transferlab.training.streams import as_tensor, in_chunks
 
 NO_METRICS: dict[str, None] = dict.fromkeys(
@@ -55,16 +54,20 @@ def evaluated(
     knows_source = "source" in run.strategy.reads(config.loss) and run.pair.same_classes
     held_out = training.source_validation
     knows_source = knows_source and len(held_out.labels) > 0
+
+    def probabilities(snapshot: Snapshot, images: NDArray[np.uint8]) -> Tensor:
+        return predict(snapshot.modules, run.strategy.predictor, images, config.device)
+
     evidence = [
         Evidence(
             one.step,
-            predict(one.modules, held_out.images, config.device) if knows_source else None,
+            probabilities(one, held_out.images) if knows_source else None,
             torch.from_numpy(held_out.labels),
         )
         for one in snapshots
     ]
     chosen = max(range(len(snapshots)), key=lambda i: (config.validator(evidence[i]), snapshots[i].step))
-    seen = [Predictions(predict(one.modules, test.images, config.device).numpy(), test.labels) for one in snapshots]
+    seen = [Predictions(probabilities(one, test.images).numpy(), test.labels) for one in snapshots]
     on_source = evidence[chosen].source_probabilities
     source_accuracy = None if on_source is None else Predictions(on_source.numpy(), held_out.labels).accuracy
     selection = {
@@ -78,10 +81,12 @@ def evaluated(
     return Outcome("ok", metrics, selection, seen[chosen], snapshots[chosen].modules)
 
 
-def predict(modules: Mapping[str, nn.Module], images: NDArray[np.uint8], device: str) -> Tensor:
+def predict(
+    modules: Mapping[str, nn.Module], predictor: Sequence[str], images: NDArray[np.uint8], device: str
+) -> Tensor:
     """Class probabilities (n, classes), on the CPU in float64, of images (n, height, width, channels).
 
-    Puts the modules in evaluation mode.
+    Puts the modules named by ``predictor``, which run one after the other, in evaluation mode.
     """
-    network = nn.Sequential(*(modules[name] for name in NETWORK)).eval()
+    network = nn.Sequential(*(modules[name] for name in predictor)).eval()
     return in_chunks(network, as_tensor(images, device)).double().softmax(1).cpu()

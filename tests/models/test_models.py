@@ -7,7 +7,7 @@ from torch import nn
 from transferlab.component import Component
 from transferlab.models.lenet import LeNet
 from transferlab.models.mlp import MLP
-from transferlab.models.network import blocks, build_network, has_batch_norm
+from transferlab.models.network import Blueprint, blocks, build_network, has_batch_norm
 from transferlab.models.resnet import ResNet18
 
 
@@ -54,7 +54,9 @@ def test_resnet_is_torchvisions() -> None:
 
 
 def test_a_network_is_backbone_bottleneck_head() -> None:
-    modules = build_network(Component("transferlab.models.lenet.LeNet"), channels=1, size=16, features=32, classes=10)
+    modules = build_network(
+        Blueprint(Component("transferlab.models.lenet.LeNet"), channels=1, size=16, features=32, classes=10)
+    )
     images = torch.randn(4, 1, 16, 16)
     features = modules["bottleneck"](modules["backbone"](images))
     assert features.shape == (4, 32)

@@ -7,46 +7,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from jobs import TINY, contenders
+from fits import IMAGES, run_fit
 from torch import Tensor, nn
 
 from transferlab.component import Component
 from transferlab.errors import Diverged
-from transferlab.models.network import Modules, build_network
+from transferlab.models.network import Modules
 from transferlab.schema import TrainConfig
-from transferlab.training.fit import Snapshot, fit
 from transferlab.training.journal import Journal
 from transferlab.training.schedules import constant, cosine, inverse
-from transferlab.training.seeding import generator, seeded
 from transferlab.training.stages import HEAD, Fit, Phase, Read, Term, cross_entropy
-from transferlab.training.streams import Stream
-
-IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (40, 1, 8, 8), dtype=np.uint8))
-LABELS = torch.arange(40) % 4
-
-
-@pytest.fixture
-def config() -> TrainConfig:
-    return replace(contenders(*TINY)[0].config, steps=5, snapshots=2, log_every=2, precision="fp32", device="cpu")
-
-
-@pytest.fixture
-def modules() -> Modules:
-    with seeded(0, "network"):
-        backbone = Component("transferlab.models.lenet.LeNet")
-        return build_network(backbone, channels=1, size=8, features=16, classes=4)
-
-
-def _fit(stage: Fit, modules: Modules, config: TrainConfig, journal: Journal | None = None) -> list[Snapshot]:
-    streams = {
-        name: Stream(IMAGES, None if name == "target_unlabelled" else LABELS, 16, generator(0, name))
-        for name in stage.streams
-    }
-    journal = journal or Journal("test", lambda: None, quiet=True)
-    return fit(stage, modules, streams, config, classes=4, seed=0, journal=journal)
 
 
 def _moved(before: Modules, after: Modules) -> set[str]:
@@ -85,7 +57,8 @@ def test_exactly_what_should_move_moves(
 ) -> None:
     """What is frozen stays bit-identical, BatchNorm statistics included."""
     before = copy.deepcopy(modules)
-    _fit(Fit("target", (Phase((cross_entropy("source"),), moves, last_blocks),)), modules, config)
+    part = Component("transferlab.models.parts.last_blocks", {"count": last_blocks}) if last_blocks else None
+    run_fit(Fit("target", (Phase((cross_entropy("source"),), moves, part),)), modules, config)
     assert _moved(before, modules) == expected
 
 
@@ -98,16 +71,16 @@ def test_a_frozen_encoder_sees_each_example_once(modules: Modules, config: Train
 
     modules["backbone"].register_forward_pre_hook(count)
     head_only = Fit("target", (Phase((cross_entropy("source"),), ("head",)),))
-    _fit(head_only, modules, replace(config, steps=50))
+    run_fit(head_only, modules, replace(config, steps=50))
     assert seen == len(IMAGES)
 
 
 def test_encoding_once_changes_no_number(modules: Modules, config: TrainConfig, monkeypatch: Any) -> None:
     again = copy.deepcopy(modules)
     head_only = Fit("target", (Phase((cross_entropy("source"),), ("head",)),))
-    _fit(head_only, modules, config)
-    monkeypatch.setattr("transferlab.training.fit._encoded_once", lambda _stage, _modules, streams: dict(streams))
-    _fit(head_only, again, config)
+    run_fit(head_only, modules, config)
+    monkeypatch.setattr("transferlab.training.fit._encoded_once", lambda _stage, _modules, streams, _updates: dict(streams))
+    run_fit(head_only, again, config)
     torch.testing.assert_close(modules["head"].state_dict(), again["head"].state_dict())
 
 
@@ -119,7 +92,7 @@ def test_new_modules_and_copies(modules: Modules, config: TrainConfig) -> None:
         new={"head": HEAD},
         copies={"kept": "bottleneck"},
     )
-    _fit(stage, modules, config)
+    run_fit(stage, modules, config)
     assert modules["head"] is not before["head"]
     torch.testing.assert_close(modules["kept"].state_dict(), before["bottleneck"].state_dict(), rtol=0, atol=0)
     assert _moved(before, modules) == {"bottleneck", "head"}
@@ -132,8 +105,8 @@ def test_learning_rates_are_scaled_by_module(modules: Modules, config: TrainConf
     )
     config = replace(config, steps=1, snapshots=1, optimizer=plain)
     full, slow = copy.deepcopy(modules), copy.deepcopy(modules)
-    _fit(Fit("a", (Phase((cross_entropy("source"),)),)), full, config)
-    _fit(Fit("a", (Phase((cross_entropy("source"),)),), lr_scales={"backbone": 0.1}), slow, config)
+    run_fit(Fit("a", (Phase((cross_entropy("source"),)),)), full, config)
+    run_fit(Fit("a", (Phase((cross_entropy("source"),)),), lr_scales={"backbone": 0.1}), slow, config)
     for name, factor in (("backbone", 0.1), ("bottleneck", 1), ("head", 1)):
         for before, at_full, at_slow in zip(*(m[name].parameters() for m in (modules, full, slow)), strict=True):
             torch.testing.assert_close(at_slow - before, factor * (at_full - before), rtol=1e-3, atol=1e-7)
@@ -159,7 +132,7 @@ def _recorded(reads: Sequence[str], repeats: int = 1) -> Phase:
 
 def test_phases_alternate_and_repeat_and_progress_runs_from_zero(modules: Modules, config: TrainConfig) -> None:
     stage = Fit("t", (_recorded(["source", "target_unlabelled"]), _recorded(["source"], repeats=3)))
-    _fit(stage, modules, replace(config, steps=2, snapshots=1))
+    run_fit(stage, modules, replace(config, steps=2, snapshots=1))
     assert Recorder.calls == [(0.0, (16, 16)), *[(0.0, (16,))] * 3, (0.5, (16, 16)), *[(0.5, (16,))] * 3]
 
 
@@ -169,22 +142,22 @@ def test_batch_statistics(mode: str, modules: Modules, config: TrainConfig) -> N
     sizes: list[int] = []
     modules["backbone"].register_forward_pre_hook(lambda _module, inputs: sizes.append(len(inputs[0])))
     stage = Fit("t", (Phase((cross_entropy("source"), cross_entropy("target_labelled"))),))
-    _fit(stage, modules, replace(config, batch_statistics=mode, steps=2, snapshots=1))
+    run_fit(stage, modules, replace(config, batch_statistics=mode, steps=2, snapshots=1))
     assert sizes == {"joint": [32, 32], "per_domain": [16, 16, 16, 16]}[mode]
 
 
 def test_snapshots_are_evenly_spaced_copies(modules: Modules, config: TrainConfig) -> None:
-    snapshots = _fit(Fit("t", (Phase((cross_entropy("source"),)),)), modules, replace(config, steps=9, snapshots=3))
+    snapshots = run_fit(Fit("t", (Phase((cross_entropy("source"),)),)), modules, replace(config, steps=9, snapshots=3))
     assert [snapshot.step for snapshot in snapshots] == [3, 6, 9]
     assert _moved(snapshots[0].modules, snapshots[1].modules) == EVERYTHING
     assert not _moved(snapshots[-1].modules, modules)
-    few = _fit(Fit("t", (Phase((cross_entropy("source"),)),)), modules, replace(config, steps=2, snapshots=10))
+    few = run_fit(Fit("t", (Phase((cross_entropy("source"),)),)), modules, replace(config, steps=2, snapshots=10))
     assert few[-1].step == 2
 
 
 def test_training_learns(modules: Modules, config: TrainConfig) -> None:
     journal = Journal("test", lambda: None, quiet=True)
-    _fit(Fit("t", (Phase((cross_entropy("source"),)),)), modules, replace(config, steps=150), journal)
+    run_fit(Fit("t", (Phase((cross_entropy("source"),)),)), modules, replace(config, steps=150), journal)
     rows = journal._stages[0].rows
     assert rows[0]["cross_entropy_source"] > 1
     assert rows[-1]["cross_entropy_source"] < 0.2
@@ -192,7 +165,7 @@ def test_training_learns(modules: Modules, config: TrainConfig) -> None:
 
 def test_the_log_holds_means_rates_and_progress(modules: Modules, config: TrainConfig, tmp_path: Any) -> None:
     journal = Journal("test", lambda: None, quiet=True)
-    _fit(Fit("t", (Phase((cross_entropy("source"),)),)), modules, config, journal)
+    run_fit(Fit("t", (Phase((cross_entropy("source"),)),)), modules, config, journal)
     journal.save(tmp_path / "metrics.csv")
     lines = (tmp_path / "metrics.csv").read_text().splitlines()
     assert lines[0] == "stage,step,seconds,cross_entropy_source,learning_rate,progress"
@@ -208,7 +181,7 @@ def test_divergence_is_named(modules: Modules, config: TrainConfig) -> None:
         config, steps=50, optimizer=replace(config.optimizer, options={**config.optimizer.options, "lr": 1e9})
     )
     with pytest.raises(Diverged, match=r"cross_entropy_source is (nan|inf) at step \d+ of stage t"):
-        _fit(Fit("t", (Phase((cross_entropy("source"),)),)), modules, hot)
+        run_fit(Fit("t", (Phase((cross_entropy("source"),)),)), modules, hot)
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ import torch
 from torch import nn
 
 from transferlab.training.seeding import derived, generator, seeded
-from transferlab.training.streams import Stream, in_chunks, inputs_of
+from transferlab.training.streams import Examples, Stream, in_chunks, inputs_of
 
 
 def _stream(examples: int, batch_size: int, seed: int = 0) -> Stream:
     numbers = torch.arange(examples)
-    return Stream(numbers[:, None].float(), numbers % 3, batch_size, generator(seed, "order"))
+    return Stream(Examples(numbers[:, None].float(), numbers % 3), batch_size, generator(seed, "order"))
 
 
 def test_every_epoch_shows_every_example_once() -> None:
@@ -30,7 +30,7 @@ def test_labels_go_with_their_examples_and_an_unlabelled_stream_has_none() -> No
     batch = _stream(10, 6).next()
     assert batch.labels is not None
     assert torch.equal(batch.inputs[:, 0].int() % 3, batch.labels.int())
-    assert Stream(torch.zeros(4, 1), None, 2, generator(0)).next().labels is None
+    assert Stream(Examples(torch.zeros(4, 1)), 2, generator(0)).next().labels is None
 
 
 def test_the_order_is_the_seeds() -> None:

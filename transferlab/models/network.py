@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -20,24 +23,43 @@ class Head(nn.Linear):
         super().__init__(features, classes)
 
 
-def build_network(backbone: Component, *, channels: int, size: int, features: int, classes: int) -> Modules:
-    """Fresh modules ``backbone``, ``bottleneck`` and ``head``.
+@dataclass(frozen=True)
+class Blueprint:
+    """What a run's modules are made for.
 
-    The bottleneck is Linear-BatchNorm-ReLU, as in Long et al. 2018: it gives every backbone's
-    features one width, which heads and alignment losses see.
-
-    Args:
+    Attributes:
         backbone: called with ``channels`` and ``size``; maps (n, channels, size, size) to (n, width).
         channels: of the images.
         size: of the images, in pixels.
         features: width of the bottleneck's output.
-        classes: of the head.
+        classes: of a head.
     """
-    network = backbone(channels, size)
+
+    backbone: Component
+    channels: int
+    size: int
+    features: int
+    classes: int
+
+
+def build_network(blueprint: Blueprint) -> Modules:
+    """Fresh modules ``backbone``, ``bottleneck`` and ``head``.
+
+    The bottleneck is Linear-BatchNorm-ReLU, as in Long et al. 2018: it gives every backbone's
+    features one width, which heads and alignment losses see.
+    """
+    channels, size, features = blueprint.channels, blueprint.size, blueprint.features
+    network = blueprint.backbone(channels, size)
     with torch.no_grad():
         width: int = network.eval()(torch.zeros(1, channels, size, size)).shape[1]
     bottleneck = nn.Sequential(nn.Linear(width, features), nn.BatchNorm1d(features), nn.ReLU())
-    return {"backbone": network.train(), "bottleneck": bottleneck, "head": Head(features, classes)}
+    return {"backbone": network.train(), "bottleneck": bottleneck, "head": Head(features, blueprint.classes)}
+
+
+def named(modules: Mapping[str, nn.Module], name: str) -> nn.Module:
+    """The module of that name; with dots, a part of it: ``head.first``."""
+    first, _, rest = name.partition(".")
+    return modules[first].get_submodule(rest)
 
 
 def blocks(modules: Modules, names: tuple[str, ...]) -> list[nn.Module]:
@@ -47,7 +69,7 @@ def blocks(modules: Modules, names: tuple[str, ...]) -> list[nn.Module]:
     """
     chain: list[nn.Module] = []
     for name in names:
-        parts = list(modules[name].children()) if name == "backbone" else [modules[name]]
+        parts = list(modules[name].children()) if name == "backbone" else [named(modules, name)]
         chain += [part for part in parts if any(True for _ in part.parameters())]
     return chain
 
@@ -60,5 +82,5 @@ def has_batch_norm(module: nn.Module) -> bool:
 def encode(modules: Modules, names: tuple[str, ...], images: Tensor) -> Tensor:
     """``images`` through the named modules, one after the other."""
     for name in names:
-        images = modules[name](images)
+        images = named(modules, name)(images)
     return images

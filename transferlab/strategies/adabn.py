@@ -20,4 +20,4 @@ class AdaBN(Strategy):
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the source; estimate."""
         estimator = Component("transferlab.training.estimates.batch_norm_statistics")
-        return [fit_source(), Estimate("batch_norm", "target_unlabelled", estimator)]
+        return [fit_source(), Estimate("batch_norm", ("target_unlabelled",), estimator)]

@@ -38,7 +38,7 @@ class FeatureExtraction(Strategy):
         """Fit the source; fit or solve for a new head."""
         if self.head == "logistic":
             solver = Component("transferlab.training.solvers.logistic", {"C": self.C})
-            return [fit_source(), Solve("logistic", "target_labelled", solver)]
+            return [fit_source(), Solve("logistic", ("target_labelled",), solver)]
         return [
             fit_source(),
             Fit("linear", (Phase((cross_entropy("target_labelled"),), ("head",)),), new={"head": HEAD}),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from transferlab.component import Component
 from transferlab.errors import Refusal
 from transferlab.schema import AdaptationLoss
 from transferlab.strategies.strategy import Strategy
@@ -42,10 +43,11 @@ class Finetune(Strategy):
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the source; fit the target with the earlier blocks frozen."""
-        last_blocks = {"head": 1, "last_n": self.last_n, "full": None}[self.train]
+        count = {"head": 1, "last_n": self.last_n, "full": None}[self.train]
+        last = Component("transferlab.models.parts.last_blocks", {"count": count}) if count else None
         target = Fit(
             "target",
-            (Phase((cross_entropy("target_labelled"),), NETWORK, last_blocks),),
+            (Phase((cross_entropy("target_labelled"),), NETWORK, last),),
             new={"head": HEAD} if self.head == "new" else {},
             lr_scales={"backbone": self.backbone_lr_scale},
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from transferlab.schema import AdaptationLoss
-from transferlab.training.stages import Fit, Stage
+from transferlab.training.stages import NETWORK, Stage
 
 
 class Strategy(ABC):
@@ -17,11 +17,13 @@ class Strategy(ABC):
         all_target_labels: whether it reads every target training label, whatever the budget.
         takes_loss: whether it needs an adaptation loss; one that doesn't takes none.
         needs_batch_norm: whether the backbone must have BatchNorm layers.
+        predictor: the modules that, one after the other, turn images into logits once all stages are done.
     """
 
     all_target_labels: ClassVar[bool] = False
     takes_loss: ClassVar[bool] = False
     needs_batch_norm: ClassVar[bool] = False
+    predictor: ClassVar[tuple[str, ...]] = NETWORK
 
     @property
     def classes(self) -> Literal["same", "any"]:
@@ -34,5 +36,4 @@ class Strategy(ABC):
 
     def reads(self, loss: AdaptationLoss | None) -> set[str]:
         """The streams its stages read."""
-        stages = self.stages(loss)
-        return {name for stage in stages for name in (stage.streams if isinstance(stage, Fit) else [stage.stream])}
+        return {name for stage in self.stages(loss) for name in stage.streams}

@@ -1,33 +1,50 @@
-"""Passes over unlabelled examples that compute something and change no parameter."""
+"""Passes over examples that compute something and move no parameter by gradient.
+
+An estimator is called with the run's modules and, by stream, ``Examples``; it may change the modules or
+add to them, and what it returns, by stream and name, has a row per example.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from transferlab.models.network import BATCH_NORM
-from transferlab.training.streams import in_chunks
+from transferlab.models.network import BATCH_NORM, Modules
+from transferlab.training.stages import Estimate
+from transferlab.training.streams import Examples, in_chunks
 
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
 
+Estimates = Mapping[str, Mapping[str, Tensor]]
+"""By stream and name, a tensor with a row per example."""
+
+
+def estimated(stage: Estimate, modules: Modules, examples: Mapping[str, Examples]) -> Estimates:
+    """What the stage's estimator returns; every module is in evaluation mode for it."""
+    for module in modules.values():
+        module.eval()
+    return stage.estimator(modules, examples)
+
 
 @torch.no_grad()
-def batch_norm_statistics(modules: Sequence[nn.Module], examples: Tensor) -> None:
-    """Replaces every BatchNorm statistic in ``modules`` by the one of ``examples`` (Li et al. 2017).
+def batch_norm_statistics(modules: Modules, examples: Mapping[str, Examples]) -> Estimates:
+    """Replaces every BatchNorm statistic of the encoder by the one of the examples (Li et al. 2017).
 
     Layer by layer from the input, so that a later layer's statistics are those of its inputs as the
     earlier, already replaced ones make them; means and variances are of all examples, not of a batch.
 
     Args:
-        modules: run one after the other.
-        examples: (n, channels, size, size).
+        modules: ``backbone`` and ``bottleneck`` are changed.
+        examples: of one stream.
     """
-    network = nn.Sequential(*modules).eval()
+    (images,) = (one.inputs for one in examples.values())
+    network = nn.Sequential(modules["backbone"], modules["bottleneck"]).eval()
     for layer in network.modules():
         if isinstance(layer, BATCH_NORM):
-            _set_statistics(layer, network, examples)
+            _set_statistics(layer, network, images)
+    return {}
 
 
 def _set_statistics(layer: BatchNorm, network: nn.Module, examples: Tensor) -> None:

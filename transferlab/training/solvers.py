@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import nn
 
 from transferlab.models.network import Head
+from transferlab.training.streams import Examples
 
 
-def logistic(features: Tensor, labels: Tensor, classes: int, *, C: float) -> nn.Module:  # noqa: N803 (scikit-learn's name)
+def labelled(examples: Mapping[str, Examples]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Features (n, d) and labels (n,) of the one stream there is, as scikit-learn takes them."""
+    (one,) = examples.values()
+    assert one.labels is not None
+    return one.inputs.double().numpy(), one.labels.numpy()
+
+
+def logistic(examples: Mapping[str, Examples], *, classes: int, C: float) -> nn.Module:  # noqa: N803 (scikit-learn's name)
     """scikit-learn's multinomial logistic regression as a linear head with the same probabilities.
 
     Args:
-        features: (n, d).
-        labels: (n,), int64.
-        classes: of the head; one that ``labels`` lack gets probability 0.
+        examples: labelled features (n, d) of one stream.
+        classes: of the head; one that the labels lack gets probability 0.
         C: inverse strength of the L2 penalty.
     """
     from sklearn.linear_model import LogisticRegression
 
-    found = LogisticRegression(C=C, max_iter=10_000, tol=1e-6).fit(features.double().numpy(), labels.numpy())
+    features, labels = labelled(examples)
+    found = LogisticRegression(C=C, max_iter=10_000, tol=1e-6).fit(features, labels)
     weight, bias = torch.from_numpy(found.coef_), torch.from_numpy(found.intercept_)
     if len(found.classes_) == 2:
         weight, bias = torch.cat([torch.zeros_like(weight), weight]), torch.cat([torch.zeros_like(bias), bias])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,6 +15,23 @@ CHUNK = 512
 
 
 @dataclass(frozen=True)
+class Examples:
+    """All examples of a stream, in a fixed order.
+
+    Attributes:
+        inputs: (n, channels, size, size) uint8, or features (n, d).
+        labels: (n,) int64, or None: then there is nothing to read them from.
+        estimates: tensors with a row per example, by name.
+        parts: how many examples of each domain it is made of, in order.
+    """
+
+    inputs: Tensor
+    labels: Tensor | None = None
+    estimates: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
+    parts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Batch:
     """Inputs (n, …) and, on a labelled stream, labels (n,).
 
@@ -22,54 +39,72 @@ class Batch:
         inputs: images as floats, or features.
         labels: int64; None on an unlabelled stream.
         encoded: whether the inputs are features already.
+        estimates: rows of the stream's estimates, by name.
+        parts: how many examples of each of the stream's domains, in order.
     """
 
     inputs: Tensor
     labels: Tensor | None
     encoded: bool
+    estimates: Mapping[str, Tensor]
+    parts: tuple[int, ...]
 
 
 class Stream:
     """Examples in shuffled order, one epoch after another; every batch is full.
 
-    A domain smaller than a batch simply comes round more than once in it.
+    A domain smaller than a batch simply comes round more than once in it. Of a stream that is made of
+    several domains, each gives an equal part of every batch, whatever its size.
 
     Args:
-        examples: (n, channels, size, size) uint8, or features (n, d), on the device they are used on.
-        labels: (n,) int64, or None: then there is nothing to read them from.
+        examples: on the device they are used on.
         batch_size: examples per batch.
         order: shuffles; on the CPU, so that an order doesn't depend on the device.
         encoded: whether the examples are features.
+
+    Raises:
+        ValueError: if a domain has no example.
     """
 
-    def __init__(
-        self,
-        examples: Tensor,
-        labels: Tensor | None,
-        batch_size: int,
-        order: torch.Generator,
-        *,
-        encoded: bool = False,
-    ) -> None:
-        if len(examples) == 0:
-            raise ValueError("a stream needs at least one example")
-        self._examples, self._labels, self._batch_size, self._order = examples, labels, batch_size, order
-        self._encoded = encoded
-        self._waiting = torch.empty(0, dtype=torch.int64)
+    def __init__(self, examples: Examples, batch_size: int, order: torch.Generator, *, encoded: bool = False) -> None:
+        self.examples, self._order, self._encoded = examples, order, encoded
+        self._batch_size = batch_size
+        self.estimates: dict[str, Tensor] = dict(examples.estimates)
+        ends = np.cumsum(examples.parts or (len(examples.inputs),)).tolist()
+        self._ranges = list(zip([0, *ends[:-1]], ends, strict=True))
+        if any(start == end for start, end in self._ranges):
+            raise ValueError("a stream needs at least one example of each domain")
+        share, more = divmod(batch_size, len(self._ranges))
+        self._sizes = tuple(share + (place < more) for place in range(len(self._ranges)))
+        self._waiting = [torch.empty(0, dtype=torch.int64) for _ in self._ranges]
+
+    @property
+    def epoch(self) -> int:
+        """Batches until every example has been seen, rounded up."""
+        longest = zip(self._ranges, self._sizes, strict=True)
+        return max(-(-(end - start) // max(size, 1)) for (start, end), size in longest)
 
     def next(self) -> Batch:
         """The next ``batch_size`` examples."""
-        while len(self._waiting) < self._batch_size:
-            epoch = torch.randperm(len(self._examples), generator=self._order)
-            self._waiting = torch.cat([self._waiting, epoch])
-        chosen, self._waiting = self._waiting.split([self._batch_size, len(self._waiting) - self._batch_size])
-        chosen = chosen.to(self._examples.device, non_blocking=True)
-        labels = None if self._labels is None else self._labels[chosen]
-        return Batch(inputs_of(self._examples[chosen]), labels, self._encoded)
+        chosen = torch.cat([self._take(place) for place in range(len(self._ranges))])
+        chosen = chosen.to(self.examples.inputs.device, non_blocking=True)
+        labels = None if self.examples.labels is None else self.examples.labels[chosen]
+        noted = {name: values[chosen] for name, values in self.estimates.items()}
+        return Batch(inputs_of(self.examples.inputs[chosen]), labels, self._encoded, noted, self._sizes)
+
+    def _take(self, place: int) -> Tensor:
+        (start, end), size = self._ranges[place], self._sizes[place]
+        while len(self._waiting[place]) < size:
+            epoch = torch.randperm(end - start, generator=self._order) + start
+            self._waiting[place] = torch.cat([self._waiting[place], epoch])
+        chosen, self._waiting[place] = self._waiting[place].split([size, len(self._waiting[place]) - size])
+        return chosen
 
     def through(self, encoder: Callable[[Tensor], Tensor]) -> Stream:
         """The same stream, in the same order, of features: every example passes ``encoder`` once, now."""
-        return Stream(in_chunks(encoder, self._examples), self._labels, self._batch_size, self._order, encoded=True)
+        features = in_chunks(encoder, self.examples.inputs)
+        examples = Examples(features, self.examples.labels, self.estimates, self.examples.parts)
+        return Stream(examples, self._batch_size, self._order, encoded=True)
 
 
 def as_tensor(images: NDArray[np.uint8], device: str) -> Tensor:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from transferlab.losses.output import Output
-from transferlab.models.network import Modules, blocks, encode
+from transferlab.models.network import Modules, blocks, encode, named
+from transferlab.models.parts import Part, whole
 from transferlab.schema import TrainConfig
-from transferlab.training.stages import Fit, Phase, Read
+from transferlab.training.stages import Fit, Phase, Read, Term
 from transferlab.training.streams import Batch
+
+View = tuple[str, str]
+"""A stream, and which view of it."""
 
 
 class Update:
@@ -20,30 +24,47 @@ class Update:
 
     Args:
         phase: what to minimise and what to move.
-        stage: the phase's stage, for learning rates.
+        stage: the phase's stage, for learning rates and an optimiser of its own.
         modules: the run's modules, on the run's device.
+        parts: how many domains each stream is made of.
         config: optimiser, precision, batch statistics.
         classes: what losses with parameters are made for.
+
+    Attributes:
+        parameters: all that move, those of its losses included.
     """
 
-    def __init__(self, phase: Phase, stage: Fit, modules: Modules, config: TrainConfig, *, classes: int) -> None:
+    def __init__(
+        self,
+        phase: Phase,
+        stage: Fit,
+        modules: Modules,
+        parts: Mapping[str, int],
+        config: TrainConfig,
+        *,
+        classes: int,
+    ) -> None:
         self.phase, self._modules, self._config = phase, modules, config
-        device = next(modules["head"].parameters()).device
-        self._losses = [term.loss(features=config.bottleneck, classes=classes).to(device) for term in phase.terms]
-        self.trained: list[nn.Module] = [modules[name] for name in phase.moves]
-        if phase.last_blocks is not None:
-            self.trained = blocks(modules, phase.moves)[-phase.last_blocks :]
-        groups = self._groups(stage.lr_scales)
-        self._parameters = [parameter for group in groups for parameter in group["params"]]
+        self._reads = list(dict.fromkeys(read for term in phase.terms for read in term.reads))
+        self._losses = [self._built(term, parts, classes) for term in phase.terms]
+        self._part = self._moving()
+        optimizer = stage.optimizer or config.optimizer
+        groups = self._groups(stage.lr_scales, optimizer.options["lr"])
+        self.parameters: list[nn.Parameter] = [parameter for group in groups for parameter in group["params"]]
         self._rates: list[float] = [group["lr"] for group in groups]
-        self._optimizer: torch.optim.Optimizer = config.optimizer(groups)
+        self._optimizer: torch.optim.Optimizer = optimizer(groups)
+
+    @property
+    def trained(self) -> Sequence[nn.Module]:
+        """The modules that are in training mode."""
+        return self._part.modules
 
     @property
     def learning_rate(self) -> float:
         """That of the last group now: a head, or the losses' own parameters."""
         return self._optimizer.param_groups[-1]["lr"]
 
-    def __call__(self, batches: Mapping[str, Batch], progress: Tensor, rate_factor: float) -> list[Tensor]:
+    def __call__(self, batches: Mapping[View, Batch], progress: Tensor, rate_factor: float) -> list[Tensor]:
         """One update, or as many as the phase repeats; returns the terms' last values, unweighted and detached."""
         values: list[Tensor] = []
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
@@ -54,55 +75,86 @@ class Update:
                 outputs = self._outputs(batches)
             # Losses in full precision: differences of kernel means drown in bf16.
             values = [
-                loss(*(outputs[read] for read in term.reads), progress=progress)
-                for term, loss in zip(self.phase.terms, self._losses, strict=True)
+                _value(losses, [outputs[read] for read in term.reads], progress)
+                for term, losses in zip(self.phase.terms, self._losses, strict=True)
             ]
             weighted = [term.weight * value for term, value in zip(self.phase.terms, values, strict=True)]
-            torch.stack(weighted).sum().backward()
+            if self.phase.combine:
+                self.phase.combine(weighted, self.parameters)
+            else:
+                torch.stack(weighted).sum().backward()
             self._optimizer.step()
             self._optimizer.zero_grad(set_to_none=True)
         self._allow_gradients(False)
         return [value.detach() for value in values]
 
-    def _groups(self, scales: Mapping[str, float]) -> list[dict[str, Any]]:
-        base: float = self._config.optimizer.options["lr"]
-        moving = {id(parameter) for module in self.trained for parameter in module.parameters()}
+    def _built(self, term: Term, parts: Mapping[str, int], classes: int) -> list[nn.Module]:
+        """The term's loss, once for each part where it asks for that."""
+        device = next(self._modules["head"].parameters()).device
+        over = {"modules": {name: named(self._modules, name) for name in term.over}} if term.over else {}
+        count = max(parts[read.stream] for read in term.reads) if term.per_part else 1
+        made = [term.loss(features=self._config.bottleneck, classes=classes, **over) for _ in range(count)]
+        return [loss.to(device) for loss in made]
+
+    def _moving(self) -> Part:
+        if self.phase.part is None:
+            return whole([named(self._modules, name) for name in self.phase.moves])
+        return self.phase.part(blocks(self._modules, self.phase.moves), self._modules)
+
+    def _groups(self, scales: Mapping[str, float], base: float) -> list[dict[str, Any]]:
+        moving = {id(parameter) for parameter in self._part.parameters}
         groups: list[dict[str, Any]] = [
             {
-                "params": [parameter for parameter in self._modules[name].parameters() if id(parameter) in moving],
+                "params": [one for one in named(self._modules, name).parameters() if id(one) in moving],
                 "lr": base * scales.get(name, 1.0),
             }
             for name in self.phase.moves
         ]
-        groups.append({"params": [parameter for loss in self._losses for parameter in loss.parameters()], "lr": base})
+        own = [parameter for losses in self._losses for loss in losses for parameter in loss.parameters()]
+        groups.append({"params": own, "lr": base})
         return [group for group in groups if group["params"]]
 
     def _allow_gradients(self, allowed: bool) -> None:
-        for parameter in self._parameters:
+        for parameter in self.parameters:
             parameter.requires_grad_(allowed)
 
-    def _outputs(self, batches: Mapping[str, Batch]) -> dict[Read, Output]:
-        reads = list(dict.fromkeys(read for term in self.phase.terms for read in term.reads))
-        features: dict[tuple[str, tuple[str, ...]], Tensor] = {}
-        for encoder in dict.fromkeys(read.encoder for read in reads):
-            names = list(dict.fromkeys(read.stream for read in reads if read.encoder == encoder))
-            features |= {(name, encoder): x for name, x in self._encoded(names, encoder, batches).items()}
-        return {
-            read: Output(
-                features=features[read.stream, read.encoder].float(),
-                logits=self._modules[read.classifier](features[read.stream, read.encoder]).float(),
-                labels=batches[read.stream].labels,
+    def _outputs(self, batches: Mapping[View, Batch]) -> dict[Read, Output]:
+        features: dict[tuple[View, tuple[str, ...]], Tensor] = {}
+        for encoder in dict.fromkeys(read.encoder for read in self._reads):
+            views = list(dict.fromkeys((read.stream, read.view) for read in self._reads if read.encoder == encoder))
+            features |= {(view, encoder): x for view, x in self._encoded(views, encoder, batches).items()}
+        outputs: dict[Read, Output] = {}
+        for read in self._reads:
+            view = read.stream, read.view
+            batch, x = batches[view], features[view, read.encoder]
+            outputs[read] = Output(
+                features=x.float(),
+                logits=named(self._modules, read.classifier)(x).float(),
+                labels=batch.labels,
+                inputs=batch.inputs,
+                estimates=batch.estimates,
+                parts=batch.parts,
             )
-            for read in reads
-        }
+        return outputs
 
-    def _encoded(self, names: list[str], encoder: tuple[str, ...], batches: Mapping[str, Batch]) -> dict[str, Tensor]:
-        """Features of the named streams, which share an encoder: in one concatenated pass, or each in its own."""
-        features = {name: batches[name].inputs for name in names if batches[name].encoded}
-        rest = [name for name in names if name not in features]
-        together = [rest] if self._config.batch_statistics == "joint" else [[name] for name in rest]
+    def _encoded(
+        self, views: list[View], encoder: tuple[str, ...], batches: Mapping[View, Batch]
+    ) -> dict[View, Tensor]:
+        """Features of the views, which share an encoder: in one concatenated pass, or each in its own."""
+        features = {view: batches[view].inputs for view in views if batches[view].encoded}
+        rest = [view for view in views if view not in features]
+        together = [rest] if self._config.batch_statistics == "joint" else [[view] for view in rest]
         for group in together if rest else []:
-            sizes = [len(batches[name].inputs) for name in group]
-            passed = encode(self._modules, encoder, torch.cat([batches[name].inputs for name in group]))
+            sizes = [len(batches[view].inputs) for view in group]
+            passed = encode(self._modules, encoder, torch.cat([batches[view].inputs for view in group]))
             features |= zip(group, passed.split(sizes), strict=True)
         return features
+
+
+def _value(losses: Sequence[nn.Module], outputs: Sequence[Output], progress: Tensor) -> Tensor:
+    """The loss; with one for each part, their mean, where what has no parts is compared with every one."""
+    if len(losses) == 1:
+        return losses[0](*outputs, progress=progress)
+    split = [output.split() if len(output.parts) > 1 else [output] * len(losses) for output in outputs]
+    values = [loss(*one, progress=progress) for loss, *one in zip(losses, *split, strict=True)]
+    return torch.stack(values).mean()
