@@ -33,18 +33,22 @@ def ramp(progress: Tensor) -> Tensor:
     return 2 / (1 + torch.exp(-10 * progress)) - 1
 
 
-def domain_cross_entropy(source: Tensor, target: Tensor) -> Tensor:
+def domain_cross_entropy(source: Tensor, target: Tensor, weights: tuple[Tensor, Tensor] | None = None) -> Tensor:
     """Binary cross-entropy of a discriminator that should say 1 on source and 0 on target.
 
     Args:
         source: its logits on source examples, (n, 1).
         target: its logits on target examples, (m, 1).
+        weights: of the source examples, (n,), and of the target examples, (m,), each of mean 1; None for equal ones.
 
     Returns:
         ½ · mean −log σ(source) + ½ · mean −log(1 − σ(target)), a scalar in nats: both domains count the
         same whatever n and m are; log 2 for a discriminator that can't tell.
     """
-    return (softplus(-source).mean() + softplus(target).mean()) / 2
+    losses = softplus(-source), softplus(target)
+    if weights is not None:
+        losses = losses[0] * weights[0][:, None], losses[1] * weights[1][:, None]
+    return (losses[0].mean() + losses[1].mean()) / 2
 
 
 class Discriminator(nn.Sequential):

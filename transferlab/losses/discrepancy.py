@@ -44,28 +44,32 @@ def mmd(source: Tensor, target: Tensor, bandwidths: Sequence[float], estimator: 
     Raises:
         ValueError: if a sample has fewer than two examples and the estimator needs two.
     """
+    scales = kernel_scales(torch.cat([source, target]), bandwidths)
+    kernel = gaussian_kernel(compared_distances(source, target, estimator), scales)
+    return kernel_discrepancy(kernel, len(source), estimator)
+
+
+def compared_distances(source: Tensor, target: Tensor, estimator: Estimator) -> Tensor:
+    """Squared distances of the pairs that ``estimator`` looks at.
+
+    Returns:
+        All pairs of the two samples together, (n + m, n + m); for ``linear``, those of s and s′, t and t′,
+        s and t′, s′ and t, a row each, (4, min(n, m)/2).
+
+    Raises:
+        ValueError: if a sample has fewer than two examples and the estimator needs two.
+    """
     n, m = len(source), len(target)
     if estimator != "biased" and min(n, m) < 2:
         raise ValueError(f"the {estimator} estimator needs two examples of each domain, not {n} and {m}")
-    both = torch.cat([source, target])
-    scales = _scales(both, bandwidths)
     if estimator == "linear":
         half = min(n, m) // 2
         s1, s2, t1, t2 = (sample[start : 2 * half : 2] for sample in (source, target) for start in (0, 1))
-        pairs = torch.stack([s1 - s2, t1 - t2, s1 - t2, s2 - t1]).square().sum(2)
-        within_s, within_t, across_1, across_2 = _kernel(pairs, scales).mean(1)
-        return within_s + within_t - across_1 - across_2
-    distances = squared_distances(both)
-    kernel = _kernel(distances, scales)
-    within = (kernel[:n, :n], kernel[n:, n:])
-    if estimator == "unbiased":
-        similar = sum((block.sum() - block.trace()) / (len(block) * (len(block) - 1)) for block in within)
-    else:
-        similar = sum(block.mean() for block in within)
-    return similar - 2 * kernel[:n, n:].mean()
+        return torch.stack([s1 - s2, t1 - t2, s1 - t2, s2 - t1]).square().sum(2)
+    return squared_distances(torch.cat([source, target]))
 
 
-def _scales(sample: Tensor, bandwidths: Sequence[float]) -> Tensor:
+def kernel_scales(sample: Tensor, bandwidths: Sequence[float]) -> Tensor:
     """−1 / (2αm) for each α; m is a constant, and the mean of all pairs' squared distances is twice the variance."""
     sample = sample.detach()
     mean = 2 * (sample - sample.mean(0)).square().sum(1).mean()
@@ -73,11 +77,34 @@ def _scales(sample: Tensor, bandwidths: Sequence[float]) -> Tensor:
     return torch.tensor([-1 / (2 * bandwidth) for bandwidth in bandwidths]).to(mean) / mean
 
 
-def _kernel(distances: Tensor, scales: Tensor) -> Tensor:
+def gaussian_kernel(distances: Tensor, scales: Tensor) -> Tensor:
+    """Σ exp(scale · distance) over ``scales``, of the shape of the squared ``distances``."""
     total = torch.zeros_like(distances)
     for scale in scales:
         total = total + (distances * scale).exp()
     return total
+
+
+def kernel_discrepancy(kernel: Tensor, n: int, estimator: Estimator) -> Tensor:
+    """The discrepancy mean k(s, s′) + mean k(t, t′) − 2 · mean k(s, t).
+
+    Args:
+        kernel: its values at the pairs of ``compared_distances``.
+        n: how many of the examples are source examples.
+        estimator: the same as there.
+
+    Returns:
+        A scalar.
+    """
+    if estimator == "linear":
+        within_s, within_t, across_1, across_2 = kernel.mean(1)
+        return within_s + within_t - across_1 - across_2
+    within = (kernel[:n, :n], kernel[n:, n:])
+    if estimator == "unbiased":
+        similar = sum((block.sum() - block.trace()) / (len(block) * (len(block) - 1)) for block in within)
+    else:
+        similar = sum(block.mean() for block in within)
+    return similar - 2 * kernel[:n, n:].mean()
 
 
 def coral(source: Tensor, target: Tensor) -> Tensor:
