@@ -19,7 +19,7 @@ from transferlab import __version__
 from transferlab.comparison.results import SCHEMA_VERSION, digest
 from transferlab.domains.splits import Labelled, TestData, TrainingData, Unlabelled, split
 from transferlab.errors import Diverged, Interrupted, Refusal
-from transferlab.models.network import Blueprint, Modules, build_network, has_batch_norm, named
+from transferlab.models.network import Blueprint, Modules, Writes, build_network, has_batch_norm, named
 from transferlab.outcome import NO_METRICS, Outcome, evaluated
 from transferlab.runs import Run, plain, write_json, write_predictions
 from transferlab.schema import TrainConfig
@@ -57,7 +57,7 @@ def run_experiment(run: Run, title: str) -> dict[str, Any]:
         except Diverged as problem:
             log.warning("diverged: %s", problem)
             outcome = Outcome("diverged", NO_METRICS, {"reason": str(problem)})
-        timing = {"seconds": time.perf_counter() - started, "updates": journal.updates}
+        timing = {"seconds": time.perf_counter() - started, "updates": journal.updates, **outcome.cost}
         journal.save(run.folder / "metrics.csv")
         _write_predictor(run, outcome, test)
         result = _result(run, config, outcome, timing)
@@ -75,8 +75,8 @@ def refuse_impossible(run: Run) -> None:
         names = f"strategy={config.strategy.name}: re-estimates BatchNorm statistics"
         raise Refusal(f"{names}, and backbone={config.backbone.name} has no BatchNorm layer")
     tried: dict[str, Callable[[], object]] = {
-        "optimizer": lambda: config.optimizer([{"params": list(network["head"].parameters())}]),
-        "schedule": lambda: [config.schedule(q / 10) for q in range(10)],
+        "optimizer": lambda: config.optimizer([{"params": list(network["head"].parameters()), "lr": 1.0}]),
+        "schedule": lambda: list(map(config.schedule(), (0.0, 0.5, 1.0))),
     }
     if config.loss:
         loss, classes = config.loss, len(run.pair.source.class_names)
@@ -168,10 +168,13 @@ def _write_predictor(run: Run, outcome: Outcome, test: TestData) -> None:
     write_predictions(run, outcome.predictions, test)
     weights = {
         f"{name}.{key}": value.cpu().contiguous()
-        for name in run.strategy.predictor
-        for key, value in outcome.predictor[name].state_dict().items()
+        for name, module in outcome.predictor.items()
+        for key, value in module.state_dict().items()
     }
     save_file(weights, run.folder / "model.safetensors")
+    for module in outcome.predictor.values():
+        if isinstance(module, Writes):
+            module.write(run.folder, run.pair.source.class_names, run.pair.target.class_names)
 
 
 def _result(run: Run, config: TrainConfig, outcome: Outcome, timing: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -34,6 +35,7 @@ class Outcome:
         selection: which snapshot was chosen, by what, and the target accuracies it was chosen among.
         predictions: of the chosen snapshot on the target's test split.
         predictor: its modules.
+        cost: ``parameters`` of the predictor, and ``milliseconds_per_image``, the fastest pass over the test split.
     """
 
     status: Literal["ok", "diverged"]
@@ -41,6 +43,7 @@ class Outcome:
     selection: Mapping[str, Any]
     predictions: Predictions | None = None
     predictor: Mapping[str, nn.Module] | None = None
+    cost: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def evaluated(
@@ -67,7 +70,12 @@ def evaluated(
         for one in snapshots
     ]
     chosen = max(range(len(snapshots)), key=lambda i: (config.validator(evidence[i]), snapshots[i].step))
-    seen = [Predictions(probabilities(one, test.images).numpy(), test.labels) for one in snapshots]
+    seen: list[Predictions] = []
+    passes: list[float] = []
+    for one in snapshots:
+        started = time.perf_counter()
+        seen.append(Predictions(probabilities(one, test.images).numpy(), test.labels))
+        passes.append(time.perf_counter() - started)
     on_source = evidence[chosen].source_probabilities
     source_accuracy = None if on_source is None else Predictions(on_source.numpy(), held_out.labels).accuracy
     selection = {
@@ -78,7 +86,12 @@ def evaluated(
         "oracle": max(one.accuracy for one in seen),
     }
     metrics = target_metrics(seen[chosen], run.pair.target.class_names) | {"source_accuracy": source_accuracy}
-    return Outcome("ok", metrics, selection, seen[chosen], snapshots[chosen].modules)
+    predictor = {name: snapshots[chosen].modules[name] for name in run.strategy.predictor}
+    cost = {
+        "parameters": sum(parameter.numel() for module in predictor.values() for parameter in module.parameters()),
+        "milliseconds_per_image": 1000 * min(passes) / len(test.labels),
+    }
+    return Outcome("ok", metrics, selection, seen[chosen], predictor, cost)
 
 
 def predict(

@@ -17,7 +17,6 @@ from transferlab.errors import Diverged
 from transferlab.models.network import Modules
 from transferlab.schema import TrainConfig
 from transferlab.training.journal import Journal
-from transferlab.training.schedules import constant, cosine, inverse
 from transferlab.training.stages import HEAD, Fit, Phase, Read, Term, cross_entropy
 
 
@@ -79,7 +78,9 @@ def test_encoding_once_changes_no_number(modules: Modules, config: TrainConfig, 
     again = copy.deepcopy(modules)
     head_only = Fit("target", (Phase((cross_entropy("source"),), ("head",)),))
     run_fit(head_only, modules, config)
-    monkeypatch.setattr("transferlab.training.fit._encoded_once", lambda _stage, _modules, streams, _updates: dict(streams))
+    monkeypatch.setattr(
+        "transferlab.training.fit._encoded_once", lambda _stage, _modules, streams, _updates: dict(streams)
+    )
     run_fit(head_only, again, config)
     torch.testing.assert_close(modules["head"].state_dict(), again["head"].state_dict())
 
@@ -182,15 +183,3 @@ def test_divergence_is_named(modules: Modules, config: TrainConfig) -> None:
     )
     with pytest.raises(Diverged, match=r"cross_entropy_source is (nan|inf) at step \d+ of stage t"):
         run_fit(Fit("t", (Phase((cross_entropy("source"),)),)), modules, hot)
-
-
-@pytest.mark.parametrize(
-    ("schedule", "start", "half", "end"),
-    [
-        (lambda q: inverse(q, alpha=10.0, power=0.75), 1, 6**-0.75, 11**-0.75),
-        (cosine, 1, 0.5, 0),
-        (constant, 1, 1, 1),
-    ],
-)
-def test_schedules(schedule: Any, start: float, half: float, end: float) -> None:
-    assert [schedule(0.0), schedule(0.5), schedule(1.0)] == pytest.approx([start, half, end])

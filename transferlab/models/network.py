@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +14,15 @@ from transferlab.component import Component
 
 Modules = dict[str, nn.Module]
 """A run's modules, by name."""
+
+
+@runtime_checkable
+class Writes(Protocol):
+    """A module that has found something to be read by people, and writes it into the run's folder."""
+
+    def write(self, folder: Path, source_classes: Sequence[str], target_classes: Sequence[str]) -> None:
+        """Writes its files into ``folder``."""
+
 
 BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 

@@ -7,21 +7,26 @@ every ``log_every`` steps.
 from __future__ import annotations
 
 import copy
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from transferlab.models.network import Blueprint, Modules, named
 from transferlab.schema import TrainConfig
 from transferlab.training.estimates import estimated
 from transferlab.training.journal import Journal
-from transferlab.training.seeding import seeded
-from transferlab.training.stages import Fit, Refresh
+from transferlab.training.range_test import range_test
+from transferlab.training.schedules import Observes, Schedule
+from transferlab.training.seeding import generator, seeded
+from transferlab.training.stages import Fit, Refresh, Term
 from transferlab.training.streams import Batch, Stream
 from transferlab.training.update import Update, View
+
+log = logging.getLogger("transferlab")
 
 
 @dataclass(frozen=True)
@@ -58,34 +63,100 @@ def fit(
     """
     device = next(modules["head"].parameters()).device
     steps = stage.steps or max(round(config.steps * stage.share), 1)
+    schedule: Schedule = config.schedule()
     with seeded(seed, "new modules", stage.name):
         _add_modules(stage, modules, blueprint, device)
-        parts = {name: max(len(stream.examples.parts), 1) for name, stream in streams.items()}
-        updates = [Update(phase, stage, modules, parts, config, classes=blueprint.classes) for phase in stage.phases]
-    _set_modes(modules, updates)
-    raw, streams = streams, _encoded_once(stage, modules, streams, updates)
-    views: list[View] = list(dict.fromkeys((read.stream, read.view) for read in stage.reads))
+        rate = _rate(stage, modules, streams, config, blueprint, seed)
+        loop = Loop(stage, modules, streams, config, blueprint.classes)
     due = {round(steps * (i + 1) / config.snapshots) for i in range(config.snapshots)}
     snapshots: list[Snapshot] = []
-    progress = torch.zeros((), device=device)
+    since_reading = torch.zeros((), device=device)
     started = time.perf_counter()
-    with seeded(seed, "steps", stage.name), journal.stage(stage.name, steps) as log:
+    with seeded(seed, "steps", stage.name), journal.stage(stage.name, steps) as lines:
         for step in range(1, steps + 1):
             q = (step - 1) / steps
-            progress.fill_(q)
-            for refresh in stage.refreshed:
-                if (step - 1) % (refresh.every or raw[refresh.estimate.streams[0]].epoch) == 0:
-                    _refresh(refresh, modules, raw, streams)
-                    _set_modes(modules, updates)
-            batches = _viewed(stage, views, streams)
-            for update in updates:
-                log.add(update.phase.terms, update(batches, progress, config.schedule(q)))
-            _follow(stage, modules, q)
+            for terms, values in loop.step(step, q, rate, schedule(q)):
+                lines.add(terms, values)
+                if isinstance(schedule, Observes):
+                    since_reading += torch.stack(values).sum()
+            if isinstance(schedule, Observes) and step % schedule.every == 0:
+                schedule.observe(since_reading.item() / schedule.every)
+                since_reading.zero_()
             if step % config.log_every == 0 or step == steps:
-                log.write(step, time.perf_counter() - started, updates[0].learning_rate, q)
+                lines.write(step, time.perf_counter() - started, loop.learning_rate, q)
             if step in due:
                 snapshots.append(Snapshot(step, copy.deepcopy(modules)))
     return snapshots
+
+
+class Loop:
+    """A stage made ready for its steps.
+
+    Args:
+        stage: what to minimise, and over what.
+        modules: all that the stage needs; put into training mode where they move.
+        streams: by name.
+        config: optimiser, precision, batch statistics.
+        classes: what losses with parameters are made for.
+    """
+
+    def __init__(
+        self, stage: Fit, modules: Modules, streams: Mapping[str, Stream], config: TrainConfig, classes: int
+    ) -> None:
+        parts = {name: max(len(stream.examples.parts), 1) for name, stream in streams.items()}
+        self._stage, self._modules = stage, modules
+        self._updates = [Update(phase, stage, modules, parts, config, classes=classes) for phase in stage.phases]
+        _set_modes(modules, self._updates)
+        self._raw, self._streams = streams, _encoded_once(stage, modules, streams, self._updates)
+        self._views: list[View] = list(dict.fromkeys((read.stream, read.view) for read in stage.reads))
+        self._progress = torch.zeros((), device=next(modules["head"].parameters()).device)
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the first phase's last group now."""
+        return self._updates[0].learning_rate
+
+    def step(self, number: int, q: float, rate: float, factor: float) -> list[tuple[tuple[Term, ...], list[Tensor]]]:
+        """One step: each phase once, in order.
+
+        Args:
+            number: of the step, from 1.
+            q: the progress.
+            rate: the optimiser's learning rate.
+            factor: the schedule's, which multiplies it.
+
+        Returns:
+            Each phase's terms with their values, unweighted and detached.
+        """
+        self._progress.fill_(q)
+        for refresh in self._stage.refreshed:
+            if (number - 1) % (refresh.every or self._raw[refresh.estimate.streams[0]].epoch) == 0:
+                _refresh(refresh, self._modules, self._raw, self._streams)
+                _set_modes(self._modules, self._updates)
+        batches = _viewed(self._stage, self._views, self._streams)
+        values = [(one.phase.terms, one(batches, self._progress, rate, factor)) for one in self._updates]
+        _follow(self._stage, self._modules, q)
+        return values
+
+
+def _rate(
+    stage: Fit, modules: Modules, streams: Mapping[str, Stream], config: TrainConfig, blueprint: Blueprint, seed: int
+) -> float:
+    """The stage's learning rate: the optimiser's, or with ``auto`` what a range test on copies finds."""
+    rate: float | str = (stage.optimizer or config.optimizer).options["lr"]
+    if not isinstance(rate, str):
+        return rate
+    again = {name: stream.again(generator(seed, "range test", stage.name, name)) for name, stream in streams.items()}
+    with seeded(seed, "range test", stage.name):
+        loop = Loop(stage, copy.deepcopy(modules), again, config, blueprint.classes)
+
+        def loss_at(rate: float) -> Tensor:
+            terms, values = loop.step(1, 0.0, rate, 1.0)[0]
+            return torch.stack([term.weight * value for term, value in zip(terms, values, strict=True)]).sum()
+
+        found = range_test(loss_at)
+    log.info("learning rate of stage %s by range test: %.3g", stage.name, found)
+    return found
 
 
 def _add_modules(stage: Fit, modules: Modules, blueprint: Blueprint, device: torch.device) -> None:

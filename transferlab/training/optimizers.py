@@ -1,25 +1,64 @@
-"""Optimisers, as functions of parameter groups; each group's ``lr`` is already scaled."""
+"""Optimisers, as functions of parameter groups; each group's ``lr`` is set, and set anew in every step."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
 
 from transferlab.errors import Refusal
 
 Groups = list[dict[str, Any]]
+Rate = float | Literal["auto"]
+"""A learning rate, or ``auto``: the one that a range test finds before each fit (``range_test.py``)."""
 
 
-def sgd(groups: Groups, *, lr: float, momentum: float, nesterov: bool, weight_decay: float) -> torch.optim.Optimizer:
+def sgd(groups: Groups, *, lr: Rate, momentum: float, nesterov: bool, weight_decay: float) -> torch.optim.Optimizer:
     """Stochastic gradient descent with momentum, the field's default (Ganin et al. 2016)."""
     if nesterov and momentum == 0:
         raise Refusal("optimizer.nesterov=true: needs optimizer.momentum above 0")
-    return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
+    return torch.optim.SGD(groups, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
 
 
-def adamw(groups: Groups, *, lr: float, betas: list[float], weight_decay: float) -> torch.optim.Optimizer:
+def adamw(groups: Groups, *, lr: Rate, betas: list[float], weight_decay: float) -> torch.optim.Optimizer:
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
     if len(betas) != 2:
         raise Refusal(f"optimizer.betas={betas}: expected two numbers")
-    return torch.optim.AdamW(groups, lr=lr, betas=(betas[0], betas[1]), weight_decay=weight_decay)
+    return torch.optim.AdamW(groups, betas=(betas[0], betas[1]), weight_decay=weight_decay)
+
+
+def prodigy(groups: Groups, *, lr: float, betas: list[float], weight_decay: float) -> torch.optim.Optimizer:
+    """Learning-rate free Adam: ``lr`` multiplies the rate that it estimates (Mishchenko & Defazio 2024).
+
+    Groups of different rates have an estimate each, as if they were fitted apart.
+    """
+    if len(betas) != 2:
+        raise Refusal(f"optimizer.betas={betas}: expected two numbers")
+    try:
+        from prodigyopt import Prodigy
+    except ImportError:
+        raise Refusal('optimizer=prodigy: needs an extra: pip install "transferlab[prodigy]"') from None
+    rates = dict.fromkeys(group["lr"] for group in groups)
+
+    def made(rate: float) -> torch.optim.Optimizer:
+        same = [group for group in groups if group["lr"] == rate]
+        return Prodigy(same, betas=(betas[0], betas[1]), weight_decay=weight_decay)  # type: ignore[arg-type] (typed int)
+
+    return Several([made(rate) for rate in rates], groups)
+
+
+class Several(torch.optim.Optimizer):
+    """Some optimisers as one, their groups in the order that they were given in."""
+
+    def __init__(self, optimizers: list[torch.optim.Optimizer], groups: Groups) -> None:
+        self._optimizers = optimizers
+        super().__init__(groups, {})
+        place = {id(group["params"][0]): group for one in optimizers for group in one.param_groups}
+        self.param_groups = [place[id(group["params"][0])] for group in groups]
+
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """A step of each."""
+        assert closure is None
+        for one in self._optimizers:
+            one.step()

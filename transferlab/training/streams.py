@@ -100,6 +100,10 @@ class Stream:
         chosen, self._waiting[place] = self._waiting[place].split([size, len(self._waiting[place]) - size])
         return chosen
 
+    def again(self, order: torch.Generator) -> Stream:
+        """The same examples from the start, in another order."""
+        return Stream(self.examples, self._batch_size, order, encoded=self._encoded)
+
     def through(self, encoder: Callable[[Tensor], Tensor]) -> Stream:
         """The same stream, in the same order, of features: every example passes ``encoder`` once, now."""
         features = in_chunks(encoder, self.examples.inputs)

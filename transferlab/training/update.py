@@ -48,11 +48,10 @@ class Update:
         self._reads = list(dict.fromkeys(read for term in phase.terms for read in term.reads))
         self._losses = [self._built(term, parts, classes) for term in phase.terms]
         self._part = self._moving()
-        optimizer = stage.optimizer or config.optimizer
-        groups = self._groups(stage.lr_scales, optimizer.options["lr"])
+        groups = self._groups(stage.lr_scales)
         self.parameters: list[nn.Parameter] = [parameter for group in groups for parameter in group["params"]]
-        self._rates: list[float] = [group["lr"] for group in groups]
-        self._optimizer: torch.optim.Optimizer = optimizer(groups)
+        self._scales: list[float] = [group["lr"] for group in groups]
+        self._optimizer: torch.optim.Optimizer = (stage.optimizer or config.optimizer)(groups)
 
     @property
     def trained(self) -> Sequence[nn.Module]:
@@ -64,11 +63,11 @@ class Update:
         """That of the last group now: a head, or the losses' own parameters."""
         return self._optimizer.param_groups[-1]["lr"]
 
-    def __call__(self, batches: Mapping[View, Batch], progress: Tensor, rate_factor: float) -> list[Tensor]:
+    def __call__(self, batches: Mapping[View, Batch], progress: Tensor, rate: float, factor: float) -> list[Tensor]:
         """One update, or as many as the phase repeats; returns the terms' last values, unweighted and detached."""
         values: list[Tensor] = []
-        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
-            group["lr"] = rate * rate_factor
+        for group, scale in zip(self._optimizer.param_groups, self._scales, strict=True):
+            group["lr"] = rate * scale * factor
         self._allow_gradients(True)
         for _ in range(self.phase.repeats):
             with torch.autocast(progress.device.type, torch.bfloat16, enabled=self._config.precision == "bf16"):
@@ -101,17 +100,17 @@ class Update:
             return whole([named(self._modules, name) for name in self.phase.moves])
         return self.phase.part(blocks(self._modules, self.phase.moves), self._modules)
 
-    def _groups(self, scales: Mapping[str, float], base: float) -> list[dict[str, Any]]:
+    def _groups(self, scales: Mapping[str, float]) -> list[dict[str, Any]]:
         moving = {id(parameter) for parameter in self._part.parameters}
         groups: list[dict[str, Any]] = [
             {
                 "params": [one for one in named(self._modules, name).parameters() if id(one) in moving],
-                "lr": base * scales.get(name, 1.0),
+                "lr": scales.get(name, 1.0),
             }
             for name in self.phase.moves
         ]
         own = [parameter for losses in self._losses for loss in losses for parameter in loss.parameters()]
-        groups.append({"params": own, "lr": base})
+        groups.append({"params": own, "lr": 1.0})
         return [group for group in groups if group["params"]]
 
     def _allow_gradients(self, allowed: bool) -> None:
