@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 from torch import nn
@@ -8,7 +10,11 @@ from transferlab.component import Component
 from transferlab.models.lenet import LeNet
 from transferlab.models.mlp import MLP
 from transferlab.models.network import Blueprint, blocks, build_network, has_batch_norm
-from transferlab.models.resnet import ResNet18
+from transferlab.models.resnet import ResNet
+
+
+def _resnet18(channels: int, size: int, stem: Literal["small", "imagenet"]) -> ResNet:
+    return ResNet(channels, size, network="resnet18", stem=stem, weights=None)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -18,8 +24,8 @@ from transferlab.models.resnet import ResNet18
         (LeNet, 8, 50 * 4),
         (LeNet, 28, 50 * 49),
         (lambda c, s: MLP(c, s, widths=[12, 7]), 9, 7),
-        (lambda c, s: ResNet18(c, s, stem="small"), 16, 512),
-        (lambda c, s: ResNet18(c, s, stem="imagenet"), 33, 512),
+        (lambda c, s: _resnet18(c, s, "small"), 16, 512),
+        (lambda c, s: _resnet18(c, s, "imagenet"), 33, 512),
     ],
 )
 def test_backbones_map_images_to_vectors(network: object, size: int, width: int, channels: int) -> None:
@@ -36,8 +42,8 @@ def test_lenet_has_batch_norm_after_each_convolution_and_mlp_has_none() -> None:
 
 def test_the_small_stem_keeps_detail() -> None:
     image = torch.zeros(1, 3, 32, 32)
-    assert ResNet18(3, 32, stem="small").stem(image).shape[2:] == (32, 32)
-    assert ResNet18(3, 32, stem="imagenet").stem(image).shape[2:] == (8, 8)
+    assert _resnet18(3, 32, "small").stem(image).shape[2:] == (32, 32)
+    assert _resnet18(3, 32, "imagenet").stem(image).shape[2:] == (8, 8)
 
 
 def test_resnet_is_torchvisions() -> None:
@@ -45,12 +51,31 @@ def test_resnet_is_torchvisions() -> None:
 
     torch.manual_seed(0)
     theirs = resnet18(weights=None).eval()
-    ours = ResNet18(3, 64, stem="imagenet").eval()
+    ours = _resnet18(3, 64, "imagenet").eval()
     weights = [value for name, value in theirs.state_dict().items() if not name.startswith("fc.")]
     ours.load_state_dict(dict(zip(ours.state_dict(), weights, strict=True)))
     theirs.fc = nn.Identity()
     image = torch.randn(2, 3, 64, 64)
     torch.testing.assert_close(ours(image), theirs(image))
+
+
+@pytest.mark.parametrize(("stem", "first"), [("small", (3, 1, 1)), ("imagenet", (7, 2, 3))])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_resnet18_begins_with_the_numbers_it_always_had(
+    stem: Literal["small", "imagenet"], first: tuple[int, int, int], channels: int
+) -> None:
+    from torchvision.models import resnet18
+
+    torch.manual_seed(0)
+    theirs = resnet18(weights=None)
+    kernel, stride, padding = first
+    theirs.conv1 = nn.Conv2d(channels, 64, kernel, stride, padding, bias=False)
+    torch.manual_seed(0)
+    ours = _resnet18(channels, 16, stem).state_dict()
+    weights = [value for name, value in theirs.state_dict().items() if not name.startswith("fc.")]
+    assert list(ours)[:2] == ["stem.0.weight", "stem.1.weight"]
+    assert {name.partition(".")[0] for name in ours} == {"stem", "block1", "block2", "block3", "block4"}
+    assert all(torch.equal(one, other) for one, other in zip(ours.values(), weights, strict=True))
 
 
 def test_a_network_is_backbone_bottleneck_head() -> None:

@@ -76,11 +76,13 @@ def named(modules: Mapping[str, nn.Module], name: str) -> nn.Module:
 def blocks(modules: Modules, names: tuple[str, ...]) -> list[nn.Module]:
     """The modules of ``names`` as one chain of blocks, in order of the forward pass.
 
-    A backbone counts as its children that have parameters; every other module is one block.
+    A backbone counts as its ``chain()``, or else its children, less those without parameters; every other module is
+    one block.
     """
     chain: list[nn.Module] = []
     for name in names:
-        parts = list(modules[name].children()) if name == "backbone" else [named(modules, name)]
+        whole = named(modules, name)
+        parts = list(getattr(whole, "chain", whole.children)()) if name == "backbone" else [whole]
         chain += [part for part in parts if any(True for _ in part.parameters())]
     return chain
 
