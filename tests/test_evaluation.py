@@ -33,3 +33,14 @@ def test_metrics() -> None:
     assert metrics["target_accuracy"] == (guesses == labels).mean()
     assert metrics["target_macro_f1"] == pytest.approx(f1_score(labels, guesses, average="macro"))
     assert metrics["per_class_accuracy"]["b"] == (guesses[labels == 1] == 1).mean()
+
+
+def test_a_grouping_counts_whatever_its_groups_are_called() -> None:
+    labels = np.repeat([0, 1, 2], 20)
+    renamed, mixed = np.eye(3)[(labels + 1) % 3], np.eye(3)[np.arange(60) % 3]
+    right_groups, no_groups = (
+        target_metrics(Predictions(probabilities, labels), ("a", "b", "c")) for probabilities in (renamed, mixed)
+    )
+    assert (right_groups["target_accuracy"], right_groups["target_ari"], right_groups["target_nmi"]) == (0, 1, 1)
+    assert abs(no_groups["target_ari"]) < 0.1
+    assert no_groups["target_nmi"] < 0.1

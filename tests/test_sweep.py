@@ -57,7 +57,8 @@ def test_a_run_leaves_what_the_contract_promises(train_tiny: TrainTiny, tmp_path
     assert (result["status"], result["variant"], result["loss"]) == ("ok", "train=head", "none")
     assert result["run_id"] == folder.parent.name
     assert set(result["metrics"]) == {
-        *("target_accuracy", "target_macro_f1", "target_ece", "source_accuracy", "per_class_accuracy")
+        *("target_accuracy", "target_macro_f1", "target_ece", "target_ari", "target_nmi"),
+        *("source_accuracy", "per_class_accuracy"),
     }
     assert set(result["selection"]) == {"validator", "selected_step", "selected", "last", "oracle"}
     assert result["selection"]["selected"] == result["selection"]["last"] == result["metrics"]["target_accuracy"]
@@ -113,6 +114,31 @@ def test_a_sweep_trains_each_run_once_and_ends_with_one_table(train_tiny: TrainT
     assert said.out.count("seconds") == 2  # one table, with a section for each source
     assert len(results(tmp_path)) == 8
     assert not list(tmp_path.glob("**/multirun.yaml"))
+
+
+def test_a_sweep_over_bridges_is_one_comparison(train_tiny: TrainTiny, tmp_path: Path) -> None:
+    said = train_tiny("-m", "strategy=transitive", "bridge=mnist5k,mnist5k_m")
+    assert said.code == 0, said.err
+    assert "training 4 runs: scratch (1), source_only (1), transitive (2)" in said.err
+    rows = {(result["strategy"], result["variant"]) for result in results(tmp_path)}
+    assert {("transitive", "bridge=mnist5k"), ("transitive", "bridge=mnist5k_m")} < rows
+    assert len({result["comparison_id"] for result in results(tmp_path)}) == 1
+
+
+def test_a_path_is_chosen_again_without_torch(train_tiny: TrainTiny, tmp_path: Path) -> None:
+    job = ["strategy=transitive", "bridge=auto", "bridge.pool=[mnist5k]", "bridge.probe.examples=200"]
+    first = train_tiny(*job)
+    assert first.code == 0, first.err
+    program = (
+        "import sys; from transferlab import cli; code = cli.run(sys.argv[1:]); "
+        "print('torch' in sys.modules, file=sys.stderr); sys.exit(code)"
+    )
+    command = [sys.executable, "-c", program, "train", *TINY, f"output_root={tmp_path}", *job]
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    chosen, *rest = again.stderr.splitlines()
+    assert chosen == first.err.splitlines()[0]
+    assert chosen.startswith("transferlab: bridge=auto: rendered_digits → ")
+    assert rest == ["transferlab: nothing to train: 3 of 3 found", "False"]
 
 
 def test_a_mistake_anywhere_in_a_sweep_stops_it_before_the_first_run(train_tiny: TrainTiny, tmp_path: Path) -> None:

@@ -33,8 +33,12 @@ class Predictions:
 
 
 def target_metrics(predictions: Predictions, class_names: tuple[str, ...]) -> dict[str, Any]:
-    """Accuracy, macro F1, expected calibration error and accuracy per class; fractions in [0, 1]."""
-    from sklearn.metrics import f1_score
+    """Accuracy, macro F1, expected calibration error and accuracy per class; fractions in [0, 1].
+
+    And how well the predictions group the examples, whatever the groups are called: the adjusted Rand index, in
+    [−½, 1], and normalised mutual information, in [0, 1] (0 by chance, 1 for the same grouping).
+    """
+    from sklearn.metrics import adjusted_rand_score, f1_score, normalized_mutual_info_score
 
     right = predictions.classes == predictions.labels
     every_class = np.arange(len(class_names))
@@ -44,6 +48,8 @@ def target_metrics(predictions: Predictions, class_names: tuple[str, ...]) -> di
             f1_score(predictions.labels, predictions.classes, labels=every_class, average="macro")
         ),
         "target_ece": expected_calibration_error(predictions),
+        "target_ari": float(adjusted_rand_score(predictions.labels, predictions.classes)),
+        "target_nmi": float(normalized_mutual_info_score(predictions.labels, predictions.classes)),
         "per_class_accuracy": {
             name: float(right[predictions.labels == i].mean()) for i, name in enumerate(class_names)
         },

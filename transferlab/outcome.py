@@ -21,7 +21,10 @@ from transferlab.training.fit import Snapshot
 from transferlab.training.streams import as_tensor, in_chunks
 
 NO_METRICS: dict[str, None] = dict.fromkeys(
-    ("target_accuracy", "target_macro_f1", "target_ece", "per_class_accuracy", "source_accuracy")
+    (
+        *("target_accuracy", "target_macro_f1", "target_ece", "target_ari", "target_nmi"),
+        *("per_class_accuracy", "source_accuracy"),
+    )
 )
 
 

@@ -1,4 +1,4 @@
-"""Losses of labelled examples."""
+"""Losses against labels: those that came with the examples, or those that an Estimate gave them."""
 
 from __future__ import annotations
 
@@ -18,3 +18,48 @@ class CrossEntropy(nn.Module):
         """The loss of ``output.logits`` against ``output.labels``, a scalar."""
         assert output.labels is not None
         return cross_entropy(output.logits, output.labels)
+
+
+class SmoothedCrossEntropy(nn.Module):
+    """Cross-entropy against (1 − ε) · one-hot + ε / C, ε = ``smoothing`` (Szegedy et al. 2016, §7).
+
+    At least the entropy of that label, in nats, which is 0 for ε = 0: then it is ``CrossEntropy``.
+    """
+
+    def __init__(self, features: int, classes: int, *, smoothing: float) -> None:
+        super().__init__()
+        self.smoothing = smoothing
+
+    def forward(self, output: Output, progress: Tensor) -> Tensor:
+        """The loss of ``output.logits`` against ``output.labels``, a scalar."""
+        assert output.labels is not None
+        return cross_entropy(output.logits, output.labels, label_smoothing=self.smoothing)
+
+
+class WeightedCrossEntropy(nn.Module):
+    """Mean of w · −log softmax(z)[y] over a labelled batch, w the estimate ``weight`` of each example.
+
+    The sum is divided by the number of examples, not by the batch's weights: with weights of mean 1 over all
+    examples it is then an unbiased estimate of the weighted risk (Shimodaira 2000). ``CrossEntropy`` where every
+    weight is 1.
+    """
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+
+    def forward(self, output: Output, progress: Tensor) -> Tensor:
+        """The loss of ``output.logits`` against ``output.labels``, a scalar in nats; at least 0."""
+        assert output.labels is not None
+        losses = cross_entropy(output.logits, output.labels, reduction="none")
+        return (output.estimates["weight"] * losses).mean()
+
+
+class PseudoLabelCrossEntropy(nn.Module):
+    """Mean of −log softmax(z)[ŷ] over a batch, ŷ the estimate ``pseudo_label`` of each example; reads no label."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+
+    def forward(self, output: Output, progress: Tensor) -> Tensor:
+        """The loss of ``output.logits``, a scalar in nats; at least 0."""
+        return cross_entropy(output.logits, output.estimates["pseudo_label"])

@@ -15,6 +15,7 @@ from transferlab.training.stages import Estimate, Stage, fit_source
 class AdaBN(Strategy):
     """Source fit, then every BatchNorm statistic estimated anew on unlabelled target data (Li et al. 2017)."""
 
+    family = "feature alignment"
     needs_batch_norm = True
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:

@@ -18,6 +18,7 @@ class Adapt(Strategy):
         use_target_labels: add CE_t on the labelled target examples (semi-supervised adaptation).
     """
 
+    family = "feature alignment"
     takes_loss = True
 
     use_target_labels: bool

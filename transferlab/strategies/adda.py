@@ -27,6 +27,8 @@ class ADDA(Strategy):
         encoder_lr_scale: learning rate of the target encoder relative to the discriminator.
     """
 
+    family = "feature alignment"
+
     discriminator_width: int
     encoder_lr_scale: float
 

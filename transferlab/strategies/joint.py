@@ -5,17 +5,48 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from transferlab.component import Component
+from transferlab.errors import Refusal
 from transferlab.schema import AdaptationLoss
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import Fit, Phase, Stage, cross_entropy
+from transferlab.training.stages import NETWORK, Estimate, Fit, Phase, Read, Stage, Term, cross_entropy
+
+START = {f"start_{name}": name for name in NETWORK}
 
 
 @dataclass(frozen=True)
 class Joint(Strategy):
-    """CE_s + ``weight`` · CE_t, as many target as source examples in every step."""
+    """CE_s + ``weight`` · CE_t, as many target as source examples in every step.
+
+    With ``keep`` below 1 the source examples least like the target's are left out (Jiang & Zhai 2007), by a density
+    ratio estimated in the features of a source fit: pixels would rank a source by its brightness. The joint fit
+    doesn't go on from that fit but begins with the weights that that one began with, so that it differs from
+    ``keep=1`` in what is kept and in nothing else. What is left out still passes through BatchNorm.
+
+    Attributes:
+        weight: of the target's cross-entropy.
+        keep: what fraction of the source examples counts.
+    """
+
+    family = "baseline"
 
     weight: float
+    keep: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.keep <= 1:
+            raise Refusal(f"strategy.keep={self.keep}: expected more than 0 and at most 1")
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
-        """One fit on both."""
-        return [Fit("joint", (Phase((cross_entropy("source"), cross_entropy("target_labelled", self.weight))),))]
+        """One fit on both; before it, where not all is kept, a source fit and the choice."""
+        on_target = cross_entropy("target_labelled", self.weight)
+        if self.keep == 1:
+            return [Fit("joint", (Phase((cross_entropy("source"), on_target)),))]
+        kept = Component("transferlab.training.importance_weights.kept_or_not", {"keep": self.keep})
+        weighted = Component("transferlab.losses.classification.WeightedCrossEntropy")
+        on_source = Term("cross_entropy_source", weighted, (Read("source"),))
+        return [
+            Fit("source", (Phase((cross_entropy("source"),)),), copies=START),
+            Estimate("kept", ("source", "target_unlabelled"), kept),
+            Fit("joint", (Phase((on_source, on_target)),), copies={name: start for start, name in START.items()}),
+        ]

@@ -18,6 +18,9 @@ class Scratch(Strategy):
     The few examples are shuffled again and again for as many steps as any other strategy takes.
     """
 
+    family = "baseline"
+    random_weights = True
+
     @property
     def classes(self) -> Literal["same", "any"]:
         """The head is the target's own."""

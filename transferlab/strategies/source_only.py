@@ -14,6 +14,8 @@ from transferlab.training.stages import Stage, fit_source
 class SourceOnly(Strategy):
     """Cross-entropy on the source; no adaptation."""
 
+    family = "baseline"
+
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """One fit on the source."""
         return [fit_source()]

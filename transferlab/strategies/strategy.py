@@ -14,14 +14,18 @@ class Strategy(ABC):
     """A strategy's options, as a dataclass, and its stages.
 
     Attributes:
+        family: what kind of transfer it is, for the list of methods.
         all_target_labels: whether it reads every target training label, whatever the budget.
         takes_loss: whether it needs an adaptation loss; one that doesn't takes none.
+        random_weights: whether the backbone begins with random weights even where the config names others.
         needs_batch_norm: whether the backbone must have BatchNorm layers.
         predictor: the modules that, one after the other, turn images into logits once all stages are done.
     """
 
+    family: ClassVar[str]
     all_target_labels: ClassVar[bool] = False
     takes_loss: ClassVar[bool] = False
+    random_weights: ClassVar[bool] = False
     needs_batch_norm: ClassVar[bool] = False
     predictor: ClassVar[tuple[str, ...]] = NETWORK
 

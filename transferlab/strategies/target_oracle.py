@@ -12,3 +12,4 @@ class TargetOracle(Scratch):
     """``scratch`` on every target training label; ``gap_closed`` is measured against it."""
 
     all_target_labels = True
+    random_weights = False
