@@ -1,18 +1,69 @@
-"""A run's modules as they are between its stages."""
+"""A run, stage by stage: what the modules are after each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import pytest
+import torch
 
+from transferlab.component import Component
 from transferlab.domains.splits import split
 from transferlab.experiment import train
 from transferlab.models.network import Modules
 from transferlab.runs import Run
 from transferlab.training.devices import on_device
+from transferlab.training.fit import Snapshot
 from transferlab.training.journal import Journal
-from transferlab.training.stages import Stage
+from transferlab.training.stages import NETWORK, Estimate, Stage
+
+BLOCKS = ("backbone.block1", "backbone.block2", "bottleneck", "head")
+"""Of the small network with lenet as its backbone."""
+
+
+def trained(run: Run, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Modules], Sequence[Snapshot], int]:
+    """The modules after each of the run's stages; the last one's snapshots; and how many updates it all took."""
+    found: list[Modules] = []
+
+    def note(modules: Modules, _examples: object) -> dict[str, Any]:
+        found.append(copy.deepcopy(modules))
+        return {}
+
+    *stages, last = run.strategy.stages(run.config.loss)
+    noting = Estimate("note", (), cast(Component, note))
+    noted: list[Stage] = [one for stage in stages for one in (stage, noting)]
+    monkeypatch.setattr(type(run.strategy), "stages", lambda _self, _loss: [*noted, last])
+    training, _ = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)
+    journal = Journal("test", lambda: None, quiet=True)
+    snapshots = train(run, on_device(run.config), training, journal)
+    monkeypatch.undo()
+    return [*found, snapshots[-1].modules], snapshots, journal.updates
+
+
+def after_each(run: Run, monkeypatch: pytest.MonkeyPatch) -> list[Modules]:
+    """The modules after each of the run's stages."""
+    return trained(run, monkeypatch)[0]
+
+
+def states(modules: Modules, prefix: str = "") -> dict[str, torch.Tensor]:
+    """Every parameter and statistic of the network whose modules' names begin with ``prefix``."""
+    return {f"{name}.{key}": value for name in NETWORK for key, value in modules[prefix + name].state_dict().items()}
+
+
+def moved_blocks(before: Modules, after: Modules) -> set[str]:
+    """Blocks of which any parameter or statistic changed."""
+    then, now = states(before), states(after)
+    return {part for key in then if not torch.equal(then[key], now[key]) for part in BLOCKS if key.startswith(part)}
+
+
+def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(value, other[key]) for key, value in one.items())
+
+
+def floats(states: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {key: value for key, value in states.items() if value.is_floating_point()}
 
 
 def modules_after(

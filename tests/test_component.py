@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +27,10 @@ class ByFields:
     fact: ClassVar[bool] = True
     width: int
     depth: int = 2
+
+class Whole:
+    def __init__(self, *, part: Component, spare: Component | None):
+        ...
 """
 
 
@@ -110,8 +116,53 @@ def test_a_target_outside_the_allowed_packages_is_never_imported(module: str) ->
         component({"_target_": f"{module}.function"}, "source")
 
 
+def test_a_part_within_a_component_is_checked_as_one_is(module: str) -> None:
+    assert options_of(f"{module}.Whole", "key") == {
+        "part": Option(Component, required=True),
+        "spare": Option(Component | None, required=True),
+    }
+    part = {"_target_": f"{module}.ByFields", "name": "mine", "width": 3}
+    node = {"_target_": f"{module}.Whole", "part": part, "spare": None}
+    made = Component(f"{module}.ByFields", {"width": 3}, "mine")
+    assert component(node, "strategy", [module]).options == {"part": made, "spare": None}
+    assert component({**node, "spare": part}, "strategy", [module]).options == {"part": made, "spare": made}
+    for wrong, words in [
+        ({**part, "heigth": 3}, r"strategy\.part\.heigth: no such name.*depth, width"),
+        ({**part, "width": "wide"}, r"strategy\.part\.width=wide: expected a whole number"),
+        ({"_target_": f"{module}.ByFields"}, r"strategy\.part\.width: no value given"),
+        ({**part, "_target_": "os.system"}, r"strategy\.part\._target_=os\.system.*allow_packages"),
+        ({"width": 3}, r"strategy\.part: expected one of the group's options"),
+        ("mine", r"strategy\.part=mine: .*write GROUP@strategy\.part=mine"),
+        (3, r"strategy\.part=3: expected a part"),
+        (None, r"strategy\.part=null: expected a part"),
+    ]:
+        with pytest.raises(Refusal, match=words):
+            component({**node, "part": wrong}, "strategy", [module])
+    with pytest.raises(Refusal, match=r"strategy\.spare\.width"):
+        component({**node, "spare": {**part, "width": None}}, "strategy", [module])
+
+
+def test_a_part_counts_for_identity(module: str) -> None:
+    """``asdict`` leaves plain, JSON-serialisable values, in which the part's own options stand."""
+
+    def plain(width: int) -> str:
+        part = {"_target_": f"{module}.ByFields", "name": "mine", "width": width}
+        whole = component({"_target_": f"{module}.Whole", "part": part, "spare": None}, "key", [module])
+        return json.dumps(asdict(whole), sort_keys=True)
+
+    assert json.loads(plain(3))["options"]["part"]["options"] == {"width": 3}
+    assert plain(3) != plain(4)
+
+
+def test_a_part_is_handed_over_uncalled() -> None:
+    """The whole decides when its part is made, and with what else."""
+    part = Component("transferlab.training.schedules.inverse", {"alpha": 10.0, "power": 1.0})
+    made = Component("builtins.dict", {"part": part})()
+    assert made["part"]()(1.0) == 1 / 11
+
+
 def test_calling_a_component_gives_it_its_options() -> None:
-    assert Component("transferlab.training.schedules.inverse", {"alpha": 10.0, "power": 1.0})(1.0) == 1 / 11
+    assert Component("transferlab.training.schedules.inverse", {"alpha": 10.0, "power": 1.0})()(1.0) == 1 / 11
 
 
 def test_the_nearest_name_comes_first() -> None:

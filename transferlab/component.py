@@ -3,6 +3,7 @@
 A backbone or a loss imports torch, which takes seconds; a typing mistake should take none. So the
 options a part accepts are read from the source text of the function or class that `_target_` names:
 its keyword-only parameters (or, for a dataclass, its fields) with their annotations are the schema.
+An option annotated ``Component`` is a part of its own, with its own ``_target_`` and options.
 """
 
 from __future__ import annotations
@@ -21,8 +22,6 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from transferlab.errors import Refusal
 
-KIND = {int: "a whole number", float: "a number", bool: "true or false", str: "text", types.NoneType: "null"}
-
 
 @dataclass(frozen=True)
 class Component:
@@ -30,7 +29,7 @@ class Component:
 
     Attributes:
         target: dotted path, for example ``transferlab.losses.discrepancy.MMD``.
-        options: keyword arguments, complete and of the annotated types.
+        options: keyword arguments, complete and of the annotated types; a nested part is a ``Component`` too.
         name: how the user calls it; the name of its YAML file.
     """
 
@@ -42,6 +41,16 @@ class Component:
         """Imports the target and calls it with ``arguments``, ``more`` and the options."""
         module, _, name = self.target.rpartition(".")
         return getattr(importlib.import_module(module), name)(*arguments, **more, **self.options)
+
+
+KIND = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    types.NoneType: "null",
+    Component: "a part with its _target_ and options",
+}
 
 
 def component(node: Any, key: str, allow_packages: Iterable[str] = ()) -> Component:
@@ -71,8 +80,23 @@ def component(node: Any, key: str, allow_packages: Iterable[str] = ()) -> Compon
     for name, option in accepted.items():
         if option.required and name not in given:
             raise Refusal(f"{key}.{name}: no value given; {target} needs one")
-    options = {name: checked(value, accepted[name].type, f"{key}.{name}") for name, value in given.items()}
+    options: dict[str, Any] = {}
+    for name, value in given.items():
+        where, type_ = f"{key}.{name}", accepted[name].type
+        options[name] = checked(_nested(value, type_, where, allow_packages), type_, where)
     return Component(target, options, node.get("name", target.rpartition(".")[2]))
+
+
+def _nested(value: Any, annotation: Any, key: str, allow_packages: Iterable[str]) -> Any:
+    """``value``, or the part that it describes where ``annotation`` allows one."""
+    either = get_origin(annotation) in (Union, types.UnionType)
+    allowed = set(get_args(annotation)) if either else {annotation}
+    if Component not in allowed:
+        return value
+    if isinstance(value, str) and allowed <= {Component, types.NoneType}:
+        name = f"GROUP@{key}={value}"
+        raise Refusal(f"{key}={value}: to choose by name, write {name} with GROUP its folder in configs/ (backbone, …)")
+    return component(value, key, allow_packages) if isinstance(value, Mapping) else value
 
 
 @dataclass(frozen=True)
@@ -108,8 +132,9 @@ def options_of(target: str, key: str) -> dict[str, Option]:
 
 
 def _plain_types(body: list[ast.stmt]) -> dict[str, Any]:
-    """Names that annotations may use: the plain types, and those the module itself defines (``X = Literal[…]``)."""
-    known = {"int": int, "float": float, "bool": bool, "str": str, "list": list, "Literal": Literal}
+    """Names that annotations may use: plain types, ``Component``, and what the module defines (``X = Literal[…]``)."""
+    known: dict[str, Any] = {one.__name__: one for one in (int, float, bool, str, list, Component)}
+    known["Literal"] = Literal
     for statement in body:
         if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
             meaning = _annotation(statement.value, known)

@@ -44,11 +44,12 @@ def _keys_without(name: str, root: str, parent: str, overrides: Sequence[str], c
     """The keys that stand under ``parent``, where its group is chosen as ``overrides`` say, once ``name`` isn't one."""
     group = parent.partition(".")[0]
     chosen = [value for one in overrides if group and one.startswith(f"{group}=") for value in _swept(one)]
+    nested = [one.partition(",")[0] for one in overrides if parent and f"@{parent}=" in one]
     own = [f"hydra.searchpath=[file://{Path(config_dir).absolute()}]"] if config_dir else []
     keys: list[str] = []
     for override in chosen or [[]]:
         with hydra.initialize_config_dir(str(config_root()), version_base="1.3"):
-            config = hydra.compose(root, [*override, *own])
+            config = hydra.compose(root, [*override, *nested, *own])
         node = OmegaConf.select(config, parent) if parent else config
         keys = [str(key) for key in node if key not in ("_target_", "name")] if isinstance(node, DictConfig) else []
         if name not in keys:

@@ -1,0 +1,23 @@
+"""What a teacher says of every example, found once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from transferlab.models.network import Modules, named
+from transferlab.training.estimates import Estimates
+from transferlab.training.streams import Examples, in_chunks
+
+
+def from_teacher(modules: Modules, examples: Mapping[str, Examples]) -> Estimates:
+    """The features and logits of the module ``teacher`` on every stream: fixed soft labels.
+
+    Returns:
+        By stream, ``teacher_features`` (n, d) and ``teacher_logits`` (n, classes).
+    """
+    encoder, classifier = named(modules, "teacher.encoder"), named(modules, "teacher.classifier")
+    features = {name: in_chunks(encoder, those.inputs) for name, those in examples.items()}
+    return {
+        name: {"teacher_features": found, "teacher_logits": in_chunks(classifier, found)}
+        for name, found in features.items()
+    }
