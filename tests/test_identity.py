@@ -10,13 +10,15 @@ from jobs import contenders
 
 from transferlab.component import Component
 from transferlab.identity import IRRELEVANT, OF_THE_STRATEGY, comparison_id, run_id
+from transferlab.roles import Bridge, Source
 from transferlab.schema import AdaptationLoss, ImageConfig, TrainConfig
 
 PRINTS = ("a", "b")
 
 CHANGED: dict[str, Any] = {
-    "source": Component("x.y", name="other"),  # its content counts, not how it is called
+    "source": Source("other", (Component("x.y"),)),  # its content counts, not how it is called
     "target": Component("x.y", name="other"),
+    "bridge": Bridge((Component("x.y", name="other"),)),  # likewise
     "backbone": Component("x.y", name="other"),
     "strategy": Component("x.y", name="other"),
     "loss": AdaptationLoss(Component("x.y"), 2.0),
@@ -42,7 +44,7 @@ CHANGED: dict[str, Any] = {
     "overwrite": True,
     "allow_packages": ["mine"],
 }
-BY_CONTENT = {"source", "target"}
+BY_CONTENT = {"source", "target", "bridge"}
 
 
 def test_what_changes_no_result_is_written_down_twice() -> None:
@@ -72,6 +74,17 @@ def test_a_key_changes_the_identity_exactly_if_it_can_change_results(config: Tra
 def test_data_count_by_content(config: TrainConfig, prints: tuple[str, str]) -> None:
     assert run_id(config, prints) != run_id(config, PRINTS)
     assert comparison_id(config, prints) != comparison_id(config, PRINTS)
+
+
+def test_bridges_count_by_content_and_order_and_are_the_rows_own(config: TrainConfig) -> None:
+    ids = [run_id(config, (*PRINTS, *bridges)) for bridges in [(), ("c",), ("d",), ("c", "d"), ("d", "c")]]
+    assert len(set(ids)) == 5
+    assert comparison_id(config, (*PRINTS, "c")) == comparison_id(config, PRINTS)
+
+
+def test_a_run_of_two_domains_keeps_the_identity_it_had_before_there_were_bridges(config: TrainConfig) -> None:
+    """What stands in outputs/ is found again; a change here belongs to a raised ENGINE."""
+    assert (run_id(config, PRINTS), comparison_id(config, PRINTS)) == ("04b0ff5353", "daa7b8be16")
 
 
 def test_a_run_and_its_baselines_belong_to_one_comparison() -> None:

@@ -7,11 +7,12 @@ a sweep is refused before the first run of it has begun.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -19,13 +20,14 @@ import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from transferlab.component import unknown
-from transferlab.config_files import ROLES, config_root, store_domains
+from transferlab.component import Component, unknown
+from transferlab.config_files import ROLES, config_root, store_domains, with_named_domains
 from transferlab.errors import Refusal
 from transferlab.hydra_errors import in_one_line
 from transferlab.identity import IRRELEVANT, OF_THE_STRATEGY
@@ -37,6 +39,9 @@ UNTITLED = {"optimizer", "schedule", "validator"}
 UNSAID = IRRELEVANT | {"target_labels_per_class"}
 """Keys that no setting needs to say: they change no result, or stand in the title."""
 
+OPEN = re.compile(r"bridge\.|source\.[^.]+\.")
+"""Keys that Hydra doesn't know, for a data set's options come with its name; ``roles.py`` checks them."""
+
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
@@ -46,13 +51,30 @@ class Contender:
 
     Attributes:
         config: checked.
-        variant: what strategy and loss have that their defaults don't, in words.
-        setting: the same of everything else that a comparison's rows share and its title doesn't say.
+        changes: what strategy, loss and bridges have that their defaults don't, by dotted key.
+        setting: in words, the same of everything else that a comparison's rows share and its title doesn't say.
     """
 
     config: TrainConfig
-    variant: str
+    changes: Mapping[str, Any]
     setting: str
+
+    @property
+    def variant(self) -> str:
+        """The changes in words, and the bridges as they are, if they were chosen too."""
+        config = self.config
+        crossed = {one.name for one in config.bridge.path or ()}
+        words = {
+            key.removeprefix("strategy."): value
+            for key, value in self.changes.items()
+            if not key.startswith("bridge.") or key.split(".")[1] in crossed
+        }
+        spelling, _, path = config.bridge.spelling.partition("=")
+        return _in_words(words | ({spelling: path} if config.takes_bridges else {}))
+
+    def crossing(self, path: tuple[Component, ...]) -> Contender:
+        """The same over these bridges."""
+        return replace(self, config=self.config.crossing(path))
 
 
 def compose_train(arguments: Sequence[str]) -> list[list[Contender]]:
@@ -65,8 +87,8 @@ def compose_train(arguments: Sequence[str]) -> list[list[Contender]]:
     """
     jobs: list[list[Contender]] = []
 
-    def collect(config: DictConfig) -> None:
-        jobs.append(_contenders(config))
+    def collect(config: DictConfig, domains: Mapping[str, DictConfig]) -> None:
+        jobs.append(_contenders(config, domains))
 
     _run_hydra("train", arguments, collect)
     return jobs
@@ -76,7 +98,7 @@ def compose_compare(arguments: Sequence[str]) -> CompareConfig | None:
     """The config of ``transferlab compare``; None where a flag made Hydra print instead. Raises as above."""
     configs: list[CompareConfig] = []
 
-    def collect(config: DictConfig) -> None:
+    def collect(config: DictConfig, _domains: Mapping[str, DictConfig]) -> None:
         configs.append(compare_config(_plain(config)))
 
     _run_hydra("compare", arguments, collect)
@@ -85,32 +107,34 @@ def compose_compare(arguments: Sequence[str]) -> CompareConfig | None:
     return configs[0] if configs else None
 
 
-def _contenders(config: DictConfig) -> list[Contender]:
+def _contenders(config: DictConfig, domains: Mapping[str, DictConfig]) -> list[Contender]:
     context = HydraConfig.get()
     if context.launcher["_target_"] != BASIC_LAUNCHER:
         raise Refusal("hydra/launcher: only basic; transferlab runs the jobs of a sweep by itself")
-    node = _plain(config)
+    node = _plain(with_named_domains(config, domains))
     chosen = train_config(node)
     choices = {group: name for group, name in context.runtime.choices.items() if group in node}
     plain_strategy = hydra.compose("train", [f"strategy={choices['strategy']}"])
     takes_loss: bool = chosen.strategy().takes_loss
     _refuse_other_loss(choices["strategy"], choices["loss"], cast(str, plain_strategy.loss.name), takes_loss)
-    defaults = _plain(hydra.compose("train", [f"{group}={name}" for group, name in choices.items()]))
-    changes = _changes(node, defaults)
+    defaults = hydra.compose("train", [f"{group}={name}" for group, name in choices.items()])
+    changes = _changes(node, _plain(with_named_domains(defaults, domains, as_in=config)))
     setting = _in_words(
         {key: name for key, name in choices.items() if key in UNTITLED and name != plain_strategy[key].name}
         | {key: value for key, value in changes.items() if key.partition(".")[0] not in OF_THE_STRATEGY | UNSAID}
     )
     variant = {key: value for key, value in changes.items() if key.partition(".")[0] in OF_THE_STRATEGY}
-    contenders = [Contender(chosen, _in_words({k.removeprefix("strategy."): v for k, v in variant.items()}), setting)]
+    contenders = [Contender(chosen, _parts_by_name(variant), setting)]
     for name in chosen.baselines:
         try:
             baseline = _plain(hydra.compose("train", [f"strategy={name}"]))
         except MissingConfigException as error:
             raise Refusal(unknown(f"baselines={name}", name, error.options or [])) from None
         if baseline["strategy"] != node["strategy"]:
-            both = {"strategy": baseline["strategy"], "loss": baseline["loss"]}
-            contenders.append(Contender(train_config({**node, **both}), "", setting))
+            own = {key: baseline[key] for key in OF_THE_STRATEGY}
+            if "bridges" in own["strategy"]:
+                own["bridge"] = node["bridge"]
+            contenders.append(Contender(train_config({**node, **own}), {}, setting))
     return contenders
 
 
@@ -129,6 +153,16 @@ def _changes(node: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str =
     return changes
 
 
+def _parts_by_name(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with a part that isn't the default's as its name alone: strategy.teacher=resnet18."""
+    parts = {key.removesuffix(".name") for key in changes if key.count(".") > 1 and key.endswith(".name")}
+    return {
+        key.removesuffix(".name") if key.removesuffix(".name") in parts else key: value
+        for key, value in changes.items()
+        if key.removesuffix("._target_") not in parts
+    }
+
+
 def _in_words(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{key}={_text(value)}" for key, value in sorted(values.items()))
 
@@ -137,8 +171,8 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value).replace(" ", "")
 
 
-def _refuse_lists_of_options(overrides: Sequence[str]) -> None:
-    # Hydra would merge the options, silently.
+def _understood(overrides: Sequence[str]) -> list[str]:
+    """The overrides as Hydra takes them; refuses a list of options, of which it would take the last, silently."""
     groups = {*ROLES, *(path.name for path in config_root().iterdir() if path.is_dir())}
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
@@ -146,10 +180,15 @@ def _refuse_lists_of_options(overrides: Sequence[str]) -> None:
         raise Refusal(in_one_line(error, "train", overrides)) from None
     for override in parsed:
         if override.key_or_group in groups and isinstance(override.value(), list):
-            raise Refusal(
-                f"{override.input_line}: takes one name, not a list; to try each, write "
-                f"-m {override.key_or_group}={','.join(map(str, cast(list[Any], override.value())))}"
-            )
+            group, names = override.key_or_group, ",".join(map(str, cast(list[Any], override.value())))
+            several = {"source": f"; as one source, source=multi source.domains=[{names}]"}
+            several["bridge"] = f"; to cross them in order, bridge.path=[{names}]"
+            each = f"{override.input_line}: takes one name, not a list; to try each, write -m {group}={names}"
+            raise Refusal(each + several.get(group, ""))
+    return [
+        f"++{line}" if one.type is OverrideType.CHANGE and OPEN.match(line) else line
+        for one, line in zip(parsed, overrides, strict=True)
+    ]
 
 
 def _refuse_other_loss(strategy: str, loss: str, own: str, takes_loss: bool) -> None:
@@ -163,14 +202,16 @@ def _refuse_other_loss(strategy: str, loss: str, own: str, takes_loss: bool) -> 
         raise Refusal(f"strategy={strategy} means loss={own}; for another, {general}")
 
 
-def _run_hydra(root: str, arguments: Sequence[str], collect: Callable[[DictConfig], None]) -> None:
+def _run_hydra(
+    root: str, arguments: Sequence[str], collect: Callable[[DictConfig, Mapping[str, DictConfig]], None]
+) -> None:
     """Runs Hydra's own main on ``arguments`` with every error it reports turned into a Refusal."""
     refusals: list[Refusal] = []
 
     def quietly(config: DictConfig) -> None:
         # Hydra would print a job's exception in its own words.
         try:
-            collect(config)
+            collect(config, domains)
         except Refusal as refusal:
             refusals.append(refusal)
 
@@ -178,12 +219,11 @@ def _run_hydra(root: str, arguments: Sequence[str], collect: Callable[[DictConfi
     parser.error = _refuse_flag
     flags = parser.parse_intermixed_args(list(arguments))
     flags_alone = [argument for argument in arguments if argument not in flags.overrides]
-    if not flags.shell_completion:
-        _refuse_lists_of_options(flags.overrides)
-    store_domains([config_root(), *([Path(flags.config_dir)] if flags.config_dir else [])])
+    overrides = flags.overrides if flags.shell_completion else _understood(flags.overrides)
+    domains = store_domains([config_root(), *([Path(flags.config_dir)] if flags.config_dir else [])])
     with (
         tempfile.TemporaryDirectory() as scratch,
-        _as_hydra_expects([*flags_alone, *flags.overrides, f"hydra.sweep.dir={scratch}"]),
+        _as_hydra_expects([*flags_alone, *overrides, f"hydra.sweep.dir={scratch}"]),
     ):
         try:
             hydra.main(version_base="1.3", config_path=str(config_root()), config_name=root)(quietly)()

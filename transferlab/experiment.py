@@ -25,7 +25,7 @@ from transferlab.runs import Run, plain, write_json, write_predictions
 from transferlab.schema import TrainConfig
 from transferlab.training.devices import on_device
 from transferlab.training.estimates import estimated
-from transferlab.training.fit import Snapshot, fit
+from transferlab.training.fit import Snapshot, add_modules, fit
 from transferlab.training.journal import Journal
 from transferlab.training.seeding import generator, seeded
 from transferlab.training.stages import Candidates, Estimate, Fit, Solve, Stage
@@ -50,7 +50,7 @@ def run_experiment(run: Run, title: str) -> dict[str, Any]:
         (run.folder / "result.json").unlink(missing_ok=True)  # overwrite=true: it stands for a finished run alone
         started = time.perf_counter()
         config = on_device(run.config)
-        training, test = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)
+        training, test = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed, run.pair.bridges)
         journal = Journal(title, heartbeat=lambda: run.mark("running"))
         try:
             outcome = evaluated(run, config, train(run, config, training, journal), training, test)
@@ -81,11 +81,22 @@ def refuse_impossible(run: Run) -> None:
     if config.loss:
         loss, classes = config.loss, len(run.pair.source.class_names)
         tried["loss"] = lambda: loss.component(features=config.bottleneck, classes=classes)
+    tried["strategy"] = lambda: _rehearse(run, config, network)
     for group, build in tried.items():
         try:
             build()
         except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
             raise Refusal(f"{group}={getattr(config, group).name}: {error}") from None
+
+
+def _rehearse(run: Run, config: TrainConfig, modules: Modules) -> None:
+    """Makes of a network what the stages will, so that one that lacks a named layer is refused before any step."""
+    blueprint = _blueprint(run, config, len(run.pair.target.class_names))
+    for stage in run.strategy.stages(config.loss):
+        if isinstance(stage, Fit):
+            add_modules(stage, modules, blueprint, torch.device(config.device))
+        if isinstance(stage, Estimate) and not stage.streams:
+            estimated(stage, modules, {})
 
 
 def train(run: Run, config: TrainConfig, training: TrainingData, journal: Journal) -> list[Snapshot]:
@@ -106,7 +117,7 @@ def train(run: Run, config: TrainConfig, training: TrainingData, journal: Journa
     for stage in run.strategy.stages(config.loss):
         log.info("stage %s", stage.name)
         for name in stage.streams:
-            examples[name] = examples.get(name) or _examples(getattr(training, name), config.device)
+            examples[name] = examples.get(name) or _examples(training.stream(name), config.device)
         snapshots = _perform(stage, modules, examples, run, config, journal)
     return snapshots
 
@@ -118,7 +129,10 @@ def _network(run: Run, config: TrainConfig) -> Modules:
 
 
 def _blueprint(run: Run, config: TrainConfig, classes: int) -> Blueprint:
-    return Blueprint(config.backbone, run.pair.channels, config.image.size, config.bottleneck, classes)
+    backbone = config.backbone
+    if run.strategy.random_weights and "weights" in backbone.options:
+        backbone = replace(backbone, options={**backbone.options, "weights": None})
+    return Blueprint(backbone, run.pair.channels, config.image.size, config.bottleneck, classes)
 
 
 def _perform(
@@ -150,8 +164,10 @@ def _perform(
 
 
 def _examples(part: Labelled | Unlabelled, device: str) -> Examples:
-    labels = torch.from_numpy(part.labels).to(device) if isinstance(part, Labelled) else None
-    return Examples(as_tensor(part.images, device), labels)
+    images = as_tensor(part.images, device)
+    if isinstance(part, Unlabelled):
+        return Examples(images)
+    return Examples(images, torch.from_numpy(part.labels).to(device), parts=part.parts)
 
 
 def _encoded(modules: Modules, encoder: Sequence[str], examples: Examples) -> Examples:

@@ -108,11 +108,23 @@ def plain(config: TrainConfig) -> dict[str, Any]:
     """The config as config.yaml and result.json show it: the keys and nesting of the command line."""
     node = asdict(config)
     loss = node["loss"]
+    source = [_flat(one) for one in node["source"]["domains"]]
+    node["source"] = source[0] if len(source) == 1 else _listed(config.source.name, "domains", source)
+    node["bridge"] = _listed("none", "path", [_flat(one) for one in node["bridge"]["path"] or ()])
+    if config.takes_bridges:
+        node["strategy"]["options"]["bridges"] = None  # counted from the path
     node["loss"] = {"name": "none"} if loss is None else {**_flat(loss["component"]), "weight": loss["weight"]}
-    return {
-        key: _flat(value) if isinstance(value, dict) and "target" in value else value for key, value in node.items()
-    }
+    return {key: _flat(value) if _is_component(value) else value for key, value in node.items()}
+
+
+def _listed(name: str, key: str, domains: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"name": name, key: [one["name"] for one in domains], **{one["name"]: one for one in domains}}
 
 
 def _flat(component: Mapping[str, Any]) -> dict[str, Any]:
-    return {"_target_": component["target"], "name": component["name"], **component["options"]}
+    options = {name: _flat(one) if _is_component(one) else one for name, one in component["options"].items()}
+    return {"_target_": component["target"], "name": component["name"], **options}
+
+
+def _is_component(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"target", "options", "name"}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from transferlab.component import Component, checked, component, unknown
 from transferlab.errors import Refusal
+from transferlab.roles import Bridge, Source, bridge, source
 
 Verdict = Literal["negative", "leaning_negative", "inconclusive", "equivalent", "leaning_positive", "positive"]
 Labels = int | Literal["all"]
@@ -48,8 +49,9 @@ class AdaptationLoss:
 class TrainConfig:
     """One job of `transferlab train`: what to transfer, how, and on which seeds."""
 
-    source: Component
+    source: Source
     target: Component
+    bridge: Bridge
     backbone: Component
     strategy: Component
     loss: AdaptationLoss | None
@@ -93,13 +95,24 @@ class TrainConfig:
         if not self.seed_list or min(self.seed_list) < 0 or len(set(self.seed_list)) < len(self.seed_list):
             raise Refusal(f"seeds={self.seeds}: expected a count of at least 1, or a list of different seeds")
         for role in (self.source, self.target, self.backbone, self.strategy):
-            if not re.fullmatch(r"[A-Za-z0-9_.+-]+", role.name):
-                raise Refusal(f"name={role.name!r}: it becomes a folder name, so letters, digits and . _ + - only")
+            if not re.fullmatch(r"[A-Za-z0-9_.+-]{1,120}", role.name):
+                allowed = "at most 120 letters, digits and . _ + - only"
+                raise Refusal(f"name={role.name!r}: it becomes a folder name, so {allowed}")
 
     @property
     def seed_list(self) -> list[int]:
         """The seeds, one by one."""
         return list(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
+
+    @property
+    def takes_bridges(self) -> bool:
+        """Whether the strategy crosses intermediate domains: it has an option for their number."""
+        return "bridges" in self.strategy.options
+
+    def crossing(self, path: tuple[Component, ...]) -> TrainConfig:
+        """The same over these bridges, of whose number the strategy is told."""
+        strategy = replace(self.strategy, options={**self.strategy.options, "bridges": len(path)})
+        return replace(self, bridge=Bridge(path), strategy=strategy)
 
     @property
     def root(self) -> Path:
@@ -129,7 +142,14 @@ def train_config(node: Mapping[str, Any]) -> TrainConfig:
     packages = checked(node.get("allow_packages"), list[str], "allow_packages")
     if packages and str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # a console script, unlike python -m, doesn't look where it was started
-    return TrainConfig(**_values(TrainConfig, node, "", packages))
+    config = TrainConfig(**_values(TrainConfig, node, "", packages))
+    if not config.takes_bridges:
+        if config.bridge.path != ():
+            raise Refusal(f"{config.bridge.spelling}: strategy={config.strategy.name} crosses none; transitive does")
+        return config
+    if config.strategy.options["bridges"] is not None:
+        raise Refusal("strategy.bridges: is counted, not given; name the data sets in bridge.path=[…]")
+    return config if config.bridge.path is None else config.crossing(config.bridge.path)
 
 
 def compare_config(node: Mapping[str, Any]) -> CompareConfig:
@@ -152,6 +172,10 @@ def _values(kind: type, node: Any, prefix: str, packages: list[str]) -> dict[str
             raise Refusal(f"{key}: no value given")
         if type_ is Component:
             values[name] = component(node[name], key, packages)
+        elif type_ is Source:
+            values[name] = source(node[name], packages)
+        elif type_ is Bridge:
+            values[name] = bridge(node[name], packages)
         elif name == "loss":
             values[name] = _adaptation_loss(node[name], packages)
         elif type_ is ImageConfig:

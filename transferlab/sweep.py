@@ -8,17 +8,20 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from transferlab.composition import Contender
+from transferlab.domains.bridges import Choice, choose_path
+from transferlab.domains.domain import Domain
 from transferlab.domains.pair import Pair, load_pair
 from transferlab.domains.splits import refuse_budget
 from transferlab.errors import Interrupted, Refusal
 from transferlab.report import exit_code, show
 from transferlab.runs import Run
+from transferlab.schema import TrainConfig
 
 
 def train(jobs: Sequence[Sequence[Contender]], again: str) -> int:
@@ -55,16 +58,18 @@ def train(jobs: Sequence[Sequence[Contender]], again: str) -> int:
 def _planned(jobs: Sequence[Sequence[Contender]]) -> list[Run]:
     """Every run of every job once, baselines first, so that a sweep cut short has what it compares with."""
     pairs: dict[str, Pair] = {}
+    choices: dict[str, Choice] = {}
     baselines: dict[Path, Run] = {}
     chosen: dict[Path, Run] = {}
     for job in jobs:
-        for place, contender in enumerate(job):
+        for place, asked in enumerate(job):
+            contender = _on_its_path(asked, choices)
             config = contender.config
-            key = repr((config.source, config.target, config.image))
+            key = _data(config)
             pair = pairs[key] = pairs.get(key) or load_pair(config)
             runs = [Run(config, contender.variant, contender.setting, pair, seed) for seed in config.seed_list]
             refuse_budget(pair.target, config.target.name, config.target_labels_per_class)
-            reason = _impossible(runs[0])
+            reason = _nothing_to_cross(asked) or _impossible(runs[0])
             if reason and place == 0:
                 raise Refusal(reason)
             if reason:
@@ -75,21 +80,53 @@ def _planned(jobs: Sequence[Sequence[Contender]]) -> list[Run]:
     return list((baselines | chosen).values())
 
 
+def _data(config: TrainConfig) -> str:
+    return repr((config.source, config.target, config.bridge, config.image))
+
+
+def _on_its_path(asked: Contender, choices: dict[str, Choice]) -> Contender:
+    """The contender with its bridges chosen, if they were left to us; the same choice for the same data."""
+    config = asked.config
+    if config.bridge.path is not None:
+        return asked
+    key = _data(config)
+    if key not in choices:
+        choice = choices[key] = choose_path(config)
+        way = " → ".join([config.source.name, *(one.name for one in choice.path), config.target.name])
+        hops = ", ".join(f"{hop:.2f}" for hop in choice.hops)
+        straight = f"; straight {choice.straight:.2f}" if choice.path else ""
+        _say(f"bridge=auto: {way}; hops {hops}{straight} ({choice.probe})")
+    return asked.crossing(choices[key].path)
+
+
+def _nothing_to_cross(asked: Contender) -> str | None:
+    if not asked.config.takes_bridges or asked.config.bridge.path != ():
+        return None
+    name = f"strategy={asked.config.strategy.name}"
+    return f"{name} needs a bridge: bridge=<data set>, bridge.path=[a,b], or bridge=auto bridge.pool=[a,b,c]"
+
+
 def _impossible(run: Run) -> str | None:
     """Why the data don't allow this run; None if they do."""
     config, strategy, pair = run.config, run.strategy, run.pair
     name = f"strategy={config.strategy.name}"
     if strategy.classes == "same" and not pair.same_classes:
-        source, target = (set(domain.class_names) for domain in (pair.source, pair.target))
-        only = [
-            f"only {role} has {', '.join(sorted(names)[:8])}{', …' if len(names) > 8 else ''}"
-            for role, names in ((config.source.name, source - target), (config.target.name, target - source))
-            if names
-        ]
-        return f"{name} needs one set of classes, but {' and '.join(only)}"
+        roles = (config.source, config.target, *(config.bridge.path or ()))
+        has = dict(zip((one.name for one in roles), (pair.source, pair.target, *pair.bridges), strict=True))
+        return f"{name} needs one set of classes, but {_differing(has)}"
     if "target_labelled" in strategy.reads(config.loss) and run.labels_per_class == 0:
         return f"{name} learns from target labels, but target_labels_per_class=0"
     return None
+
+
+def _differing(domains: Mapping[str, Domain]) -> str:
+    """Which of the classes that not all have each domain has."""
+    classes = {name: set(domain.class_names) for name, domain in domains.items()}
+    shared = set.intersection(*classes.values())
+    only = {name: sorted(own - shared) for name, own in classes.items() if own - shared}
+    return " and ".join(
+        f"only {name} has {', '.join(names[:8])}{', …' if len(names) > 8 else ''}" for name, names in only.items()
+    )
 
 
 def _refuse_unwritable(root: Path) -> None:

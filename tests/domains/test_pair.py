@@ -13,7 +13,8 @@ from jobs import contenders
 from transferlab.domains.digits import digits
 from transferlab.domains.domain import Domain
 from transferlab.domains.images import resized, with_channels
-from transferlab.domains.pair import _in_order, load_pair
+from transferlab.domains.multi import in_order
+from transferlab.domains.pair import load_pair
 from transferlab.domains.splits import Unlabelled, refuse_budget, split, test_mask
 from transferlab.errors import Refusal
 
@@ -84,7 +85,7 @@ def test_auto_channels_are_the_larger_of_the_two() -> None:
 
 def test_classes_are_matched_by_name() -> None:
     domain = Domain(np.zeros((3, 2, 2, 1), np.uint8), np.array([0, 1, 2]), ("cat", "dog", "ant"))
-    ordered = _in_order(domain, ("ant", "cat", "dog"))
+    ordered = in_order(domain, ("ant", "cat", "dog"))
     assert [ordered.class_names[label] for label in ordered.labels] == ["cat", "dog", "ant"]
 
 
@@ -107,11 +108,14 @@ def test_the_test_split_is_fixed_stratified_and_the_providers_own_where_there_is
     assert np.array_equal(test_mask(replace(domain, test=own)), own)
 
 
+STREAMS = ["source", "source_validation", "target_labelled", "target_unlabelled"]
+
+
 @given(seed=st.integers(0, 1000), budget=st.integers(0, 5))
 def test_splits_keep_apart_what_must_be(seed: int, budget: int) -> None:
     domain = _domain([0, 1, 2] * 20)
     training, test = split(domain, domain, budget, seed)
-    number = {name: set(getattr(training, name).images[:, 0, 0, 0].tolist()) for name in _names(training)}
+    number = {name: set(training.stream(name).images[:, 0, 0, 0].tolist()) for name in STREAMS}
     held_out = set(test.images[:, 0, 0, 0].tolist())
     everything = set(range(60))
     assert held_out == set(test.indices.tolist())
@@ -122,10 +126,6 @@ def test_splits_keep_apart_what_must_be(seed: int, budget: int) -> None:
     assert not number["source"] & number["source_validation"]
     assert np.array_equal(training.source.labels, training.source.images[:, 0, 0, 0] % 3)
     assert np.array_equal(test.labels, test.indices % 3)
-
-
-def _names(training: object) -> list[str]:
-    return [field.name for field in fields(training)]  # type: ignore[arg-type]
 
 
 def test_the_seed_draws_the_splits_and_nothing_else_does() -> None:

@@ -21,6 +21,7 @@ class Domain:
         class_names: one name per class, each used once.
         test: bool, ``(examples,)``, true for the examples of an official test split;
             None where there is none, and the shared rule of ``splits.py`` draws one.
+        parts: where it is several domains one after the other, how many examples each has; else empty.
 
     Raises:
         Refusal: if the arrays break what stands above.
@@ -30,6 +31,7 @@ class Domain:
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
     test: NDArray[np.bool_] | None = None
+    parts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         arrays: list[Any] = [self.images, self.labels, *([] if self.test is None else [self.test])]
@@ -53,3 +55,5 @@ class Domain:
         if self.test is not None and (self.test.shape != self.labels.shape or self.test.dtype != np.bool_):
             # ~ of an integer mask would put test examples into training.
             raise Refusal(f"the test mask must be bool ({len(self.images)},), not {self.test.dtype} {self.test.shape}")
+        if self.parts and sum(self.parts) != len(self.images):
+            raise Refusal(f"parts of {self.parts} examples, but there are {len(self.images)}")

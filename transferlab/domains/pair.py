@@ -1,4 +1,4 @@
-"""A source and a target made comparable: loaded, converted to one image shape, classes in one order."""
+"""A source, a target and the bridges between them made comparable: one image shape, classes in one order."""
 
 from __future__ import annotations
 
@@ -12,52 +12,74 @@ import numpy as np
 from transferlab.component import Component
 from transferlab.domains.domain import Domain
 from transferlab.domains.images import resized, with_channels
+from transferlab.domains.multi import concatenated, in_order, refuse_other_classes
 from transferlab.errors import Refusal
-from transferlab.schema import ImageConfig, TrainConfig
+from transferlab.schema import TrainConfig
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Source and target with images of one shape.
+    """Source and target with images of one shape, and what lies between them.
 
     Attributes:
-        source: the source domain.
+        source: the source domain; several are one after the other.
         target: the target domain; its classes in the source's order where they are the same.
-        fingerprints: of source and target as their providers returned them.
+        fingerprints: of source, target and each bridge as their providers returned them.
         channels: of all images.
+        bridges: intermediate domains in the order in which they are crossed; classes as of the target.
     """
 
     source: Domain
     target: Domain
-    fingerprints: tuple[str, str]
+    fingerprints: tuple[str, ...]
     channels: int
+    bridges: tuple[Domain, ...] = ()
 
     @property
     def same_classes(self) -> bool:
-        """Whether source and target have the same classes."""
-        return self.source.class_names == self.target.class_names
+        """Whether source, target and bridges have the same classes."""
+        return all(domain.class_names == self.source.class_names for domain in (self.target, *self.bridges))
 
 
 def load_pair(config: TrainConfig) -> Pair:
-    """The config's source and target, each loaded once per process.
+    """The config's source, target and bridges, each loaded once per process; no bridge if the path isn't chosen yet.
 
     Raises:
-        Refusal: if a provider refuses, or returns what isn't a domain.
+        Refusal: if a provider refuses, or returns what isn't a domain; if several sources differ in their classes;
+            if a bridge holds images of the target.
     """
-    source, target = _loaded("source", config.source), _loaded("target", config.target)
+    sources = [loaded("source", one) for one in config.source.domains]
+    refuse_other_classes([one.name for one in config.source.domains], sources)
+    target = loaded("target", config.target)
     channels = config.image.channels
     if channels == "auto":
-        channels = max(source.images.shape[3], target.images.shape[3])
-    prints = _fingerprint(source), _fingerprint(target)
-    if set(source.class_names) == set(target.class_names):
-        target = _in_order(target, source.class_names)
-    image = config.image
-    return Pair(_converted(source, image, channels), _converted(target, image, channels), prints, channels)
+        # Not of the bridges, or the network of a row with a bridge would be another than its baselines'.
+        channels = max(domain.images.shape[3] for domain in (*sources, target))
+    path = config.bridge.path or ()
+    bridges = [loaded_bridge(one, config.target) for one in path]
+    names = sources[0].class_names
+
+    def fed(component: Component) -> Domain:
+        domain = _fed(component.target, _options(component), config.image.size, channels)
+        return in_order(domain, names) if set(domain.class_names) == set(names) else domain
+
+    return Pair(
+        concatenated([fed(one) for one in config.source.domains]),
+        fed(config.target),
+        (_joint_fingerprint(sources), *(_fingerprint(domain) for domain in (target, *bridges))),
+        channels,
+        tuple(fed(one) for one in path),
+    )
 
 
-def _loaded(role: str, component: Component) -> Domain:
+def loaded(role: str, component: Component) -> Domain:
+    """What the provider returns.
+
+    Raises:
+        Refusal: naming ``role`` and data set, if the provider refuses, fails, or returns what isn't a domain.
+    """
     try:
-        domain = _load(component.target, json.dumps(component.options, sort_keys=True))
+        domain = _load(component.target, _options(component))
     except Refusal as refusal:
         raise Refusal(f"{role}={component.name}: {refusal}") from None
     except (OSError, ValueError, TypeError, ImportError) as error:
@@ -67,9 +89,41 @@ def _loaded(role: str, component: Component) -> Domain:
     return domain
 
 
+def loaded_bridge(component: Component, target: Component) -> Domain:
+    """The same of a bridge, all of whose labels are read: it must not hold an image of the target's.
+
+    Raises:
+        Refusal: if it does, and as ``loaded`` does.
+    """
+    domain = loaded("bridge", component)
+    images = {image.tobytes() for image in loaded("target", target).images}
+    shared = sum(image.tobytes() in images for image in domain.images)
+    if shared:
+        names = f"bridge={component.name}: {shared} of its images are target={target.name}'s"
+        raise Refusal(f"{names}, whose labels beyond the budget and whose test images are not to be seen")
+    return domain
+
+
 @cache
 def _load(target: str, options: str) -> object:
     return Component(target, json.loads(options))()
+
+
+@cache
+def _fed(target: str, options: str, size: int, channels: int) -> Domain:
+    """A domain that loads, as it is fed to networks and probes."""
+    domain = _load(target, options)
+    assert isinstance(domain, Domain)
+    return replace(domain, images=with_channels(resized(domain.images, size), channels))
+
+
+def _options(component: Component) -> str:
+    return json.dumps(component.options, sort_keys=True)
+
+
+def _joint_fingerprint(domains: list[Domain]) -> str:
+    prints = [_fingerprint(domain) for domain in domains]
+    return prints[0] if len(prints) == 1 else hashlib.sha256("+".join(prints).encode()).hexdigest()[:16]
 
 
 def _fingerprint(domain: Domain) -> str:
@@ -77,12 +131,3 @@ def _fingerprint(domain: Domain) -> str:
     for array in (domain.images, domain.labels, domain.test):
         digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
-
-
-def _in_order(domain: Domain, class_names: tuple[str, ...]) -> Domain:
-    places = np.array([class_names.index(name) for name in domain.class_names], dtype=np.int64)
-    return replace(domain, labels=places[domain.labels], class_names=class_names)
-
-
-def _converted(domain: Domain, image: ImageConfig, channels: int) -> Domain:
-    return replace(domain, images=with_channels(resized(domain.images, image.size), channels))

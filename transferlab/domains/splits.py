@@ -1,4 +1,4 @@
-"""Who may see which examples: the splits of a source and a target, and types that keep them apart.
+"""Who may see which examples: the splits of source, target and bridges, and types that keep them apart.
 
 The test split is a domain's own and never changes. The seed draws the validation part of the source
 and the labelled part of the target. Target training labels beyond the budget are in none of these
@@ -7,6 +7,8 @@ objects: the unlabelled stream has no field for them.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,10 +24,19 @@ VALIDATION_FRACTION = 0.1
 
 @dataclass(frozen=True)
 class Labelled:
-    """Images (n, height, width, channels) uint8 and labels (n,) int64."""
+    """Images (n, height, width, channels) uint8 and labels (n,) int64.
+
+    Attributes:
+        parts: how many examples are of the first of its domains, of the second, …; (n,) where there is one.
+    """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    parts: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.parts:
+            object.__setattr__(self, "parts", (len(self.labels),))
 
 
 @dataclass(frozen=True)
@@ -44,12 +55,24 @@ class TrainingData:
         source_validation: held out by seed.
         target_labelled: as many examples per class as the budget says; none for a budget of 0.
         target_unlabelled: the whole target training split.
+        target_test_unlabelled: the images of the target's test split, for strategies that say so (``transductive``).
+        bridges: the training split of each intermediate domain, in the order in which they are crossed.
     """
 
     source: Labelled
     source_validation: Labelled
     target_labelled: Labelled
     target_unlabelled: Unlabelled
+    target_test_unlabelled: Unlabelled
+    bridges: tuple[Labelled, ...] = ()
+
+    def stream(self, name: str) -> Labelled | Unlabelled:
+        """What a stage reads by this name: an attribute, or ``bridge1``, ``bridge1_unlabelled``, ``bridge2`` and on."""
+        bridge = re.fullmatch(r"bridge(\d+)(_unlabelled)?", name)
+        if bridge is None:
+            return getattr(self, name)
+        examples = self.bridges[int(bridge[1]) - 1]
+        return Unlabelled(examples.images) if bridge[2] else examples
 
 
 @dataclass(frozen=True)
@@ -64,7 +87,7 @@ class TestData:
 
 
 def split(
-    source: Domain, target: Domain, labels_per_class: int | Literal["all"], seed: int
+    source: Domain, target: Domain, labels_per_class: int | Literal["all"], seed: int, bridges: Sequence[Domain] = ()
 ) -> tuple[TrainingData, TestData]:
     """Splits one pair of domains for one seed.
 
@@ -73,17 +96,20 @@ def split(
         target: likewise; same class names in the same order, or another label space altogether.
         labels_per_class: the budget of target labels.
         seed: draws the source's validation part and the target's labelled part.
+        bridges: images converted as the others' are.
     """
     test = np.flatnonzero(test_mask(target))
-    training, validation = _validation(np.flatnonzero(~test_mask(source)), source.labels, seed)
+    training, validation = _validation(source, seed)
     train = np.flatnonzero(~test_mask(target))
     labelled = _budget(train, target.labels, labels_per_class, seed)
     return (
         TrainingData(
-            Labelled(source.images[training], source.labels[training]),
-            Labelled(source.images[validation], source.labels[validation]),
+            _of(source, training),
+            _of(source, validation),
             Labelled(target.images[labelled], target.labels[labelled]),
             Unlabelled(target.images[train]),
+            Unlabelled(target.images[test]),
+            tuple(_of(bridge, np.flatnonzero(~test_mask(bridge))) for bridge in bridges),
         ),
         TestData(target.images[test], target.labels[test], test),
     )
@@ -125,17 +151,24 @@ def _fewer_than(least: int, domain: Domain, part: NDArray[np.bool_]) -> list[str
     return [f"{domain.class_names[i]} ({counts[i]})" for i in np.flatnonzero(counts < least)]
 
 
-def _validation(
-    indices: NDArray[np.int64], labels: NDArray[np.int64], seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    random = np.random.default_rng([seed, 1])
-    held_out = np.concatenate(
-        [
+def _of(domain: Domain, indices: NDArray[np.int64]) -> Labelled:
+    ends = np.cumsum(domain.parts)
+    parts = np.diff(np.searchsorted(indices, ends), prepend=0)
+    return Labelled(domain.images[indices], domain.labels[indices], tuple(parts.tolist()))
+
+
+def _validation(source: Domain, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices of the training and of the validation part; of several domains, each's is that which it has alone."""
+    indices = np.flatnonzero(~test_mask(source))
+    held_out: list[NDArray[np.int64]] = []
+    ends = np.cumsum(source.parts or (len(source.labels),))
+    for own in np.split(indices, np.searchsorted(indices, ends[:-1])):
+        random = np.random.default_rng([seed, 1])
+        held_out += [
             random.permutation(members)[: round(VALIDATION_FRACTION * len(members))]
-            for members in _by_class(indices, labels)
+            for members in _by_class(own, source.labels)
         ]
-    )
-    return np.setdiff1d(indices, held_out), np.sort(held_out)
+    return np.setdiff1d(indices, np.concatenate(held_out)), np.sort(np.concatenate(held_out))
 
 
 def _budget(

@@ -65,7 +65,7 @@ def fit(
     steps = stage.steps or max(round(config.steps * stage.share), 1)
     schedule: Schedule = config.schedule()
     with seeded(seed, "new modules", stage.name):
-        _add_modules(stage, modules, blueprint, device)
+        add_modules(stage, modules, blueprint, device)
         rate = _rate(stage, modules, streams, config, blueprint, seed)
         loop = Loop(stage, modules, streams, config, blueprint.classes)
     due = {round(steps * (i + 1) / config.snapshots) for i in range(config.snapshots)}
@@ -159,7 +159,8 @@ def _rate(
     return found
 
 
-def _add_modules(stage: Fit, modules: Modules, blueprint: Blueprint, device: torch.device) -> None:
+def add_modules(stage: Fit, modules: Modules, blueprint: Blueprint, device: torch.device) -> None:
+    """Makes the modules that the stage asks for, and adds them to the run's."""
     for build in stage.builds:
         modules |= {name: module.to(device) for name, module in build(modules, blueprint).items()}
     for name, new in stage.new.items():

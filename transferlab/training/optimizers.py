@@ -16,6 +16,7 @@ Rate = float | Literal["auto"]
 
 def sgd(groups: Groups, *, lr: Rate, momentum: float, nesterov: bool, weight_decay: float) -> torch.optim.Optimizer:
     """Stochastic gradient descent with momentum, the field's default (Ganin et al. 2016)."""
+    _refuse_rate(lr)
     if nesterov and momentum == 0:
         raise Refusal("optimizer.nesterov=true: needs optimizer.momentum above 0")
     return torch.optim.SGD(groups, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
@@ -23,6 +24,7 @@ def sgd(groups: Groups, *, lr: Rate, momentum: float, nesterov: bool, weight_dec
 
 def adamw(groups: Groups, *, lr: Rate, betas: list[float], weight_decay: float) -> torch.optim.Optimizer:
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
+    _refuse_rate(lr)
     if len(betas) != 2:
         raise Refusal(f"optimizer.betas={betas}: expected two numbers")
     return torch.optim.AdamW(groups, betas=(betas[0], betas[1]), weight_decay=weight_decay)
@@ -33,6 +35,7 @@ def prodigy(groups: Groups, *, lr: float, betas: list[float], weight_decay: floa
 
     Groups of different rates have an estimate each, as if they were fitted apart.
     """
+    _refuse_rate(lr)
     if len(betas) != 2:
         raise Refusal(f"optimizer.betas={betas}: expected two numbers")
     try:
@@ -46,6 +49,11 @@ def prodigy(groups: Groups, *, lr: float, betas: list[float], weight_decay: floa
         return Prodigy(same, betas=(betas[0], betas[1]), weight_decay=weight_decay)  # type: ignore[arg-type] (typed int)
 
     return Several([made(rate) for rate in rates], groups)
+
+
+def _refuse_rate(lr: Rate) -> None:
+    if lr != "auto" and lr < 0:
+        raise Refusal(f"optimizer.lr={lr}: expected at least 0")
 
 
 class Several(torch.optim.Optimizer):

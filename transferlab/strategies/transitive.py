@@ -1,0 +1,126 @@
+"""Transitive transfer: from the source to the target over the domains that lie between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from transferlab.component import Component
+from transferlab.errors import Refusal
+from transferlab.schema import AdaptationLoss
+from transferlab.strategies.strategy import Strategy
+from transferlab.training.stages import (
+    ENCODER,
+    Estimate,
+    Fit,
+    Phase,
+    Read,
+    Refresh,
+    Stage,
+    Term,
+    cross_entropy,
+    fit_source,
+)
+
+KEPT = Component("transferlab.losses.kept.KeptCrossEntropy")
+
+
+@dataclass(frozen=True)
+class Transitive(Strategy):
+    """Source fit, then one hop to each bridge in order, then one to the target (Tan et al. 2015).
+
+    A hop starts from the weights that the one before left. Without a bridge ``hop=finetune`` is ``finetune``.
+
+    Attributes:
+        hop: ``finetune`` on the next domain's labels, of the target's on those within the budget; ``adapt``:
+            cross-entropy on the domain behind + weight · the adaptation loss between it and the next one,
+            unlabelled; ``self_training`` (Kumar et al. 2020): on the labels that the network itself gives to the
+            next domain's unlabelled examples.
+        keep: with ``self_training``, the part of these examples that is kept, the most confident.
+        select: ``all`` examples of source and bridges, or those ``instances`` that an autoencoder, trained on them
+            and on the unlabelled target, makes again well (distant-domain transfer, Tan et al. 2017). There the
+            choice goes on during the classifier's training too; here it ends with the autoencoder's, whose encoder
+            is what the source fit begins with.
+        reach: with ``instances``, how many times the target's mean error theirs may be.
+        backbone_lr_scale: learning rate of the backbone in every hop, relative to bottleneck and head.
+        bridges: how many; filled in from the path.
+    """
+
+    family = "across several domains"
+
+    hop: Literal["finetune", "adapt", "self_training"]
+    keep: float
+    select: Literal["all", "instances"]
+    reach: float
+    backbone_lr_scale: float
+    bridges: int | None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.keep <= 1:
+            raise Refusal(f"strategy.keep={self.keep}: expected a part, above 0 and at most 1")
+        if self.reach <= 0:
+            raise Refusal(f"strategy.reach={self.reach}: expected more than 0")
+        if self.backbone_lr_scale < 0:
+            raise Refusal(f"strategy.backbone_lr_scale={self.backbone_lr_scale}: expected at least 0")
+        if self.select == "instances" and self.hop != "finetune":
+            raise Refusal("strategy.select=instances: chooses labelled examples, so it needs strategy.hop=finetune")
+
+    @property
+    def takes_loss(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here an option decides)
+        """Only adaptation does."""
+        return self.hop == "adapt"
+
+    def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
+        """Fit the source; hop from domain to domain. Before that, choose the examples."""
+        stations = ["source", *(f"bridge{place + 1}" for place in range(self.bridges or 0)), "target"]
+        hops = [stage for hop in pairwise(stations) for stage in self._hop(*hop, loss)]
+        if self.select == "all":
+            return [fit_source(), *hops]
+        return [*self._choice(stations[:-1]), Fit("source", (Phase((self._labels("source"),)),)), *hops]
+
+    def _hop(self, behind: str, ahead: str, loss: AdaptationLoss | None) -> list[Stage]:
+        unlabelled = f"{ahead}_unlabelled"
+        match self.hop:
+            case "finetune":
+                terms = [self._labels(ahead)]
+            case "adapt":
+                assert loss is not None, "composition refuses hop=adapt without a loss"
+                both = (Read(behind), Read(unlabelled))
+                terms = [cross_entropy(behind), Term(loss.name, loss.component, both, loss.weight, per_part=True)]
+            case "self_training":
+                terms = [Term(f"self_training_{ahead}", KEPT, (Read(unlabelled),))]
+        fit = Fit(ahead, (Phase(tuple(terms)),), lr_scales={"backbone": self.backbone_lr_scale})
+        if self.hop != "self_training":
+            return [fit]
+        labels = Component("transferlab.training.self_training.confident_labels", {"keep": self.keep})
+        return [Estimate(f"labels_{ahead}", (unlabelled,), labels), fit]
+
+    def _labels(self, station: str) -> Term:
+        if station == "target":
+            return cross_entropy("target_labelled")
+        term = cross_entropy(station)
+        return term if self.select == "all" else Term(term.name, KEPT, term.reads)
+
+    def _choice(self, candidates: Sequence[str]) -> list[Stage]:
+        """An autoencoder of the target and of what is kept; then what it makes again well."""
+        streams = (*candidates, "target_unlabelled")
+        kept = Estimate(
+            "choice",
+            streams,
+            Component("transferlab.training.reconstruction.well_reconstructed", {"reach": self.reach}),
+        )
+        reconstruction = Component("transferlab.losses.kept.KeptReconstruction")
+        terms = [
+            Term(f"reconstruction_{name}", reconstruction, (Read(name, ENCODER, "decoder"), Read(name, (), "as_it_is")))
+            for name in streams
+        ]
+        autoencoder = Fit(
+            "autoencoder",
+            (Phase(tuple(terms), (*ENCODER, "decoder")),),
+            builds=(Component("transferlab.models.decoder.build_decoder"),),
+            new={"as_it_is": Component("torch.nn.Identity")},
+            refreshed=(Refresh(kept),),
+        )
+        return [autoencoder, kept]
