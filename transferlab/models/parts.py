@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import nn
+
+from transferlab.models.network import BATCH_NORM
+
+NORMALISATION = (
+    *BATCH_NORM,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.RMSNorm,
+    nn.InstanceNorm1d,
+    nn.InstanceNorm2d,
+    nn.InstanceNorm3d,
+)
 
 
 @dataclass(frozen=True)
@@ -29,3 +43,37 @@ def whole(modules: Sequence[nn.Module]) -> Part:
 def last_blocks(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module], *, count: int) -> Part:
     """The last ``count`` blocks, or all where there are fewer."""
     return whole(blocks[-count:])
+
+
+def last_share(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module], *, phase: int, phases: int) -> Part:
+    """The last ``phase``/``phases`` of the blocks, rounded up: in the last phase, all."""
+    return whole(blocks[-math.ceil(len(blocks) * phase / phases) :])
+
+
+Block = Literal["first", "middle", "last", "auto"]
+
+
+def one_block(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module], *, block: Block) -> Part:
+    """One block alone: with ``auto``, the one that ``modules["gradient_norms"]`` gives the largest of its ratios."""
+    if block == "auto":
+        place = int(modules["gradient_norms"].get_buffer("ratios").argmax())
+    else:
+        place = {"first": 0, "middle": (len(blocks) - 1) // 2, "last": -1}[block]
+    return whole([blocks[place]])
+
+
+def biases(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module], *, wholly: list[str]) -> Part:
+    """Biases and the normalisation layers' parameters; of the modules named in ``wholly``, all.
+
+    Every block is in training mode: a normalisation layer's statistics move with its parameters.
+    """
+    chosen = [parameter for name in wholly for parameter in modules[name].parameters()]
+    for block in blocks:
+        for layer in block.modules():
+            normalises = isinstance(layer, NORMALISATION)
+            chosen += [
+                parameter
+                for name, parameter in layer.named_parameters(recurse=False)
+                if normalises or name.startswith("bias") or name.endswith("bias")
+            ]
+    return Part(blocks, list(dict.fromkeys(chosen)))

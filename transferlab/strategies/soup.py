@@ -1,0 +1,94 @@
+"""Model soups: the average of several fine-tunings of one network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from transferlab.component import Component
+from transferlab.errors import Refusal
+from transferlab.schema import AdaptationLoss
+from transferlab.strategies.finetune import source_copies
+from transferlab.strategies.strategy import Strategy
+from transferlab.training.stages import (
+    NETWORK,
+    Candidates,
+    Estimate,
+    Fit,
+    Phase,
+    Read,
+    Stage,
+    Term,
+    cross_entropy,
+    fit_source,
+)
+
+
+@dataclass(frozen=True)
+class Soup(Strategy):
+    """One source fit; fine-tunings from it; the average of their weights (Wortsman et al. 2022).
+
+    Each fine-tuning sees the labelled examples in an order of its own, at a learning rate of its own. A greedy soup
+    has to be tasted: of the labelled target examples, which are all the labels there are, some are held out of every
+    fine-tuning, and decide who belongs in it.
+
+    Attributes:
+        recipe: ``uniform``, the average of all; or ``greedy``: best first, each kept if held-out accuracy doesn't fall.
+        lr_scales: the learning rate of each fine-tuning, relative to the optimiser's; as many as there are numbers.
+        held_out: with ``recipe=greedy``, the share of each class's labelled examples that is held out.
+        backbone_lr_scale: learning rate of the backbone relative to bottleneck and head.
+    """
+
+    family = "parameter transfer"
+
+    recipe: Literal["uniform", "greedy"]
+    lr_scales: list[float]
+    held_out: float
+    backbone_lr_scale: float
+
+    def __post_init__(self) -> None:
+        if not self.lr_scales or min(self.lr_scales) <= 0:
+            raise Refusal(f"strategy.lr_scales={self.lr_scales}: expected at least one number, each more than 0")
+        if not 0 < self.held_out < 1:
+            raise Refusal(f"strategy.held_out={self.held_out}: expected more than 0 and less than 1")
+        if self.backbone_lr_scale < 0:
+            raise Refusal(f"strategy.backbone_lr_scale={self.backbone_lr_scale}: expected at least 0")
+
+    def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
+        """Fit the source; fit the target again and again; average."""
+        term = cross_entropy("target_labelled")
+        options = {"names": NETWORK, "members": [*map(_prefix, range(1, len(self.lr_scales))), ""]}
+        if self.recipe == "uniform":
+            maker = Component("transferlab.models.averaging.uniform_soup", options)
+            return [fit_source(), *self._fine_tunings(term), Candidates("soup", maker)]
+        rooms = "transferlab.training.soups"
+        weighted = Component("transferlab.losses.classification.WeightedCrossEntropy")
+        term = Term(term.name, weighted, (Read("target_labelled"),))
+        return [
+            fit_source(),
+            Estimate("held_out", ("target_labelled",), Component(f"{rooms}.hold_out", {"share": self.held_out})),
+            *self._fine_tunings(term),
+            Estimate("soup", ("target_labelled",), Component(f"{rooms}.greedy_soup", options)),
+        ]
+
+    def _fine_tunings(self, term: Term) -> list[Fit]:
+        """Each begins by putting the one before it aside, and the source's network back."""
+        return [
+            Fit(
+                f"target{place}",
+                (Phase((term,)),),
+                copies=source_copies(NETWORK)
+                if place == 1
+                else {
+                    **{_prefix(place - 1) + name: name for name in NETWORK},
+                    **{name: f"source_{name}" for name in NETWORK},
+                },
+                lr_scales={"backbone": scale * self.backbone_lr_scale, "bottleneck": scale, "head": scale},
+            )
+            for place, scale in enumerate(self.lr_scales, start=1)
+        ]
+
+
+def _prefix(place: int) -> str:
+    return f"member{place}_"

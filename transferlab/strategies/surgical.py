@@ -1,0 +1,47 @@
+"""Surgical fine-tuning: the one block that the shift between the domains is in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from transferlab.component import Component
+from transferlab.errors import Refusal
+from transferlab.schema import AdaptationLoss
+from transferlab.strategies.strategy import Strategy
+from transferlab.training.stages import NETWORK, Estimate, Fit, Phase, Stage, cross_entropy, fit_source
+
+
+@dataclass(frozen=True)
+class Surgical(Strategy):
+    """Source fit, then one block alone on the target; the rest is frozen (Lee et al. 2023).
+
+    ``auto`` takes the block whose gradient is largest beside its weights, measured once. The paper's Auto-RGN scales
+    every block's learning rate by that ratio, again and again.
+
+    Attributes:
+        block: ``first``, ``middle`` or ``last`` of the chain of blocks that ends with bottleneck and head, or ``auto``.
+        backbone_lr_scale: learning rate of a block of the backbone relative to bottleneck and head.
+    """
+
+    family = "parameter transfer"
+
+    block: Literal["first", "middle", "last", "auto"]
+    backbone_lr_scale: float
+
+    def __post_init__(self) -> None:
+        if self.backbone_lr_scale < 0:
+            raise Refusal(f"strategy.backbone_lr_scale={self.backbone_lr_scale}: expected at least 0")
+
+    def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
+        """Fit the source; measure the gradients, where they decide; fit the block."""
+        measure = Component("transferlab.training.gradient_norms.relative_gradient_norms", {"names": NETWORK})
+        part = Component("transferlab.models.parts.one_block", {"block": self.block})
+        target = Fit(
+            "target",
+            (Phase((cross_entropy("target_labelled"),), NETWORK, part),),
+            lr_scales={"backbone": self.backbone_lr_scale},
+        )
+        measured = [Estimate("gradient_norms", ("target_labelled",), measure)] if self.block == "auto" else []
+        return [fit_source(), *measured, target]

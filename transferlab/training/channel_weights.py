@@ -1,0 +1,71 @@
+"""How much each channel of a backbone's feature maps matters to the labels at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from transferlab.losses.regularizers import feature_maps
+from transferlab.models.network import Modules
+from transferlab.models.record import Record
+from transferlab.training.estimates import Estimates
+from transferlab.training.streams import Examples, in_chunks, inputs_of
+
+
+def channel_weights(
+    modules: Modules,
+    examples: Mapping[str, Examples],
+    *,
+    names: Sequence[str],
+    channels: Literal["attention", "uniform"],
+) -> Estimates:
+    """Adds ``channel_weights``, a ``Record`` of weights of each backbone block's channels, which sum to 1 (DELTA).
+
+    ``attention``: softmax over a block's channels of the rise in mean cross-entropy when the channel is set to 0
+    (Li et al. 2019, who set the filter's weights to 0; behind a BatchNorm that leaves a constant). ``uniform``: all
+    alike.
+
+    Args:
+        modules: ``channel_weights`` is added.
+        examples: labelled, of one stream.
+        names: of the chain of modules, backbone first, classifier last.
+        channels: which weights.
+    """
+    (labelled,) = examples.values()
+    backbone = modules["backbone"]
+    parts = [name for name, child in backbone.named_children() if any(True for _ in child.parameters())]
+    counts = [len(one[0]) for one in feature_maps(backbone, parts, inputs_of(labelled.inputs[:1]))]
+    found = {part: torch.full((count,), 1 / count) for part, count in zip(parts, counts, strict=True)}
+    if channels == "attention":
+        network = nn.Sequential(*(modules[name] for name in names))
+        found = {part: _attention(network, backbone.get_submodule(part), labelled, len(found[part])) for part in parts}
+    modules["channel_weights"] = Record({part: weights.to(labelled.inputs.device) for part, weights in found.items()})
+    return {}
+
+
+def _attention(network: nn.Module, block: nn.Module, labelled: Examples, channels: int) -> Tensor:
+    whole = _loss(network, labelled)
+    rises: list[Tensor] = []
+    for channel in range(channels):
+        hook = block.register_forward_hook(_without(channel))
+        rises.append(_loss(network, labelled) - whole)
+        hook.remove()
+    return torch.stack(rises).softmax(0)
+
+
+def _without(channel: int) -> Callable[..., Tensor]:
+    """A hook that sets one channel of a block's output to 0."""
+
+    def hook(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+        return output.index_fill(2 if output.dim() == 3 else 1, torch.tensor([channel], device=output.device), 0)
+
+    return hook
+
+
+def _loss(network: nn.Module, labelled: Examples) -> Tensor:
+    assert labelled.labels is not None
+    return cross_entropy(in_chunks(network, labelled.inputs), labelled.labels)

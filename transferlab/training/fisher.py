@@ -1,0 +1,52 @@
+"""How sure the source is of each weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from transferlab.models.network import Modules
+from transferlab.models.record import Record
+from transferlab.training.estimates import Estimates
+from transferlab.training.streams import CHUNK, Examples, inputs_of
+
+
+def fisher_information(modules: Modules, examples: Mapping[str, Examples], *, names: Sequence[str]) -> Estimates:
+    """Adds ``fisher``, a ``Record`` of the diagonal Fisher information of a chain of modules.
+
+    F_i = mean over examples of (∂ log p(y|x) / ∂w_i)², with y drawn once for each example from the network's own
+    p(·|x) (the Fisher information, not the empirical one, which takes the true labels; Kirkpatrick et al. 2017).
+
+    Args:
+        modules: ``fisher`` is added.
+        examples: of one stream; their labels aren't read.
+        names: of the chain, the classifier last.
+    """
+    (one,) = examples.values()
+    network = nn.Sequential()
+    for name in names:
+        network.add_module(name, modules[name])
+    modules["fisher"] = Record(squared_gradients(network, one.inputs))
+    return {}
+
+
+def squared_gradients(network: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
+    """By name of the parameter, the mean over examples of the squared gradient of log p(y|x), y drawn from p(·|x).
+
+    One example at a time: memory for one gradient, and any layer will do.
+    """
+    parameters = dict(network.requires_grad_(True).named_parameters())
+    totals = [torch.zeros_like(parameter) for parameter in parameters.values()]
+    for chunk in inputs.split(CHUNK):
+        images = inputs_of(chunk)
+        for image in images.split(1):
+            logits = network(image)
+            drawn = logits.detach().softmax(1).multinomial(1)[:, 0]
+            gradients = torch.autograd.grad(cross_entropy(logits, drawn), list(parameters.values()))
+            for total, gradient in zip(totals, gradients, strict=True):
+                total.addcmul_(gradient, gradient, value=1 / len(inputs))
+    network.requires_grad_(False)
+    return dict(zip(parameters, totals, strict=True))
