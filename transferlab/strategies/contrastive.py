@@ -1,0 +1,94 @@
+"""Contrastive learning: features without labels from both domains, then a little supervision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from transferlab.component import Component
+from transferlab.errors import Refusal
+from transferlab.schema import AdaptationLoss
+from transferlab.strategies.strategy import Strategy
+from transferlab.strategies.views import refuse_strengths, strong_view
+from transferlab.training.stages import ENCODER, HEAD, NETWORK, Fit, Phase, Read, Stage, Term, cross_entropy
+
+
+@dataclass(frozen=True)
+class Contrastive(Strategy):
+    """NT-Xent on two views of source and target images together, then a classifier (Chen et al. 2020).
+
+    Attributes:
+        similarity: of two projections: ``cosine``, or their ``dot`` product.
+        temperature: what similarities are divided by.
+        projection: width of the projections, which only the first stage has.
+        then: ``finetune`` the whole network, or train a ``linear`` head on its frozen features.
+        labels: that the second stage learns from: of the ``target``, within the budget; of the ``source``; or ``both``.
+        backbone_lr_scale: with ``then=finetune``, learning rate of the backbone relative to bottleneck and head.
+        shift: of both views, as the rest; see ``training/augmentation.py``.
+        flip: whether views are mirrored by chance.
+        rotation: in degrees.
+        scale: change of size.
+        brightness: change of all pixels.
+        contrast: change of the distance from the mean.
+        noise: standard deviation.
+        cutout: side of a covered square, as a fraction of the image.
+    """
+
+    family = "self-training"
+
+    similarity: Literal["cosine", "dot"]
+    temperature: float
+    projection: int
+    then: Literal["finetune", "linear"]
+    labels: Literal["target", "source", "both"]
+    backbone_lr_scale: float
+    shift: float
+    flip: bool
+    rotation: float
+    scale: float
+    brightness: float
+    contrast: float
+    noise: float
+    cutout: float
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0:
+            raise Refusal(f"strategy.temperature={self.temperature}: expected more than 0")
+        if self.projection < 1:
+            raise Refusal(f"strategy.projection={self.projection}: expected at least 1")
+        if self.backbone_lr_scale < 0:
+            raise Refusal(f"strategy.backbone_lr_scale={self.backbone_lr_scale}: expected at least 0")
+        refuse_strengths(self)
+
+    @property
+    def classes(self) -> Literal["same", "any"]:
+        """Without the source's labels, its classes don't matter."""
+        return "any" if self.labels == "target" else "same"
+
+    def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
+        """Fit the encoder without labels; fit a new head, with or without the encoder."""
+        options = {"temperature": self.temperature, "similarity": self.similarity}
+        reads = tuple(
+            Read(stream, classifier="projector", view=view)
+            for stream in ("source", "target_unlabelled")
+            for view in ("one", "two")
+        )
+        without_labels = Fit(
+            "contrastive",
+            (
+                Phase(
+                    (Term("nt_xent", Component("transferlab.losses.contrastive.NTXent", options), reads),),
+                    (*ENCODER, "projector"),
+                ),
+            ),
+            new={"projector": Component("transferlab.models.projector.Projector", {"width": self.projection})},
+            views={view: strong_view(self) for view in ("one", "two")},
+        )
+        streams = {"target": ["target_labelled"], "source": ["source"], "both": ["source", "target_labelled"]}
+        classify = Phase(
+            tuple(cross_entropy(stream) for stream in streams[self.labels]),
+            NETWORK if self.then == "finetune" else ("head",),
+        )
+        scales = {"backbone": self.backbone_lr_scale}
+        return [without_labels, Fit(self.then, (classify,), new={"head": HEAD}, lr_scales=scales)]
