@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from transferlab.component import Component
 from transferlab.errors import Refusal
 from transferlab.schema import AdaptationLoss
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import HEAD, Fit, Phase, Solve, Stage, cross_entropy, fit_source
+from transferlab.training.stages import HEAD, Estimate, Fit, Phase, Solve, Stage, cross_entropy, fit_source
+
+SOLVED: Mapping[str, Sequence[str]] = {
+    "logistic": ("C",),
+    "kernel_logistic": ("C", "components", "gamma"),
+    "svm_linear": ("C",),
+    "svm_rbf": ("C", "gamma"),
+    "knn": ("neighbours",),
+    "lda": (),
+}
+"""Heads that scikit-learn finds, and which of the strategy's options each takes."""
 
 
 @dataclass(frozen=True)
@@ -18,16 +28,36 @@ class FeatureExtraction(Strategy):
     """Source fit, then a classifier on frozen features (Donahue et al. 2014; Razavian et al. 2014).
 
     Attributes:
-        head: ``linear``, trained by the loop, or ``logistic``, solved by scikit-learn.
-        C: inverse strength of the logistic head's L2 penalty.
+        layers: of the backbone, whose outputs are pooled and set side by side (Head2Toe; Evci et al. 2022, without
+            its selection of features); none for the bottleneck's features.
+        head: ``linear`` and ``mlp`` are trained by the loop, the others solved by scikit-learn.
+        width: of the mlp's hidden layer.
+        C: inverse strength of the L2 penalty of logistic, kernel_logistic, svm_linear and svm_rbf.
+        gamma: of the RBF kernel exp(−γ‖x − y‖²) of kernel_logistic and svm_rbf; ``scale``: 1 / (d · variance).
+        components: how many examples span kernel_logistic's kernel.
+        neighbours: how many vote in knn.
     """
 
-    head: Literal["linear", "logistic"]
+    family = "parameter transfer"
+
+    layers: list[str]
+    head: Literal["linear", "mlp", "logistic", "kernel_logistic", "svm_linear", "svm_rbf", "knn", "lda"]
+    width: int
     C: float
+    gamma: float | Literal["scale"]
+    components: int
+    neighbours: int
 
     def __post_init__(self) -> None:
         if self.C <= 0:
             raise Refusal(f"strategy.C={self.C}: expected more than 0")
+        if self.gamma != "scale" and self.gamma <= 0:
+            raise Refusal(f"strategy.gamma={self.gamma}: expected more than 0, or scale")
+        for name in ("width", "components", "neighbours"):
+            if getattr(self, name) < 1:
+                raise Refusal(f"strategy.{name}={getattr(self, name)}: expected at least 1")
+        if len(set(self.layers)) < len(self.layers):
+            raise Refusal(f"strategy.layers=[{','.join(self.layers)}]: expected each layer once")
 
     @property
     def classes(self) -> Literal["same", "any"]:
@@ -35,11 +65,23 @@ class FeatureExtraction(Strategy):
         return "any"
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
-        """Fit the source; fit or solve for a new head."""
-        if self.head == "logistic":
-            solver = Component("transferlab.training.solvers.logistic", {"C": self.C})
-            return [fit_source(), Solve("logistic", ("target_labelled",), solver)]
-        return [
-            fit_source(),
-            Fit("linear", (Phase((cross_entropy("target_labelled"),), ("head",)),), new={"head": HEAD}),
-        ]
+        """Fit the source; put the layers, where they are named, in the encoder's place; fit or solve for a new head."""
+        layers = Component("transferlab.models.sharing.layers_for_features", {"layers": self.layers})
+        found = [Estimate("layers", (), layers)] if self.layers else []
+        return [fit_source(), *found, self._fit() if self.head in ("linear", "mlp") else self._solve()]
+
+    def _solve(self) -> Solve:
+        options: dict[str, Any] = {name: getattr(self, name) for name in SOLVED[self.head]}
+        return Solve(self.head, ("target_labelled",), Component(f"transferlab.training.solvers.{self.head}", options))
+
+    def _fit(self) -> Fit:
+        head = HEAD
+        if self.head == "mlp":
+            head = Component("transferlab.models.heads.MLPHead", {"width": self.width})
+        of_layers = Component("transferlab.models.sharing.head_of_layers", {"head": head})
+        return Fit(
+            self.head,
+            (Phase((cross_entropy("target_labelled"),), ("head",)),),
+            new={} if self.layers else {"head": head},
+            builds=(of_layers,) if self.layers else (),
+        )

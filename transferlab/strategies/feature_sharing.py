@@ -1,0 +1,55 @@
+"""Feature sharing: the source network's first layers feed a new network of the target's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from transferlab.component import Component
+from transferlab.errors import Refusal
+from transferlab.schema import AdaptationLoss
+from transferlab.strategies.strategy import Strategy
+from transferlab.training.stages import CROSS_ENTROPY, HEAD, Fit, Phase, Read, Stage, Term, fit_source
+
+
+@dataclass(frozen=True)
+class FeatureSharing(Strategy):
+    """Source fit; then a new trunk, bottleneck and head on the output of a layer in the middle (seed 004 §3.3).
+
+    Attributes:
+        layer: the last of the source network's that is shared; the new trunk is of the rest's architecture.
+        shared: the layers up to it stay ``frozen``, BatchNorm statistics included, or go on learning, ``slow``.
+        shared_lr_scale: ``slow``: their learning rate relative to the new layers'.
+        projection: whether a 1×1 convolution (of vectors, a linear layer) with ReLU stands between.
+    """
+
+    family = "parameter transfer"
+    predictor = ("shared", "trunk", "head")
+
+    layer: str
+    shared: Literal["frozen", "slow"]
+    shared_lr_scale: float
+    projection: bool
+
+    def __post_init__(self) -> None:
+        if self.shared_lr_scale < 0:
+            raise Refusal(f"strategy.shared_lr_scale={self.shared_lr_scale}: expected at least 0")
+
+    @property
+    def classes(self) -> Literal["same", "any"]:
+        """The head is the target's own."""
+        return "any"
+
+    def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
+        """Fit the source; fit the new layers on the target."""
+        learned = Term("cross_entropy_target_labelled", CROSS_ENTROPY, (Read("target_labelled", ("shared", "trunk")),))
+        options = {"layer": self.layer, "projection": self.projection}
+        target = Fit(
+            "target",
+            (Phase((learned,), ("trunk", "head") if self.shared == "frozen" else ("shared", "trunk", "head")),),
+            new={"head": HEAD},
+            builds=(Component("transferlab.models.sharing.shared_and_trunk", options),),
+            lr_scales={"shared": self.shared_lr_scale},
+        )
+        return [fit_source(), target]
