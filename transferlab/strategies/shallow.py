@@ -1,0 +1,130 @@
+"""Classical adaptation: the domains' features are brought together in closed form, then classified."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from transferlab.component import Component
+from transferlab.errors import Refusal
+from transferlab.schema import AdaptationLoss
+from transferlab.strategies.strategy import Strategy
+from transferlab.training.stages import ENCODER, NETWORK, Solve, Stage, fit_source
+
+
+@dataclass(frozen=True)
+class Shallow(Strategy):
+    """Source fit, its features adapted, a classifier on them; or the same on the pixels, without a network.
+
+    The pixels are those the network would see, from −1 to 1. Options of a method or a classifier other than the
+    chosen one have no effect.
+
+    Attributes:
+        method: how the domains are brought together; see ``training/shallow.py`` and ``training/adaptive_svm.py``.
+        classifier: which of ``training/solvers.py`` learns from the adapted source.
+        features: of a network fitted to the source, or the pixels.
+        use_target_labels: the classifier learns from labelled target examples too; adaptive_svm always does.
+        C: of the classifier: inverse strength of its penalty.
+        gamma: of RBF kernels, the classifier's and tca's; ``scale`` for 1 / (d · variance).
+        kernel_components: of kernel_logistic: examples that its kernel is spanned by.
+        components: directions that pca, lda, subspace_alignment and tca keep, at most.
+        mu: of tca: how much small weights count beside equal means.
+        shrinkage: of coral's covariances, from 0 to 1; None for Ledoit & Wolf's rule.
+        bandwidth: of kmm's kernel: its σ² as a multiple of the mean squared distance.
+        clip: of kmm: the largest weight.
+        eliminate: of feature_elimination: the share of features that is dropped.
+        delta_C: of adaptive_svm: how much the labelled target examples' hinge counts.
+        max_examples: of each domain, that tca and ot_mapping are found from.
+    """
+
+    family = "classical"
+
+    method: Literal[
+        "pca",
+        "lda",
+        "subspace_alignment",
+        "tca",
+        "coral",
+        "ot_mapping",
+        "kmm",
+        "feature_elimination",
+        "adaptive_svm",
+    ]
+    classifier: Literal["logistic", "kernel_logistic", "svm_linear", "svm_rbf"]
+    features: Literal["network", "pixels"]
+    use_target_labels: bool
+    C: float
+    gamma: float | Literal["scale"]
+    kernel_components: int
+    components: int
+    mu: float
+    shrinkage: float | None
+    bandwidth: float
+    clip: float
+    eliminate: float
+    delta_C: float  # noqa: N815 (scikit-learn's C)
+    max_examples: int
+
+    def __post_init__(self) -> None:
+        for name in ("C", "mu", "bandwidth", "delta_C"):
+            if getattr(self, name) <= 0:
+                raise Refusal(f"strategy.{name}={getattr(self, name)}: expected more than 0")
+        for name in ("kernel_components", "components"):
+            if getattr(self, name) < 1:
+                raise Refusal(f"strategy.{name}={getattr(self, name)}: expected at least 1")
+        if isinstance(self.gamma, float) and self.gamma <= 0:
+            raise Refusal(f"strategy.gamma={self.gamma}: expected more than 0, or scale")
+        if self.shrinkage is not None and not 0 <= self.shrinkage <= 1:
+            raise Refusal(f"strategy.shrinkage={self.shrinkage}: expected from 0 to 1, or null")
+        if self.clip < 1:
+            raise Refusal(f"strategy.clip={self.clip}: expected at least 1, the weights' mean")
+        if not 0 <= self.eliminate < 1:
+            raise Refusal(f"strategy.eliminate={self.eliminate}: expected at least 0 and less than 1")
+        if self.max_examples < 2:
+            raise Refusal(f"strategy.max_examples={self.max_examples}: expected at least 2")
+
+    @property
+    def predictor(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride] (here an option decides)
+        """The head alone where it reads pixels."""
+        return NETWORK if self.features == "network" else ("head",)
+
+    def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
+        """Fit the source, where a network is asked for; solve."""
+        fits = [fit_source()] if self.features == "network" else []
+        encoder = ENCODER if self.features == "network" else ()
+        if self.method == "adaptive_svm":
+            streams = ("source", "target_labelled")
+            options = {"classifier": self._classifier, "delta_C": self.delta_C}
+            solver = Component("transferlab.training.adaptive_svm.adaptive_svm", options)
+        else:
+            streams = ("source", "target_unlabelled", *(["target_labelled"] if self.use_target_labels else []))
+            options = {"classifier": self._classifier, "adaptation": self._adaptation}
+            solver = Component("transferlab.training.shallow.shallow", options)
+        return [*fits, Solve("shallow", streams, solver, encoder)]
+
+    @property
+    def _adaptation(self) -> Component:
+        names = {
+            "pca": ["components"],
+            "lda": ["components"],
+            "subspace_alignment": ["components"],
+            "tca": ["components", "mu", "gamma", "max_examples"],
+            "coral": ["shrinkage"],
+            "ot_mapping": ["max_examples"],
+            "kmm": ["bandwidth", "clip"],
+            "feature_elimination": ["eliminate"],
+        }
+        return Component(f"transferlab.training.shallow.{self.method}", self._options(names[self.method]))
+
+    @property
+    def _classifier(self) -> Component:
+        options = self._options(["C"])
+        if self.classifier in ("kernel_logistic", "svm_rbf"):
+            options |= self._options(["gamma"])
+        if self.classifier == "kernel_logistic":
+            options |= {"components": self.kernel_components}
+        return Component(f"transferlab.training.solvers.{self.classifier}", options)
+
+    def _options(self, names: Sequence[str]) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in names}
