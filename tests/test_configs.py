@@ -71,3 +71,12 @@ def test_presets_set_nothing_but_strategy_and_loss(path: Path) -> None:
         # A nested part, /backbone@teacher, lands under strategy.teacher.
         parts = {group for group in groups if re.fullmatch(r"/\w+@[a-z]\w*", group)}
         assert groups - parts <= {"override /loss@_global_.loss"}
+
+
+def test_all_strategies_are_all() -> None:
+    """But the general form of alignment, which is there under its presets' names, and what needs a bridge."""
+    node = yaml.safe_load((config_root() / "experiment" / "all_strategies.yaml").read_text())
+    listed = [name.strip() for name in node["hydra"]["sweeper"]["params"]["strategy"].split(",")]
+    assert sorted([*listed, "adapt", "transitive"]) == sorted(
+        path.stem for path in (config_root() / "strategy").glob("*.yaml")
+    )

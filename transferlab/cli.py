@@ -22,6 +22,7 @@ transferlab: should I transfer, from what, and how? Answered by experiment.
 
   transferlab train [group=option …] [key=value …]   train a strategy and its baselines, then compare them
   transferlab compare [key=value …]                  rebuild every table from the results under output_root
+  transferlab methods                                every strategy: what it needs, and whose it is
 
   transferlab train strategy=dann                    domain-adversarial training, MNIST to UCI digits
   transferlab train -m strategy=finetune,dan         a sweep; ends with one table
@@ -107,4 +108,13 @@ def _compare(arguments: Sequence[str]) -> int:
     return report(config)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"train": _train, "compare": _compare}
+def _methods(arguments: Sequence[str]) -> int:
+    if arguments:
+        raise Refusal(f"transferlab methods takes no arguments, not {' '.join(arguments)}")
+    from transferlab.catalogue import catalogue, markdown
+
+    print(markdown(catalogue()))
+    return 0
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"train": _train, "compare": _compare, "methods": _methods}

@@ -13,7 +13,7 @@ def complete(arguments: Sequence[str]) -> int:
     line = os.environ.get("COMP_LINE", "")
     command = line.split()[1:2]
     if arguments[1:] and arguments[1].startswith("query=") and (command != ["train"] or line.endswith(" train")):
-        print("train compare")
+        print("train compare methods")
         return 0
     # Hydra completes what follows a program's name, and knows nothing of subcommands.
     os.environ["COMP_LINE"] = line.replace(" train", "", 1)

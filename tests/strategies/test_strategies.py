@@ -15,22 +15,23 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 
+from transferlab import experiment
 from transferlab.config_files import config_root
 from transferlab.domains import splits
 from transferlab.domains.splits import split, test_mask
 from transferlab.experiment import run_experiment
 from transferlab.experiment import train as train_stages
-from transferlab.models.network import Modules
+from transferlab.models.network import Blueprint, Modules
 from transferlab.runs import Run
 from transferlab.strategies.strategy import Strategy
 from transferlab.training.devices import on_device
 from transferlab.training.journal import Journal
-from transferlab.training.stages import Estimate, Fit, Solve, Stage
+from transferlab.training.stages import Candidates, Estimate, Fit, Solve, Stage
 from transferlab.training.streams import as_tensor, in_chunks
 
 RunOf = Callable[..., Run]
 
-NEEDS = {"adapt": ["loss=ddc"]}
+NEEDS = {"adapt": ["loss=ddc"], "transitive": ["bridge=mnist5k"]}
 """What a strategy can't be run without, by name."""
 
 SHIPPED = [
@@ -46,6 +47,27 @@ EVERY_STRATEGY = [
     ("strategy=feature_extraction", "strategy.head=logistic"),
     ("strategy=dan", "loss.estimator=linear"),
     ("strategy=deep_coral", "strategy.use_target_labels=true"),
+    ("strategy=cdan", "loss.entropy=true", "loss.project_above=100"),
+    ("strategy=joint", "strategy.keep=0.5"),
+    ("strategy=importance_weighting", "strategy.estimator=kmm"),
+    ("strategy=importance_weighting", "strategy.estimator=kliep"),
+    ("strategy=clustering", "strategy.algorithm=ward"),
+    ("strategy=tent", "strategy.transductive=true"),
+    ("strategy=distillation", "strategy.mode=then_finetune", "strategy.teachers=2"),
+    ("strategy=distillation", "strategy.shift=0.125", "strategy.hints=1", "strategy.relation=rkd"),
+    ("strategy=multitask", "strategy.weighting=uncertainty"),
+    ("strategy=multitask", "strategy.weighting=pcgrad"),
+    ("strategy=domain_bias", "strategy.scaled=true", "strategy.target_deviation=0.1"),
+    ("strategy=secondary_model", "strategy.train=sequential"),
+    ("strategy=feature_extraction", "strategy.layers=[block1,block2]", "strategy.head=svm_rbf"),
+    ("strategy=deep_common_model", "strategy.join=lateral"),
+    ("strategy=shallow", "strategy.method=tca"),
+    ("strategy=shallow", "strategy.method=ot_mapping", "strategy.classifier=svm_rbf"),
+    ("strategy=shallow", "strategy.method=adaptive_svm", "strategy.classifier=kernel_logistic"),
+    ("strategy=tradaboost", "strategy.base=tree"),
+    ("strategy=transitive", "bridge=mnist5k", "strategy.hop=self_training"),
+    ("strategy=transitive", "bridge=mnist5k", "strategy.hop=adapt", "loss=mmd"),
+    ("strategy=feature_sharing", "strategy.shared=slow", "strategy.projection=true"),
 ]
 
 every_strategy = pytest.mark.parametrize("arguments", EVERY_STRATEGY, ids=" ".join)
@@ -213,7 +235,7 @@ def test_every_kind_of_stage_is_in_use(tiny_run: RunOf) -> None:
         for run in [tiny_run(*arguments)]
         for stage in run.strategy.stages(run.config.loss)
     }
-    assert kinds >= {Fit, Estimate, Solve}
+    assert kinds == {Fit, Estimate, Solve, Candidates}
 
 
 def test_strategies_of_differing_label_spaces(tiny_run: RunOf) -> None:
@@ -245,3 +267,15 @@ def test_label_spaces_may_differ_for_finetuning(tiny_run: RunOf, tmp_path: Path)
     assert result["status"] == "ok"
     assert result["metrics"]["source_accuracy"] is None
     assert load_file(run.folder / "model.safetensors")["head.weight"].shape[0] == 10
+
+
+def test_scratch_begins_with_random_weights_whatever_the_backbone_is_given(tiny_run: RunOf) -> None:
+    """Honesty rule 2, with pretrained weights: what scratch lacks is all that was learned elsewhere."""
+    given = ("backbone=resnet18", "backbone.weights=nowhere.safetensors")
+    assert _blueprint(tiny_run("strategy=scratch", *given)).backbone.options["weights"] is None
+    for name in ("source_only", "target_oracle"):
+        assert _blueprint(tiny_run(f"strategy={name}", *given)).backbone.options["weights"] == "nowhere.safetensors"
+
+
+def _blueprint(run: Run) -> Blueprint:
+    return experiment._blueprint(run, run.config, classes=10)
