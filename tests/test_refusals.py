@@ -151,7 +151,7 @@ def test_refused_in_words(
         (["device=mps"], ["device=mps", "cpu"]),
         (["strategy=adabn", "backbone=mlp"], ["adabn", "backbone=mlp", "BatchNorm"]),
         (["backbone=mlp", "backbone.widths=[]"], ["backbone.widths=[]"]),
-        (["optimizer.lr=-1"], ["optimizer=sgd", "-1"]),
+        (["optimizer.lr=-1"], ["optimizer.lr=-1"]),
         (["loss.width=0"], ["loss=dann", "width=0"]),
         (["schedule.alpha=-10"], ["schedule", "alpha=-10"]),
         (["optimizer.momentum=0"], ["optimizer.nesterov=true"]),
