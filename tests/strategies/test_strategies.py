@@ -147,7 +147,7 @@ def test_a_seed_fixes_everything(arguments: tuple[str, ...], tiny_run: RunOf) ->
         (("strategy=adda",), {"source", "target_unlabelled"}),
         (("strategy=adabn",), {"source", "target_unlabelled"}),
     ],
-    ids=str,
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",  # a set has no order of its own
 )
 def test_what_a_strategy_reads_is_what_it_says(arguments: tuple[str, ...], reads: set[str], tiny_run: RunOf) -> None:
     run = tiny_run(*arguments)
