@@ -187,7 +187,6 @@ def test_label_spaces_may_differ_for_siamese_pairs_within_domains(tiny_run: RunO
         ("contrastive", "temperature", 0, "more than 0"),
         ("contrastive", "projection", 0, "at least 1"),
         ("contrastive", "backbone_lr_scale", -1, "at least 0"),
-        ("contrastive", "contrast", 1.5, "0 to 1"),
         ("siamese", "margin", 0, "more than 0"),
     ],
 )

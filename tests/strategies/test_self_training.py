@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from staged import changed
 from torch import Tensor, nn
 
+from transferlab.component import Component
 from transferlab.errors import Refusal
 from transferlab.experiment import run_experiment
 from transferlab.losses.reconstruction import Reconstruction
@@ -121,8 +122,8 @@ def test_the_teachers_statistics_are_those_of_its_own_batches() -> None:
         modules = build_network(BLUEPRINT)
     layer = modules["backbone"].get_submodule("block1.0")
     expected = 0.1 * layer(inputs_of(IMAGES)).mean((0, 2, 3)).detach()
-    still = dict.fromkeys(("shift", "rotation", "scale", "noise"), 0.0)
-    stage = _fit("mean_teacher", first_decay=1.0, last_decay=1.0, **still)
+    still = Component("transferlab.training.augmentation.weak", {"shift": 0.0, "flip": False})
+    stage = _fit("mean_teacher", first_decay=1.0, last_decay=1.0, view=still)
     streams = {
         "source": Stream(Examples(0 * IMAGES, LABELS), len(IMAGES), torch.Generator()),
         "target_unlabelled": Stream(Examples(IMAGES), len(IMAGES), torch.Generator()),
@@ -197,13 +198,10 @@ def test_the_decoder_makes_images_of_any_size(channels: int, size: int) -> None:
     [
         ("fixmatch", "weight", -1, "at least 0"),
         ("fixmatch", "threshold", 1.1, "0 to 1"),
-        ("fixmatch", "shift", 1.5, "0 to 1"),
-        ("fixmatch", "cutout", -0.1, "0 to 1"),
         ("mean_teacher", "weight", -1, "at least 0"),
         ("mean_teacher", "threshold", 2, "0 to 1"),
         ("mean_teacher", "ramp", -0.1, "0 to 1"),
         ("mean_teacher", "first_decay", 1.5, "0 to 1"),
-        ("mean_teacher", "rotation", 270, "0 to 180"),
         ("drcn", "weight", -1, "at least 0"),
         ("drcn", "mask", 1, "0 to below 1"),
     ],
@@ -213,7 +211,23 @@ def test_values_out_of_range(name: str, option: str, value: float, words: str) -
         _fit(name, **{option: value})
 
 
-def test_a_refusal_reaches_the_command_line(train_tiny: Callable[..., Said]) -> None:
-    said = train_tiny("strategy=fixmatch", "strategy.noise=-1")
+@pytest.mark.parametrize(
+    ("name", "option", "words"),
+    [
+        ("fixmatch", "weak.shift=1.5", "0 to 1"),
+        ("fixmatch", "strong.noise=-1.0", "0 to 2"),
+        ("mean_teacher", "view.rotation=270.0", "0 to 180"),
+        ("contrastive", "view.scale=1.0", "0 to 0.99"),
+        ("contrastive", "view.contrast=1.5", "0 to 1"),
+    ],
+)
+def test_strengths_out_of_range(name: str, option: str, words: str, train_tiny: Callable[..., Said]) -> None:
+    said = train_tiny(f"strategy={name}", f"strategy.{option}")
     assert said.code == 2
-    assert "strategy.noise=-1.0: expected 0 to 2" in said.err
+    assert f"strategy.{option}: expected {words}\n" in said.err
+
+
+def test_a_misspelt_strength_is_named(train_tiny: Callable[..., Said]) -> None:
+    said = train_tiny("strategy=fixmatch", "strategy.strong.cutut=0.1")
+    assert said.code == 2
+    assert "strategy.strong.cutut: no such name. Did you mean cutout?" in said.err

@@ -10,7 +10,7 @@ from transferlab.component import Component
 from transferlab.errors import Refusal
 from transferlab.schema import AdaptationLoss
 from transferlab.strategies.strategy import Strategy
-from transferlab.strategies.views import refuse_strengths, strong_view
+from transferlab.strategies.views import refuse_strengths
 from transferlab.training.stages import ENCODER, HEAD, NETWORK, Fit, Phase, Read, Stage, Term, cross_entropy
 
 
@@ -25,14 +25,7 @@ class Contrastive(Strategy):
         then: ``finetune`` the whole network, or train a ``linear`` head on its frozen features.
         labels: that the second stage learns from: of the ``target``, within the budget; of the ``source``; or ``both``.
         backbone_lr_scale: with ``then=finetune``, learning rate of the backbone relative to bottleneck and head.
-        shift: of both views, as the rest; see ``training/augmentation.py``.
-        flip: whether views are mirrored by chance.
-        rotation: in degrees.
-        scale: change of size.
-        brightness: change of all pixels.
-        contrast: change of the distance from the mean.
-        noise: standard deviation.
-        cutout: side of a covered square, as a fraction of the image.
+        view: made twice of every example, by draws of its own.
     """
 
     family = "self-training"
@@ -43,14 +36,7 @@ class Contrastive(Strategy):
     then: Literal["finetune", "linear"]
     labels: Literal["target", "source", "both"]
     backbone_lr_scale: float
-    shift: float
-    flip: bool
-    rotation: float
-    scale: float
-    brightness: float
-    contrast: float
-    noise: float
-    cutout: float
+    view: Component
 
     def __post_init__(self) -> None:
         if self.temperature <= 0:
@@ -59,7 +45,7 @@ class Contrastive(Strategy):
             raise Refusal(f"strategy.projection={self.projection}: expected at least 1")
         if self.backbone_lr_scale < 0:
             raise Refusal(f"strategy.backbone_lr_scale={self.backbone_lr_scale}: expected at least 0")
-        refuse_strengths(self)
+        refuse_strengths("strategy.view", self.view)
 
     @property
     def classes(self) -> Literal["same", "any"]:
@@ -83,7 +69,7 @@ class Contrastive(Strategy):
                 ),
             ),
             new={"projector": Component("transferlab.models.projector.Projector", {"width": self.projection})},
-            views={view: strong_view(self) for view in ("one", "two")},
+            views=dict.fromkeys(("one", "two"), self.view),
         )
         streams = {"target": ["target_labelled"], "source": ["source"], "both": ["source", "target_labelled"]}
         classify = Phase(

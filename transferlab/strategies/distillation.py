@@ -10,7 +10,6 @@ from transferlab.component import Component
 from transferlab.errors import Refusal
 from transferlab.schema import AdaptationLoss
 from transferlab.strategies.strategy import Strategy
-from transferlab.strategies.views import weak_view
 from transferlab.training.stages import (
     CROSS_ENTROPY,
     HEAD,
@@ -136,6 +135,7 @@ class Distillation(Strategy):
         return Fit(f"teacher{place + 1}", (Phase((term,), (encoder, classifier)),), builds=build)
 
     def _student(self) -> Fit:
+        weak = Component("transferlab.training.augmentation.weak", {"shift": self.shift, "flip": self.flip})
         terms = self._taught
         if self.mode == "transfer_set" and self.alpha < 1:
             stream = {"target": "target_labelled", "source": "source"}[self.hard_labels]
@@ -146,5 +146,5 @@ class Distillation(Strategy):
             (Phase(tuple(terms), (*NETWORK, "regressor") if regressed else NETWORK),),
             new={"head": HEAD},
             builds=(Component("transferlab.models.teacher.regressor"),) if regressed else (),
-            views={"augmented": weak_view(self)} if self._augmented else {},
+            views={"augmented": weak} if self._augmented else {},
         )

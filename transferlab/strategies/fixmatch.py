@@ -9,7 +9,7 @@ from transferlab.component import Component
 from transferlab.errors import Refusal
 from transferlab.schema import AdaptationLoss
 from transferlab.strategies.strategy import Strategy
-from transferlab.strategies.views import refuse_strengths, strong_view, weak_view
+from transferlab.strategies.views import refuse_strengths
 from transferlab.training.stages import CROSS_ENTROPY, Fit, Phase, Read, Stage, Term
 
 
@@ -24,14 +24,8 @@ class FixMatch(Strategy):
         weight: of the target's term.
         threshold: least probability that makes a prediction on the weak view a label.
         use_target_labels: add CE_t on the labelled target examples.
-        shift: of both views, as a fraction of the image.
-        flip: whether both views are mirrored by chance.
-        rotation: of the strong view, as the rest; see ``training/augmentation.py``.
-        scale: change of size.
-        brightness: change of all pixels.
-        contrast: change of the distance from the mean.
-        noise: standard deviation.
-        cutout: side of a covered square, as a fraction of the image.
+        weak: the view that is predicted, and that labelled examples are seen through.
+        strong: the view that learns.
     """
 
     family = "self-training"
@@ -39,21 +33,16 @@ class FixMatch(Strategy):
     weight: float
     threshold: float
     use_target_labels: bool
-    shift: float
-    flip: bool
-    rotation: float
-    scale: float
-    brightness: float
-    contrast: float
-    noise: float
-    cutout: float
+    weak: Component
+    strong: Component
 
     def __post_init__(self) -> None:
         if self.weight < 0:
             raise Refusal(f"strategy.weight={self.weight}: expected at least 0")
         if not 0 <= self.threshold <= 1:
             raise Refusal(f"strategy.threshold={self.threshold}: expected a probability, 0 to 1")
-        refuse_strengths(self)
+        refuse_strengths("strategy.weak", self.weak)
+        refuse_strengths("strategy.strong", self.strong)
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """One fit on source and unlabelled target."""
@@ -62,4 +51,4 @@ class FixMatch(Strategy):
         labelled = ("source", "target_labelled") if self.use_target_labels else ("source",)
         terms = [Term(f"cross_entropy_{name}", CROSS_ENTROPY, (Read(name, view="weak"),)) for name in labelled]
         terms.append(Term("agreement", agreement, (weak, strong), self.weight))
-        return [Fit("fixmatch", (Phase(tuple(terms)),), views={"weak": weak_view(self), "strong": strong_view(self)})]
+        return [Fit("fixmatch", (Phase(tuple(terms)),), views={"weak": self.weak, "strong": self.strong})]

@@ -9,7 +9,7 @@ from transferlab.component import Component
 from transferlab.errors import Refusal
 from transferlab.schema import AdaptationLoss
 from transferlab.strategies.strategy import Strategy
-from transferlab.strategies.views import refuse_strengths, strong_view
+from transferlab.strategies.views import refuse_strengths
 from transferlab.training.stages import CROSS_ENTROPY, ENCODER, NETWORK, Average, Fit, Phase, Read, Stage, Term
 
 TEACHER = {name: f"teacher_{name}" for name in NETWORK}
@@ -30,14 +30,7 @@ class MeanTeacher(Strategy):
         ramp: fraction of the stage over which the target's term grows to its full weight.
         first_decay: of the average, when the stage begins.
         last_decay: when it ends.
-        shift: of every view, as the rest; see ``training/augmentation.py``.
-        flip: whether views are mirrored by chance.
-        rotation: in degrees.
-        scale: change of size.
-        brightness: change of all pixels.
-        contrast: change of the distance from the mean.
-        noise: standard deviation.
-        cutout: side of a covered square, as a fraction of the image.
+        view: what student and teacher see, each by draws of its own.
     """
 
     family = "self-training"
@@ -48,14 +41,7 @@ class MeanTeacher(Strategy):
     ramp: float
     first_decay: float
     last_decay: float
-    shift: float
-    flip: bool
-    rotation: float
-    scale: float
-    brightness: float
-    contrast: float
-    noise: float
-    cutout: float
+    view: Component
 
     def __post_init__(self) -> None:
         if self.weight < 0:
@@ -63,7 +49,7 @@ class MeanTeacher(Strategy):
         for name in ("threshold", "ramp", "first_decay", "last_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise Refusal(f"strategy.{name}={getattr(self, name)}: expected 0 to 1")
-        refuse_strengths(self)
+        refuse_strengths("strategy.view", self.view)
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """One fit on source and unlabelled target."""
@@ -77,7 +63,7 @@ class MeanTeacher(Strategy):
             Term("consistency", consistency, (student, teacher), self.weight),
         )
         averages = {TEACHER[name]: Average(name, self.first_decay, self.last_decay) for name in NETWORK}
-        views = {name: strong_view(self) for name in ("student", "teacher")}
+        views: dict[str, Component] = dict.fromkeys(("student", "teacher"), self.view)
         part = Component(
             "transferlab.models.mean_teacher.student_with_teacher",
             {"student": list(TEACHER), "teacher": list(TEACHER.values())},
