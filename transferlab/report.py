@@ -22,12 +22,24 @@ def report(config: CompareConfig) -> int:
     Raises:
         Refusal: if there is no usable result.
     """
-    return exit_code(show(Path(config.output_root), config.margin), config.fail_on)
+    comparison = show(Path(config.output_root), config.margin, curve=config.curve)
+    if config.curve:
+        print(
+            f"\ntarget accuracy over {config.curve}: {Path(config.output_root) / 'comparison' / 'curve.png'} and .csv"
+        )
+    return exit_code(comparison, config.fail_on)
 
 
-def show(output_root: Path, margin: float, only: Collection[str] | None = None) -> Comparison:
-    """Writes the files, which hold all comparisons, and prints those named by ``only`` (None: all)."""
-    comparison = compare(output_root, margin, only)
+def show(output_root: Path, margin: float, only: Collection[str] | None = None, curve: str | None = None) -> Comparison:
+    """Writes the files, which hold all comparisons, and prints those named by ``only`` (None: all).
+
+    Args:
+        output_root: the folder that holds ``runs``.
+        margin: in points.
+        only: comparison_ids.
+        curve: a key of the config to draw a curve over.
+    """
+    comparison = compare(output_root, margin, only, curve)
     for warning in comparison.warnings:
         print(f"transferlab: {warning}", file=sys.stderr)
     try:

@@ -66,6 +66,7 @@ class TrainConfig:
     batch_size: int
     """Examples per stream and step."""
     batch_statistics: Literal["joint", "per_domain"]
+    """Whether the batches of several streams go through BatchNorm in one pass, or each in its own."""
     bottleneck: int
     """Width of the feature that heads and alignment losses see."""
     image: ImageConfig
@@ -127,6 +128,8 @@ class CompareConfig:
     output_root: str
     margin: float
     fail_on: Verdict | list[Verdict] | None
+    curve: str | None
+    """A key of the config, over whose values accuracies are drawn."""
 
     def __post_init__(self) -> None:
         if self.margin <= 0:

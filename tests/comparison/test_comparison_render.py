@@ -91,6 +91,16 @@ def test_without_scratch_its_columns_are_gone(outputs):
     assert "no target labels" in text
 
 
+def test_what_a_predictor_costs_is_shown_where_predictors_differ(outputs):
+    outputs.add("scratch", SCRATCH, timing={"seconds": 1, "parameters": 61706, "milliseconds_per_image": 0.0512})
+    assert "parameters" not in to_markdown(compare(outputs.root, 1.0).table, 1.0)
+    larger = {"seconds": 1, "parameters": 11689512, "milliseconds_per_image": 2.0}
+    outputs.add("scratch", SCRATCH, timing=larger, backbone="resnet18", comparison_id="other")
+    text = to_markdown(compare(outputs.root, 1.0).table, 1.0)
+    assert "| 61,706 0.051 ms |" in text
+    assert "| 11,689,512 2 ms |" in text
+
+
 def test_titles_that_repeat_are_told_apart(outputs):
     for comparison_id in ("first", "second"):
         outputs.add("scratch", SCRATCH, comparison_id=comparison_id)

@@ -20,6 +20,13 @@ def test_every_finished_run_is_a_row(outputs):
     assert math.isnan(results["target_accuracy"].iloc[2])
 
 
+def test_what_the_predictor_costs_is_read_where_it_is_known(outputs):
+    outputs.add("dann", [0.7], timing={"seconds": 1, "parameters": 5, "milliseconds_per_image": 0.25})
+    outputs.add("scratch", [0.7])
+    results, _ = read_results(outputs.root)
+    assert results[["parameters", "milliseconds_per_image"]].fillna(-1).to_numpy().tolist() == [[5, 0.25], [-1, -1]]
+
+
 def test_an_empty_folder_gives_no_rows_but_the_columns(tmp_path: Path):
     results, warnings = read_results(tmp_path)
     assert results.empty

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from transferlab.comparison.curve import curve, draw
 from transferlab.comparison.render import to_csv, to_latex, to_markdown
 from transferlab.comparison.results import read_results
 from transferlab.comparison.table import comparison_table
@@ -22,34 +23,43 @@ class Comparison:
     Attributes:
         table: the rows that were asked for, as ``comparison_table`` gives them.
         everything: the rows of all comparisons.
+        points: the rows of ``curve``, if one was asked for, and its key.
         margin: in points.
         warnings: one line per result file that was left out.
     """
 
     table: pd.DataFrame
     everything: pd.DataFrame
+    points: tuple[str, pd.DataFrame] | None
     margin: float
     warnings: list[str]
 
     def write(self, output_root: Path) -> None:
-        """Writes ``comparison/table.csv``, ``.md`` and ``.tex`` with the rows of all comparisons."""
+        """Writes ``comparison/table.csv``, ``.md``, ``.tex`` with the rows of all comparisons; and the curve."""
         folder = output_root / "comparison"
         folder.mkdir(parents=True, exist_ok=True)
         _replace(folder / "table.csv", to_csv(self.everything))
         _replace(folder / "table.md", to_markdown(self.everything, self.margin))
         _replace(folder / "table.tex", to_latex(self.everything, self.margin))
+        if self.points:
+            key, points = self.points
+            _replace(folder / "curve.csv", points.to_csv(index=False, lineterminator="\n"))
+            draw(points, key, folder / "curve.png")
 
 
-def compare(output_root: Path, margin: float, only: Collection[str] | None = None) -> Comparison:
+def compare(
+    output_root: Path, margin: float, only: Collection[str] | None = None, key: str | None = None
+) -> Comparison:
     """Reads and compares all results under a folder of outputs.
 
     Args:
         output_root: the folder that holds ``runs``.
         margin: half the width of "no difference that matters", in points.
         only: the comparison_ids to show; None for all.
+        key: of the config, whose values a curve is drawn over; None for no curve.
 
     Raises:
-        Refusal: if nothing is left to show.
+        Refusal: if nothing is left to show, or no two results differ in the key.
     """
     results, warnings = read_results(output_root)
     everything = comparison_table(results, margin)
@@ -57,7 +67,7 @@ def compare(output_root: Path, margin: float, only: Collection[str] | None = Non
     if table.empty:
         left_out = f"; {len(warnings)} left out, the first: {warnings[0]}" if warnings else ""
         raise Refusal(f"no usable result under {output_root / 'runs'}{left_out}\nrun `transferlab train` first")
-    return Comparison(table, everything, margin, warnings)
+    return Comparison(table, everything, (key, curve(results, key)) if key else None, margin, warnings)
 
 
 def met(table: pd.DataFrame, words: Collection[str]) -> bool:

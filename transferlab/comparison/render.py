@@ -17,6 +17,9 @@ _MINUS = "\N{MINUS SIGN}"
 _STACKED = {"Δ scratch": "verdict", "Δ source_only": "adaptation"}
 """A difference, and the heading of the verdict on it."""
 
+_SIZE = "parameters,\nper image"
+"""Of the predictor: a heading that is shown where strategies or backbones differ in it."""
+
 _WIDTHS = {"Δ scratch": (17, 21), "Δ source_only": (14, 20)}
 """Characters in a terminal of 80 columns, enough for NEGATIVE TRANSFER and an interval on a line of its own; and of
 100 columns, enough for a difference and its interval on one line."""
@@ -93,9 +96,12 @@ def to_terminal(table: pd.DataFrame, margin: float, console: Console) -> None:
 def _sections(table: pd.DataFrame) -> Iterator[_Section]:
     groups = [rows for _, rows in table.groupby("comparison_id", sort=False)]
     titles = [_title(rows.iloc[0]) for rows in groups]
+    one_size = table["parameters"].nunique() == 1  # then there is nothing to compare
     for rows, title in zip(groups, titles, strict=True):
         cells = pd.DataFrame([_cells(row) for _, row in rows.iterrows()])
-        filled = {heading for heading in cells.columns if (cells[heading] != "").any()}
+        filled = {heading for heading in cells.columns if (cells[heading] != "").any()} - (
+            {_SIZE} if one_size else set()
+        )
         for pair in _STACKED.items():
             if filled.intersection(pair):
                 filled.update(pair)
@@ -128,6 +134,7 @@ def _cells(row: pd.Series[Any]) -> dict[str, str]:
         "Δ source_only": _delta(row, "delta_source_only"),
         "adaptation": _verdict(row["verdict_adaptation"], row["note_adaptation"], negative="NEGATIVE"),
         "gap\nclosed": "" if pd.isna(row["gap_closed"]) else f"{row['gap_closed']:.0%}".replace("-", _MINUS),
+        _SIZE: _size(row),
         "seconds\na run": "" if pd.isna(row["seconds"]) else f"{row['seconds']:.1f}",
     }
 
@@ -151,6 +158,12 @@ def _verdict(word: Any, note: str, negative: str) -> str:
         return ""
     words = negative if word == "negative" else word.replace("_", " ")
     return f"{words}\n({note})" if note else words
+
+
+def _size(row: pd.Series[Any]) -> str:
+    if pd.isna(row["parameters"]):
+        return ""
+    return f"{row['parameters']:,.0f}\n{row['milliseconds_per_image']:.2g} ms"
 
 
 def _remarks(rows: pd.DataFrame) -> list[str]:

@@ -27,7 +27,9 @@ _FIELDS: dict[str, tuple[type, ...]] = {
 }
 """The top-level fields a row needs, and the JSON types each may have; an absent text reads as empty."""
 
-_COLUMNS = [*_FIELDS, "setting", "target_accuracy", "seconds"]
+_COSTS = ("parameters", "milliseconds_per_image")
+
+_COLUMNS = [*_FIELDS, "setting", "target_accuracy", "seconds", *_COSTS, "config"]
 
 
 def read_results(output_root: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -40,7 +42,8 @@ def read_results(output_root: Path) -> tuple[pd.DataFrame, list[str]]:
 
     Returns:
         One row per usable file, in the order of their paths: the top-level fields, ``target_accuracy`` (a fraction;
-        NaN for a diverged run) and ``seconds``. And one line per file left out, naming the file and the reason.
+        NaN for a diverged run), ``seconds``, what the predictor costs, ``parameters`` and ``milliseconds_per_image``
+        (NaN for a diverged run), and the ``config``. And one line per file left out, naming the file and the reason.
     """
     rows: list[dict[str, Any]] = []
     warnings: list[str] = []
@@ -102,6 +105,8 @@ def _read(path: Path) -> dict[str, Any]:
         if row["status"] == "ok"
         else math.nan,
         "seconds": _number(result, "timing", "seconds"),
+        **{name: _number(result, "timing", name) if name in result["timing"] else math.nan for name in _COSTS},
+        "config": result.get("config") or {},
     }
 
 

@@ -35,6 +35,8 @@ COLUMNS = [
     "negative_transfer",
     "diverged",
     "seconds",
+    "parameters",
+    "milliseconds_per_image",
     "comparison_id",
 ]
 """The columns of ``table.csv``, in order. Other programs read them."""
@@ -57,8 +59,9 @@ def comparison_table(results: pd.DataFrame, margin: float) -> pd.DataFrame:
 
     Returns:
         ``COLUMNS`` and ``NOTES``; one row per strategy, variant and loss of each comparison. Accuracies and
-        ``gap_closed`` are fractions, deltas are points, ``seconds`` is the mean of a run. Diverged runs are counted,
-        and enter nothing else. What is unknown is NaN.
+        ``gap_closed`` are fractions, deltas are points, ``seconds`` is the mean of a run, ``parameters`` and
+        ``milliseconds_per_image`` are the predictor's (the latter the median). Diverged runs are counted, and enter
+        nothing else. What is unknown is NaN.
     """
     key = list(_ROW)
     # Two configurations may differ in what their variant doesn't say; pooled, one seed would count twice.
@@ -85,6 +88,8 @@ class _Row:
             "accuracy_std": accuracies.std(ddof=1),
             "diverged": len(runs) - len(finished),
             "seconds": finished["seconds"].mean(),
+            "parameters": finished["parameters"].mean(),
+            "milliseconds_per_image": finished["milliseconds_per_image"].median(),
         }
         self.strategy: str = self.columns["strategy"]
 

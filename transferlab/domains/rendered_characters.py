@@ -1,7 +1,8 @@
-"""Digits drawn from the fonts inside matplotlib."""
+"""Characters drawn from the fonts inside matplotlib."""
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from transferlab.domains.digits import CLASS_NAMES
 from transferlab.domains.domain import Domain
 from transferlab.errors import Refusal
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 # Named one by one, so that a font which a later matplotlib adds doesn't change the domain. Left out: symbol
-# fonts (cmex10, cmsy10, STIXSiz*, STIXNonUni*), DejaVu*Display and LastResortHE, which have no digits, and
-# cmmi10, whose old-style one is a small "I".
+# fonts (cmex10, cmsy10, STIXSiz*, STIXNonUni*), DejaVu*Display and LastResortHE, which have no digits or letters,
+# and cmmi10, whose old-style one is a small "I".
 FONTS = (
     *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique"),
     *("DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSansMono-Oblique", "DejaVuSansMono-BoldOblique"),
@@ -28,12 +28,13 @@ FONTS = (
     *("cmr10", "cmb10", "cmss10", "cmti10", "cmtt10"),
 )
 
-DRAWN_AT = 128  # font size in pixels; a digit is then about 85 high, three times the usual canvas
-MARGIN = 24  # around the drawn digit, so that its distance field reaches further than pen and edge do
+DRAWN_AT = 128  # font size in pixels; a digit or capital is then about 85 high, three times the usual canvas
+MARGIN = 24  # around the drawn character, so that its distance field reaches further than pen and edge do
 
 
-def rendered_digits(
+def rendered_characters(
     *,
+    characters: str,
     examples: int,
     seed: int,
     size: int,
@@ -45,10 +46,10 @@ def rendered_digits(
     blur: float,
     noise: float,
 ) -> Domain:
-    """Printed digits in 21 faces of the DejaVu, STIX and Computer Modern families, each one varied.
+    """Printed characters in 21 faces of the DejaVu, STIX and Computer Modern families, each one varied.
 
-    Images are ``(examples, size, size, 1)``, white on black, 0 to 255; example ``i`` shows the digit
-    ``i % 10``, whole and inside the frame. Every variation is uniform within its range and drawn from a
+    Images are ``(examples, size, size, 1)``, white on black, 0 to 255; example ``i`` shows character number
+    ``i % len(characters)``, whole and inside the frame. Every variation is uniform within its range and drawn from a
     generator of its own, seeded by its name: fewer examples are the first ones of more, and switching
     one variation off leaves the others as they were. No official test split.
 
@@ -57,13 +58,14 @@ def rendered_digits(
     matplotlib, Pillow, NumPy and SciPy give the same bytes.
 
     Args:
-        examples: how many, at least 10.
+        characters: the classes, in order; letters and digits of ASCII, each once, at least two.
+        examples: how many, at least one of each character.
         seed: fixes everything that is drawn by chance.
         size: side of the canvas in pixels, at least 8.
-        fill: the digit's longer side is at least this part of the canvas, at most all of it.
+        fill: the character's longer side is at least this part of the canvas, at most all of it.
         rotation: degrees, either way.
         shear: sideways lean per unit of height, either way.
-        stretch: the digit is wider or narrower by up to this part.
+        stretch: the character is wider or narrower by up to this part.
         stroke: the pen is up to this part of the canvas wider on either side; fonts have thin enough ones.
         blur: standard deviation, up to this part of the canvas.
         noise: standard deviation of the pixel noise, up to this part of full white.
@@ -71,7 +73,10 @@ def rendered_digits(
     Raises:
         Refusal: if an option is out of its range, or matplotlib lacks one of the fonts.
     """
-    _check("examples", examples, 10, 1_000_000)
+    alphabet = string.ascii_letters + string.digits
+    if len(characters) < 2 or len(set(characters)) < len(characters) or not set(characters) <= set(alphabet):
+        raise Refusal(f"characters={characters!r}: expected two or more different letters and digits")
+    _check("examples", examples, len(characters), 1_000_000)
     _check("seed", seed, 0, 2**63 - 1)
     _check("size", size, 8, 512)
     _check("fill", fill, 0.3, 1)
@@ -88,15 +93,15 @@ def rendered_digits(
     def uniform(name: str, low: float, high: float) -> NDArray[np.float64]:
         return generator(name).uniform(low, high, examples)
 
-    glyphs = draw_glyphs(FONTS)
-    labels = np.arange(examples, dtype=np.int64) % 10
+    glyphs = draw_glyphs(FONTS, characters)
+    labels = np.arange(examples, dtype=np.int64) % len(characters)
     fonts = generator("font").integers(len(FONTS), size=examples)
     angles = np.deg2rad(uniform("rotation", -rotation, rotation))
     leans = uniform("shear", -shear, shear)
     widths = uniform("stretch", 1 - stretch, 1 + stretch)
     pens = uniform("stroke", 0, stroke) * size
     spans = uniform("fill", fill, 1) * size
-    # What the digit leaves of the canvas is also how far it may move.
+    # What the character leaves of the canvas is also how far it may move.
     shifts = generator("shift").uniform(-0.5, 0.5, (examples, 2)) * (size - spans)[:, None]
     blurs = uniform("blur", 0, blur) * size
     grains = uniform("noise", 0, noise)
@@ -109,7 +114,7 @@ def rendered_digits(
         ink = place(glyph, shape, span=spans[i], pen=pens[i], shift=shifts[i], size=size)
         ink = gaussian_filter(ink, blurs[i]) + grain.normal(0, grains[i], (size, size))
         images[i] = np.rint(ink.clip(0, 1) * 255)
-    return Domain(images[..., None], labels, CLASS_NAMES)
+    return Domain(images[..., None], labels, tuple(characters))
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:
@@ -125,7 +130,7 @@ def _matrix(angle: float, lean: float, width: float) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Glyph:
-    """One digit of one font, as drawn once and then placed many times.
+    """One character of one font, as drawn once and then placed many times.
 
     Attributes:
         distance: float32 ``(height, width)``, pixels to the outline, positive inside.
@@ -136,8 +141,8 @@ class Glyph:
     outline: NDArray[np.float64]
 
 
-def draw_glyphs(fonts: Sequence[str]) -> list[list[Glyph]]:
-    """The ten digits of each font.
+def draw_glyphs(fonts: Sequence[str], characters: str) -> list[list[Glyph]]:
+    """The characters in each font.
 
     Raises:
         Refusal: if the installed matplotlib lacks one of the fonts.
@@ -153,7 +158,7 @@ def draw_glyphs(fonts: Sequence[str]) -> list[list[Glyph]]:
             raise Refusal(f"matplotlib {mpl.__version__} has no font {name}; looked in {folder}")
         # The basic layout, for the other one depends on libraries outside Pillow.
         font = ImageFont.truetype(file, DRAWN_AT, layout_engine=ImageFont.Layout.BASIC)
-        drawn.append([_draw(text, font) for text in CLASS_NAMES])
+        drawn.append([_draw(text, font) for text in characters])
     return drawn
 
 
@@ -186,7 +191,7 @@ def place(
     """Ink in 0 to 1, ``(size, size)``: the glyph under a 2x2 map, scaled so that its longer side is ``span`` pixels.
 
     The pen, in pixels, adds to the outline on every side and counts towards the span; ``shift`` is how far the middle
-    of the digit lies from the middle of the canvas. The distance field gives soft edges at any scale.
+    of the character lies from the middle of the canvas. The distance field gives soft edges at any scale.
     """
     from scipy.ndimage import affine_transform
 

@@ -1,0 +1,123 @@
+"""Accuracy as one option changes: a line for every strategy that has the option, a level for those that lack it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from transferlab.comparison.statistics import paired
+from transferlab.errors import Refusal
+
+COLUMNS = [
+    *("source", "target", "backbone", "target_labels_per_class", "setting", "strategy", "variant", "loss", "value"),
+    *("seeds", "accuracy_mean", "accuracy_low", "accuracy_high", "parameters", "seconds"),
+]
+"""The columns of ``curve.csv``, in order."""
+
+_LINE = ["source", "target", "backbone", "target_labels_per_class", "setting", "strategy", "variant", "loss"]
+_LEVELS = ("scratch", "source_only", "target_oracle")
+
+
+def curve(results: pd.DataFrame, key: str) -> pd.DataFrame:
+    """Target accuracies by the value that a key of the config has.
+
+    Args:
+        results: the rows of ``read_results``.
+        key: dotted, as on the command line: ``strategy.layer``, ``optimizer.lr``.
+
+    Returns:
+        ``COLUMNS``; a row for each line and value, in the order in which to draw them. Accuracies are fractions, with
+        their 95% interval over seeds (Student's t; NaN for one seed). ``value`` is empty in the rows of baselines
+        that don't have the key, where another row of their comparison has it.
+
+    Raises:
+        Refusal: if no result has the key, or all have one value.
+    """
+    found = results.assign(value=[_value(config, key) for config in results["config"]])
+    found = found[found["status"] == "ok"]
+    having = found[found["value"] != ""]
+    if having["value"].nunique() < 2:
+        values = f"all have {having['value'].iloc[0]}" if len(having) else "no result has it"
+        raise Refusal(f"curve={key}: {values}; expected results that differ in it")
+    levels = found["strategy"].isin(_LEVELS) & (found["variant"] == "") & (found["value"] == "")
+    levels &= found["comparison_id"].isin(having["comparison_id"])
+    shown = pd.concat([having, found[levels]])
+    for column in ("variant", "setting"):
+        shown[column] = [_without(words, key) for words in shown[column]]
+    points = [_point(rows) for _, rows in shown.groupby([*_LINE, "value"], sort=False)]
+    points.sort(key=lambda point: ([str(point[name]) for name in _LINE], _natural(point["value"])))
+    return pd.DataFrame(points, columns=COLUMNS)
+
+
+def draw(points: pd.DataFrame, key: str, path: Path) -> None:
+    """Writes the rows of ``curve`` as a PNG: a panel for each pair, backbone, budget and setting."""
+    # Matplotlib takes a second to import. No pyplot, so no display is asked for.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    panels = list(points.groupby(_LINE[:5], sort=False))
+    figure = Figure(figsize=(6.4, 4 * len(panels)), layout="constrained")
+    for place, (names, rows) in enumerate(panels):
+        axes = figure.add_subplot(len(panels), 1, place + 1)
+        ticks = sorted({value for value in rows["value"] if value != ""}, key=_natural)
+        for line, (name, own) in enumerate(rows.groupby(_LINE[5:], sort=False)):
+            label = f"{name[0]} ({name[1]})" if name[1] else str(name[0])
+            mean, low, high = (100 * own[f"accuracy_{one}"].to_numpy() for one in ("mean", "low", "high"))
+            if (own["value"] == "").all():
+                axes.axhline(mean[0], color=f"C{line}", linestyle="--", label=label)
+                continue
+            where = [ticks.index(value) for value in own["value"]]
+            axes.errorbar(where, mean, [mean - low, high - mean], color=f"C{line}", marker="o", capsize=3, label=label)
+        axes.set_xticks(range(len(ticks)), ticks)
+        axes.set_xlabel(key)
+        axes.set_ylabel("target accuracy, %")
+        source, target, backbone, budget, setting = names
+        title = f"{source} → {target} · {backbone} · {budget} target labels per class"
+        axes.set_title(f"{title}\n{setting}" if setting else title, fontsize=10)
+        axes.legend(frameon=False)
+    FigureCanvasAgg(figure).print_png(path)
+
+
+def _point(rows: pd.DataFrame) -> dict[str, Any]:
+    accuracies = rows["target_accuracy"].tolist()
+    estimate = paired([100 * one for one in accuracies], margin=1.0)  # only its interval is used
+    return {name: rows[name].iloc[0] for name in [*_LINE, "value"]} | {
+        "seeds": len(rows),
+        "accuracy_mean": float(np.mean(accuracies)),
+        "accuracy_low": estimate.low / 100,
+        "accuracy_high": estimate.high / 100,
+        "parameters": rows["parameters"].mean(),
+        "seconds": rows["seconds"].mean(),
+    }
+
+
+def _value(config: Mapping[str, Any], key: str) -> str:
+    """What stands in a config under a dotted key, as on the command line; empty where nothing does."""
+    node: Any = config
+    for part in key.split("."):
+        if not isinstance(node, Mapping) or part not in node:
+            return ""
+        node = node[part]
+    if isinstance(node, Mapping):
+        node = node.get("name", "")
+    return str(node).lower() if isinstance(node, bool) else str(node).replace(" ", "")
+
+
+def _without(words: str, key: str) -> str:
+    """A variant or a setting less what it says of the key."""
+    short = key.removeprefix("strategy.")
+    return ", ".join(word for word in words.split(", ") if word.partition("=")[0] != short)
+
+
+def _natural(value: str) -> tuple[float, list[Any]]:
+    """Sorts numbers as numbers, and names as people do: block2 before block10."""
+    try:
+        return float(value), []
+    except ValueError:
+        parts = re.split(r"(\d+)", value)
+        return np.inf, [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
