@@ -57,9 +57,9 @@ def evaluated(
     ``oracle`` in the selection is the best accuracy of any snapshot, chosen on the test labels as much
     of the literature does: reported beside the honest choice, and used for nothing.
     """
-    knows_source = "source" in run.strategy.reads(config.loss) and run.pair.same_classes
     held_out = training.source_validation
-    knows_source = knows_source and len(held_out.labels) > 0
+    read = "source" in run.strategy.reads(config.loss) and not run.strategy.source_free
+    knows_source = read and run.pair.same_classes and len(held_out.labels) > 0
 
     def probabilities(snapshot: Snapshot, images: NDArray[np.uint8]) -> Tensor:
         return predict(snapshot.modules, run.strategy.predictor, images, config.device)

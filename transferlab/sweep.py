@@ -5,6 +5,7 @@ A single ``transferlab train`` is a sweep of one job.
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -116,6 +117,9 @@ def _impossible(run: Run) -> str | None:
         return f"{name} needs one set of classes, but {_differing(has)}"
     if "target_labelled" in strategy.reads(config.loss) and run.labels_per_class == 0:
         return f"{name} learns from target labels, but target_labels_per_class=0"
+    read = len([stream for stream in strategy.reads(config.loss) if re.fullmatch(r"source\d+", stream)])
+    if read and read != (have := len(config.source.domains)):
+        return f"{name} learns from {read} source domains, one by one, and source={config.source.name} has {have}"
     return None
 
 

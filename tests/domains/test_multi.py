@@ -88,6 +88,11 @@ def test_splits_are_those_of_each_domain_alone(seed: int) -> None:
         start = joined.parts[0]
         assert same(Labelled(joined.images[:start], joined.labels[:start]), first)
         assert same(Labelled(joined.images[start:], joined.labels[start:]), second)
+    for name, alone in (("source1", one), ("source2", other)):
+        part = both.stream(name)
+        assert isinstance(part, Labelled)
+        assert same(part, alone.source)
+        assert np.array_equal(both.stream(f"{name}_unlabelled").images, alone.source.images)
     assert same(both.target_labelled, one.target_labelled)
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from jobs import Said
+from jobs import TINY, Said, results
 from safetensors.torch import load_file
 from staged import changed, modules_after
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 from transferlab import experiment
+from transferlab.domains.digits import digits
 from transferlab.errors import Refusal
 from transferlab.experiment import run_experiment
 from transferlab.losses.classification import CrossEntropy, PseudoLabelCrossEntropy, SmoothedCrossEntropy
@@ -139,6 +141,55 @@ def test_a_source_spoilt_after_the_first_stage_changes_nothing(
     monkeypatch.setattr(experiment, "fit", spoiling)
     assert changed(honest, modules_after(run), "backbone", "bottleneck", "head") == set()
     assert stages == ["source", "adapt"]
+
+
+FROM_A_FILE = """
+import numpy as np
+from transferlab.domains.domain import Domain
+
+def from_a_file(*, path: str) -> Domain:
+    held = np.load(path)
+    return Domain(held["images"], held["labels"], tuple("0123456789"))
+"""
+
+
+def test_the_source_s_file_may_be_gone_after_the_first_stage(
+    transferlab: Callable[..., Said], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is deleted, the examples in memory are spoilt, held-out ones too: the same result.json as without."""
+    (tmp_path / "domain_from_a_file.py").write_text(FROM_A_FILE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "domain").mkdir()
+    file = tmp_path / "source.npz"
+    (tmp_path / "domain" / "mine.yaml").write_text(
+        f"_target_: domain_from_a_file.from_a_file\nname: mine\npath: {file}\n"
+    )
+    domain = digits()
+    np.savez(file, images=255 - domain.images, labels=domain.labels)
+    job = ["--config-dir", str(tmp_path), "allow_packages=[domain_from_a_file]", "source=mine", "baselines=[]"]
+    job += ["strategy=shot", *TINY[2:]]
+    assert transferlab("train", *job, f"output_root={tmp_path / 'kept'}").code == 0
+
+    perform = experiment._perform
+
+    def and_then_no_source(stage: Any, modules: Any, examples: Any, run: Run, *arguments: Any) -> Any:
+        done = perform(stage, modules, examples, run, *arguments)
+        if stage.name == "source":
+            file.unlink()
+            examples["source"].inputs.zero_()
+            run.pair.source.images[:] = 0
+            run.pair.source.labels[:] = 0
+        return done
+
+    monkeypatch.setattr(experiment, "_perform", and_then_no_source)
+    said = transferlab("train", *job, f"output_root={tmp_path / 'gone'}")
+    assert said.code == 0, said.err
+    assert not file.exists()
+    (kept,), (gone,) = (results(tmp_path / name) for name in ("kept", "gone"))
+    assert kept["metrics"] == gone["metrics"]
+    assert gone["metrics"]["source_accuracy"] is None
+    weights = [next((tmp_path / name).glob("runs/**/model.safetensors")).read_bytes() for name in ("kept", "gone")]
+    assert weights[0] == weights[1]
 
 
 def test_pseudo_labels_are_found_anew_every_epoch(tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import numpy as np
 import pytest
 import torch
+from jobs import TINY, Said, contenders
 from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from transferlab.component import Component
+from transferlab.domains.pair import load_pair
 from transferlab.domains.splits import split
 from transferlab.errors import Refusal
 from transferlab.experiment import run_experiment
@@ -232,6 +235,36 @@ def test_each_trunk_learns_the_source_by_itself(tiny_run: RunOf, monkeypatch: py
     assert not torch.equal(
         one["backbone"].get_parameter("block1.0.weight"), two["trunk2"].get_parameter("backbone.block1.0.weight")
     )
+
+
+@pytest.mark.parametrize(("spoilt", "learning"), [(0, "backbone"), (1, "trunk2")])
+def test_each_trunk_can_learn_a_domain_of_its_own(spoilt: int, learning: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = ("source=multi", "source.domains=[rendered_digits,mnist5k]", "source.rendered_digits.examples=400")
+    config = contenders(*TINY[2:], *both, "strategy=deep_common_model", "strategy.learn=domain")[0].config
+    run = Run(config, "", "", load_pair(config), seed=0)
+    stages = run.strategy.stages(None)[:2]
+    monkeypatch.setattr(type(run.strategy), "stages", lambda _self, _loss: stages)
+    training, _ = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)
+    images = training.source.images.copy()
+    images[[slice(training.source.parts[0]), slice(training.source.parts[0], None)][spoilt]] = 0
+    other = replace(training, source=replace(training.source, images=images))
+    journal = Journal("test", lambda: None, quiet=True)
+    one, two = (train_stages(run, on_device(run.config), these, journal)[-1].modules for these in (training, other))
+    assert {name for name in ("backbone", "trunk2") if _moved(one[name], two[name])} == {learning}
+
+
+@pytest.mark.parametrize(
+    ("domains", "trunks", "has"), [("[mnist5k]", 2, 1), ("[mnist5k,rendered_digits,mnist5k_m]", 2, 3)]
+)
+def test_as_many_trunks_as_domains(
+    domains: str, trunks: int, has: int, transferlab: Callable[..., Said], tmp_path: Path
+) -> None:
+    source = ("source=multi", f"source.domains={domains}", f"output_root={tmp_path}")
+    options = ("strategy=deep_common_model", "strategy.learn=domain", f"strategy.trunks={trunks}")
+    said = transferlab("train", *TINY[2:], *source, *options)
+    assert said.code == 2
+    assert f"learns from {trunks} source domains, one by one" in said.err
+    assert f"has {has}\n" in said.err
 
 
 @pytest.mark.parametrize("join", ["concatenate", "lateral"])

@@ -38,6 +38,11 @@ class Labelled:
         if not self.parts:
             object.__setattr__(self, "parts", (len(self.labels),))
 
+    def part(self, place: int) -> Labelled:
+        """The examples of one of the domains."""
+        those = slice(sum(self.parts[:place]), sum(self.parts[: place + 1]))
+        return Labelled(self.images[those], self.labels[those])
+
 
 @dataclass(frozen=True)
 class Unlabelled:
@@ -67,12 +72,18 @@ class TrainingData:
     bridges: tuple[Labelled, ...] = ()
 
     def stream(self, name: str) -> Labelled | Unlabelled:
-        """What a stage reads by this name: an attribute, or ``bridge1``, ``bridge1_unlabelled``, ``bridge2`` and on."""
-        bridge = re.fullmatch(r"bridge(\d+)(_unlabelled)?", name)
-        if bridge is None:
+        """What a stage reads by this name.
+
+        Args:
+            name: an attribute; ``bridge1``, ``bridge1_unlabelled``, ``bridge2`` and on; or ``source1``, ``source2``
+                and on for one of the domains that the source is made of.
+        """
+        numbered = re.fullmatch(r"(bridge|source)(\d+)(_unlabelled)?", name)
+        if numbered is None:
             return getattr(self, name)
-        examples = self.bridges[int(bridge[1]) - 1]
-        return Unlabelled(examples.images) if bridge[2] else examples
+        kind, place = numbered[1], int(numbered[2]) - 1
+        examples = self.bridges[place] if kind == "bridge" else self.source.part(place)
+        return Unlabelled(examples.images) if numbered[3] else examples
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Deep common model: several networks that learned the same source, joined for the target."""
+"""Deep common model: several networks that learned the source, joined for the target."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from transferlab.component import Component
 from transferlab.errors import Refusal
 from transferlab.schema import AdaptationLoss
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import CROSS_ENTROPY, Fit, Phase, Read, Stage, Term, fit_source
+from transferlab.training.stages import CROSS_ENTROPY, Fit, Phase, Read, Stage, Term, cross_entropy, fit_source
 
 COLUMNS = "transferlab.models.columns"
 
@@ -21,6 +21,7 @@ class DeepCommonModel(Strategy):
 
     Attributes:
         trunks: how many, each a backbone and a bottleneck.
+        learn: each trunk the whole ``source``, or each one ``domain`` of a source made of as many.
         other: backbone of the trunks after the first; None for the run's own.
         join: features side by side (``concatenate``), their ``sum``, or side by side with ``lateral`` connections:
             each trunk's blocks also read the trunk before it.
@@ -32,6 +33,7 @@ class DeepCommonModel(Strategy):
     predictor = ("common", "head")
 
     trunks: int
+    learn: Literal["source", "domain"]
     other: Component | None
     join: Literal["concatenate", "sum", "lateral"]
     shared: Literal["frozen", "slow"]
@@ -62,9 +64,11 @@ class DeepCommonModel(Strategy):
             builds=(Component(f"{COLUMNS}.joined", {"trunks": self.trunks, "join": self.join}),),
             lr_scales={trunks: self.shared_lr_scale},
         )
-        return [fit_source(), *(self._trunk(f"trunk{place}") for place in range(2, self.trunks + 1)), target]
+        first = fit_source() if self.learn == "source" else Fit("source1", (Phase((cross_entropy("source1"),)),))
+        return [first, *(self._trunk(place) for place in range(2, self.trunks + 1)), target]
 
-    def _trunk(self, name: str) -> Fit:
-        learned = Term("cross_entropy_source", CROSS_ENTROPY, (Read("source", (name,), "source_head"),))
+    def _trunk(self, place: int) -> Fit:
+        name, stream = f"trunk{place}", "source" if self.learn == "source" else f"source{place}"
+        learned = Term("cross_entropy_source", CROSS_ENTROPY, (Read(stream, (name,), "source_head"),))
         build = Component(f"{COLUMNS}.trunk", {"name": name, "backbone": self.other})
         return Fit(name, (Phase((learned,), (name, "source_head")),), builds=(build,))

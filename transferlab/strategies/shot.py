@@ -20,7 +20,7 @@ class SHOT(Strategy):
 
     The source fit smooths its labels, and its head is weight-normalised. The second fit moves the encoder by
     information maximisation and by the cross-entropy of pseudo-labels, which are found anew every epoch from
-    centroids of the target's features. It reads no source example.
+    centroids of the target's features. It reads no source example; nor does evaluation, so ``source_accuracy`` is null.
 
     Attributes:
         label_smoothing: of the source fit: what part of a label is shared out evenly.
@@ -29,6 +29,7 @@ class SHOT(Strategy):
     """
 
     family = "self-training"
+    source_free = True
 
     label_smoothing: float
     information_weight: float

@@ -18,6 +18,7 @@ class Strategy(ABC):
         all_target_labels: whether it reads every target training label, whatever the budget.
         takes_loss: whether it needs an adaptation loss; one that doesn't takes none.
         random_weights: whether the backbone begins with random weights even where the config names others.
+        source_free: whether the source is gone once another domain is read, its held-out part too.
         needs_batch_norm: whether the backbone must have BatchNorm layers.
         predictor: the modules that, one after the other, turn images into logits once all stages are done.
     """
@@ -26,6 +27,7 @@ class Strategy(ABC):
     all_target_labels: ClassVar[bool] = False
     takes_loss: ClassVar[bool] = False
     random_weights: ClassVar[bool] = False
+    source_free: ClassVar[bool] = False
     needs_batch_norm: ClassVar[bool] = False
     predictor: ClassVar[tuple[str, ...]] = NETWORK
 
