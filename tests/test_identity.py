@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +75,18 @@ def test_a_key_changes_the_identity_exactly_if_it_can_change_results(config: Tra
 def test_data_count_by_content(config: TrainConfig, prints: tuple[str, str]) -> None:
     assert run_id(config, prints) != run_id(config, PRINTS)
     assert comparison_id(config, prints) != comparison_id(config, PRINTS)
+
+
+def test_a_file_of_weights_counts_by_content(config: TrainConfig, tmp_path: Path) -> None:
+    def starting_from(name: str, content: bytes) -> str:
+        (tmp_path / name).write_bytes(content)
+        backbone = replace(config.backbone, options={"deep": [{"weights": str(tmp_path / name)}]})
+        return run_id(replace(config, backbone=backbone), PRINTS)
+
+    one = starting_from("one.pth", b"a")
+    assert starting_from("other.pth", b"a") == one
+    assert starting_from("one.pth", b"ab") != one
+    assert starting_from("one.pth", b"a") == one
 
 
 def test_bridges_count_by_content_and_order_and_are_the_rows_own(config: TrainConfig) -> None:

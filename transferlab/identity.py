@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from transferlab.schema import TrainConfig
@@ -33,7 +35,7 @@ OF_THE_STRATEGY = frozenset({"strategy", "loss", "bridge"})
 
 
 def run_id(config: TrainConfig, fingerprints: tuple[str, ...]) -> str:
-    """Ten hexadecimal digits of everything that decides one run's results, data by content.
+    """Ten hexadecimal digits of everything that decides one run's results, data and files of weights by content.
 
     Args:
         config: checked.
@@ -55,7 +57,25 @@ def _relevant(config: TrainConfig, fingerprints: tuple[str, ...]) -> dict[str, A
     values = {key: value for key, value in asdict(config).items() if key not in IRRELEVANT | {"bridge"}}
     source, target, *bridges = fingerprints
     crossed = {"bridge": bridges} if bridges else {}  # a key that isn't there leaves the identities of other runs alone
-    return values | {"source": source, "target": target, "engine": ENGINE} | crossed
+    return _by_content(values) | {"source": source, "target": target, "engine": ENGINE} | crossed
+
+
+def _by_content(value: Any) -> Any:
+    """``value`` with every option in it that is the path of a file replaced by what the file holds."""
+    if isinstance(value, dict):
+        return {key: _by_content(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_by_content(one) for one in value]
+    if isinstance(value, str) and (path := Path(value)).suffix and path.is_file():
+        about = path.stat()
+        return _file_digest(value, about.st_size, about.st_mtime_ns)
+    return value
+
+
+@cache
+def _file_digest(path: str, _size: int, _changed: int) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _digest(values: dict[str, Any]) -> str:
