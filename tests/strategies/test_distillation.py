@@ -33,12 +33,17 @@ RunOf = Callable[..., Run]
 
 MLP = Component("transferlab.models.mlp.MLP", {"widths": [12]}, "mlp")
 STUDENT = Blueprint(Component("transferlab.models.lenet.LeNet"), channels=1, size=8, features=6, classes=4)
-SMALL = ("strategy=distillation", "backbone@strategy.teacher=mlp", "strategy.teacher.widths=[12]")
+SMALL = (
+    "strategy=distillation",
+    "backbone@strategy.teacher=mlp",
+    "strategy.teacher.widths=[12]",
+    "strategy.mode=transfer_set",
+)
 
 
 @pytest.fixture(scope="module")
 def shipped() -> Distillation:
-    """With the options of its YAML file."""
+    """With the options of its YAML file, but for the mode."""
     return contenders(*SMALL)[0].config.strategy()
 
 

@@ -107,7 +107,7 @@ def test_each_phase_moves_and_passes_exactly_what_it_should(monkeypatch: pytest.
 
     monkeypatch.setattr(update.Update, "__call__", watched)
     modules["backbone"].register_forward_pre_hook(lambda _module, inputs: passes.append(len(inputs[0])))
-    run_fit(_fit(encoder_updates=3), modules, _config("steps=2", "snapshots=1"))
+    run_fit(_fit(encoder_updates=3), modules, _config("steps=2", "snapshots=1", "batch_statistics=joint"))
     assert moved == [{"backbone", "bottleneck", "head"}, {"head"}, {"backbone", "bottleneck"}] * 2
     assert passes == [16, 32, 16, 16, 16] * 2
 

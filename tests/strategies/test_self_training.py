@@ -67,7 +67,7 @@ def _seen(stage: Fit, name: str = "backbone") -> list[list[float]]:
             seen.append([one.unique().mean().item() for one in inputs[0]])
 
     modules["backbone"].register_forward_pre_hook(note)  # a copy has the hook too
-    run_fit(stage, modules, _config())
+    run_fit(stage, modules, _config("batch_statistics=joint"))  # one pass a step
     return seen
 
 

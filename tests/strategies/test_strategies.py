@@ -53,7 +53,7 @@ EVERY_STRATEGY = [
     ("strategy=importance_weighting", "strategy.estimator=kliep"),
     ("strategy=clustering", "strategy.algorithm=ward"),
     ("strategy=tent", "strategy.transductive=true"),
-    ("strategy=distillation", "strategy.mode=then_finetune", "strategy.teachers=2"),
+    ("strategy=distillation", "strategy.mode=transfer_set", "strategy.teachers=2"),
     ("strategy=distillation", "strategy.shift=0.125", "strategy.hints=1", "strategy.relation=rkd"),
     ("strategy=multitask", "strategy.weighting=uncertainty"),
     ("strategy=multitask", "strategy.weighting=pcgrad"),

@@ -201,11 +201,13 @@ def test_weights_are_per_source_example_and_read_no_label(name: str) -> None:
 
 
 @pytest.mark.parametrize("keep", [0.001, 0.25, 0.5, 0.999])
-def test_the_kept_are_those_of_largest_ratio(keep: float) -> None:
+def test_the_kept_are_those_of_largest_ratio(keep: float, caplog: pytest.LogCaptureFixture) -> None:
     torch.manual_seed(0)
     modules, examples = _examples(False)
-    weights = kept_or_not(modules, examples, keep=keep)["source"]["weight"].numpy()
+    with caplog.at_level("INFO", "transferlab"):
+        weights = kept_or_not(modules, examples, keep=keep)["source"]["weight"].numpy()
     kept = max(round(60 * keep), 1)
+    assert f"as much as {kept} of the 60 source examples" in caplog.text
     assert (weights > 0).sum() == kept
     np.testing.assert_allclose(weights[weights > 0], 60 / kept)
     torch.manual_seed(0)

@@ -82,7 +82,9 @@ class Distillation(Strategy):
         if not self._taught:
             raise Refusal("strategy.alpha=0.0: nothing is learned of the teacher; expected hints or relation=rkd")
         if self.mode == "then_finetune" and self._augmented:
-            raise Refusal("strategy.mode=then_finetune: its soft labels are fixed; expected shift=0 and flip=false")
+            raise Refusal(
+                "strategy.shift and strategy.flip need strategy.mode=transfer_set; with then_finetune its soft labels are fixed"
+            )
 
     @property
     def classes(self) -> Literal["same", "any"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Literal
 
@@ -13,6 +14,8 @@ from transferlab.models.network import Modules
 from transferlab.training.density_ratios import Array, discriminator_ratios, kliep_ratios, kmm_ratios
 from transferlab.training.estimates import Estimates
 from transferlab.training.streams import Examples, in_chunks
+
+log = logging.getLogger("transferlab")
 
 
 def importance_weights(
@@ -92,4 +95,6 @@ def _features(modules: Modules, examples: Mapping[str, Examples]) -> tuple[Array
 
 def _weights(weights: Array, examples: Mapping[str, Examples]) -> Estimates:
     device = examples["source"].inputs.device
+    effective = weights.sum() ** 2 / (weights**2).sum()  # Kish 1965
+    log.info("weights: as much as %.0f of the %d source examples, evenly weighted", effective, len(weights))
     return {"source": {"weight": torch.from_numpy(weights).float().to(device)}}
