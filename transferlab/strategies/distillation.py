@@ -82,7 +82,7 @@ class Distillation(Strategy):
         if not self._taught:
             raise Refusal("strategy.alpha=0.0: nothing is learned of the teacher; expected hints or relation=rkd")
         if self.mode == "then_finetune" and self._augmented:
-            raise Refusal("strategy.mode=then_finetune: its soft labels are fixed; shift and flip need mode=transfer_set")
+            raise Refusal("strategy.mode=then_finetune: its soft labels are fixed; shift and flip need transfer_set")
 
     @property
     def classes(self) -> Literal["same", "any"]:
