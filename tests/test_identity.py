@@ -36,6 +36,7 @@ CHANGED: dict[str, Any] = {
     "device": "cpu",
     "precision": "bf16",
     "threads": 7,
+    "parallel": 7,
     "snapshots": 7,
     "log_every": 7,
     "baselines": [],
@@ -51,7 +52,7 @@ BY_CONTENT = {"source", "target", "bridge"}
 def test_what_changes_no_result_is_written_down_twice() -> None:
     """A key added to the list by mistake would pass every other test here."""
     assert {
-        *("seeds", "device", "log_every", "baselines", "margin", "fail_on", "output_root", "overwrite"),
+        *("seeds", "device", "parallel", "log_every", "baselines", "margin", "fail_on", "output_root", "overwrite"),
         "allow_packages",
     } == IRRELEVANT
 

@@ -26,6 +26,7 @@ LAYERS = [
     {"runs"},
     {"outcome", "report"},
     {"experiment", "completion", "catalogue"},
+    {"processes"},
     {"sweep"},
     {"cli"},
     {"__main__"},

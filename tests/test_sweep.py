@@ -222,7 +222,7 @@ def test_validator_source_accuracy_chooses_without_the_target(train_tiny: TrainT
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupted_says_how_to_continue(number: signal.Signals, code: int, tmp_path: Path) -> None:
-    command = ["train", *TINY, f"output_root={tmp_path}", "strategy=dan", "steps=100000", "log_every=1"]
+    command = ["train", *TINY, f"output_root={tmp_path}", "strategy=dan", "steps=100000", "log_every=1", "parallel=1"]
     # A test run in the background of a shell has Ctrl-C ignored, and its children would inherit that.
     default = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
     program = [sys.executable, "-m", "transferlab", *command]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import platform
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,6 @@ from omegaconf import OmegaConf
 from safetensors.torch import save_file
 from torch import nn
 
-from transferlab import __version__
 from transferlab.comparison.results import SCHEMA_VERSION, digest
 from transferlab.domains.splits import Labelled, TestData, TrainingData, Unlabelled, split
 from transferlab.errors import Diverged, Interrupted, Refusal
@@ -23,7 +21,7 @@ from transferlab.models.network import Blueprint, Modules, Writes, build_network
 from transferlab.outcome import NO_METRICS, Outcome, evaluated
 from transferlab.runs import Run, plain, write_json, write_predictions
 from transferlab.schema import TrainConfig
-from transferlab.training.devices import on_device
+from transferlab.training.devices import environment, on_device
 from transferlab.training.estimates import estimated
 from transferlab.training.fit import Snapshot, add_modules, fit
 from transferlab.training.journal import Journal
@@ -34,12 +32,13 @@ from transferlab.training.streams import Examples, Stream, as_tensor, in_chunks
 log = logging.getLogger("transferlab")
 
 
-def run_experiment(run: Run, title: str) -> dict[str, Any]:
+def run_experiment(run: Run, title: str, quiet: bool | None = None) -> dict[str, Any]:
     """Trains, selects, evaluates, and writes every file of the run's folder; result.json last.
 
     Args:
         run: what to do.
         title: of its progress bar.
+        quiet: no progress bar; None: none where stderr is no terminal.
 
     Returns:
         The content of result.json; its status is ``diverged``, with no metrics, where a loss went bad.
@@ -51,7 +50,7 @@ def run_experiment(run: Run, title: str) -> dict[str, Any]:
         started = time.perf_counter()
         config = on_device(run.config)
         training, test = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed, run.pair.bridges)
-        journal = Journal(title, heartbeat=lambda: run.mark("running"))
+        journal = Journal(title, lambda: run.mark("running"), quiet)
         try:
             outcome = evaluated(run, config, train(run, config, training, journal), training, test)
         except Diverged as problem:
@@ -211,22 +210,10 @@ def _result(run: Run, config: TrainConfig, outcome: Outcome, timing: Mapping[str
         "metrics": dict(outcome.metrics),
         "selection": dict(outcome.selection),
         "timing": dict(timing),
-        "environment": _environment(config),
+        "environment": environment(config),
         "config": plain(run.config),
     }
     return result | {"sha256": digest(result)}
-
-
-def _environment(config: TrainConfig) -> dict[str, Any]:
-    return {
-        "transferlab": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "platform": platform.platform(),
-        "device": torch.cuda.get_device_name() if config.device == "cuda" else config.device,
-        "threads": config.threads,
-        "precision": config.precision,
-    }
 
 
 @contextmanager

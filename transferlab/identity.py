@@ -18,6 +18,7 @@ IRRELEVANT = frozenset(
     {
         "seeds",
         "device",
+        "parallel",
         "log_every",
         "baselines",
         "margin",

@@ -73,6 +73,8 @@ class TrainConfig:
     device: Literal["auto", "cpu", "cuda", "mps"]
     precision: Literal["auto", "fp32", "bf16"]
     threads: int
+    parallel: int | Literal["auto"]
+    """Processes that train side by side; changes no number."""
     snapshots: int
     """How many evenly spaced states of the last Fit are kept for model selection."""
     log_every: int
@@ -87,6 +89,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for key in ("steps", "batch_size", "bottleneck", "threads", "snapshots", "log_every"):
             _at_least(key, getattr(self, key), 1)
+        if self.parallel != "auto":
+            _at_least("parallel", self.parallel, 1)
         if self.batch_size < 2:
             raise Refusal("batch_size=1: batch normalisation needs at least 2 examples")
         if self.target_labels_per_class != "all":

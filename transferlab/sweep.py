@@ -9,7 +9,8 @@ import re
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from tqdm import tqdm
@@ -20,6 +21,7 @@ from transferlab.domains.domain import Domain
 from transferlab.domains.pair import Pair, load_pair
 from transferlab.domains.splits import refuse_budget
 from transferlab.errors import Interrupted, Refusal
+from transferlab.processes import Failed, Outcome, how_many, side_by_side
 from transferlab.report import exit_code, show
 from transferlab.runs import Run
 from transferlab.schema import TrainConfig
@@ -39,9 +41,9 @@ def train(jobs: Sequence[Sequence[Contender]], again: str) -> int:
         Refusal: before anything is trained or written, if any of the runs can't be done.
         Interrupted: by Ctrl-C or SIGTERM, once the run under way is marked.
     """
-    for key in ("output_root", "margin", "fail_on"):
+    for key in ("output_root", "margin", "fail_on", "parallel"):
         if len({repr(getattr(contender.config, key)) for job in jobs for contender in job}) > 1:
-            raise Refusal(f"{key}: one value for all jobs of a sweep, for they share one table")
+            raise Refusal(f"{key}: one value for all jobs of a sweep")
     runs = _planned(jobs)
     config = runs[0].config
     missing = [run for run in runs if run.config.overwrite or not run.finished]
@@ -163,28 +165,45 @@ def _announce(runs: Sequence[Run], missing: Sequence[Run]) -> None:
 
 
 def _train_all(missing: Sequence[Run], again: str) -> list[Run]:
-    """Trains the runs one after another; returns those that failed, whose tracebacks are in their train.log."""
-    from transferlab.experiment import run_experiment
-
+    """Trains the runs; returns those that failed, whose tracebacks are in their train.log."""
     failed: list[Run] = []
     done = 0
     try:
-        for place, run in enumerate(missing, start=1):
-            try:
-                result = run_experiment(run, f"[{place}/{len(missing)}] {run.title}")
-            except Exception as error:
-                if isinstance(error, Interrupted):
-                    raise
-                failed.append(run)
-                _say(f"failed: {run.title}: {error!r}; the traceback is in {run.folder / 'train.log'}")
-            else:
-                done += 1
-                _show_result(run, result)
+        with closing(_outcomes(missing)) as outcomes:
+            for run, outcome in outcomes:
+                if isinstance(outcome, Failed):
+                    failed.append(run)
+                    _say(f"failed: {run.title}: {outcome}; the traceback is in {run.folder / 'train.log'}")
+                else:
+                    done += 1
+                    _show_result(run, outcome)
     except (KeyboardInterrupt, Interrupted) as stop:
         code = stop.exit_code if isinstance(stop, Interrupted) else 130
         text = f"interrupted; {done} of {len(missing)} runs are done, and the same command continues:\n  {again}"
         raise Interrupted(text, code) from None
     return failed
+
+
+def _outcomes(missing: Sequence[Run]) -> Generator[tuple[Run, Outcome]]:
+    """Each run with what came of it: one after another, or side by side, as they end."""
+    from transferlab.experiment import run_experiment
+    from transferlab.training.devices import on_device
+
+    count = how_many(missing, on_device(missing[0].config).device)
+    if count > 1:
+        with tqdm(total=len(missing), desc=f"{count} runs side by side", leave=False, disable=None, unit="run") as bar:
+            for run, outcome in side_by_side(missing, count):
+                bar.update()
+                yield run, outcome
+        return
+    for place, run in enumerate(missing, start=1):
+        try:
+            outcome: Outcome = run_experiment(run, f"[{place}/{len(missing)}] {run.title}")
+        except Interrupted:
+            raise
+        except Exception as error:
+            outcome = Failed(repr(error))
+        yield run, outcome
 
 
 def _show_result(run: Run, result: dict[str, object]) -> None:

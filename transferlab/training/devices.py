@@ -1,11 +1,14 @@
-"""Which device and precision a run really uses."""
+"""Which device and precision a run really uses, and on what machine."""
 
 from __future__ import annotations
 
+import platform
 from dataclasses import replace
+from typing import Any
 
 import torch
 
+from transferlab import __version__
 from transferlab.errors import Refusal
 from transferlab.schema import TrainConfig
 
@@ -27,3 +30,20 @@ def on_device(config: TrainConfig) -> TrainConfig:
     bf16 = device == "cuda" and torch.cuda.is_bf16_supported()
     precision = ("bf16" if bf16 else "fp32") if config.precision == "auto" else config.precision
     return replace(config, device=device, precision=precision)
+
+
+def environment(config: TrainConfig) -> dict[str, Any]:
+    """What a run's numbers may depend on beside its config: versions, machine, the device in words.
+
+    Args:
+        config: resolved.
+    """
+    return {
+        "transferlab": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name() if config.device == "cuda" else config.device,
+        "threads": config.threads,
+        "precision": config.precision,
+    }

@@ -1,0 +1,126 @@
+"""Runs side by side, each in a process of its own, with the numbers that they have one after another."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Generator, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from types import FrameType
+from typing import Any, NoReturn
+
+from transferlab.domains.pair import load_pair
+from transferlab.errors import Interrupted
+from transferlab.runs import Run
+
+SHORTEST = 2000
+"""Updates that a sweep has to make before several processes are worth starting: they import torch anew, which takes as
+long as some hundred updates of a small network."""
+
+
+class Failed(Exception):
+    """A run that ended in an exception, whose text this is; the traceback is in the run's train.log."""
+
+
+Outcome = dict[str, Any] | Failed
+
+
+PRELOADED = ["transferlab.experiment", "torch._dynamo", "sklearn.metrics"]
+"""What a run imports sooner or later, torch._dynamo with its first optimiser: once for all processes."""
+
+
+def how_many(missing: Sequence[Run], device: str) -> int:
+    """The number of processes that ``parallel`` means for these runs.
+
+    Args:
+        missing: what is to be trained; at least one.
+        device: resolved. On a GPU ``auto`` is 1.
+    """
+    asked = missing[0].config.parallel
+    if asked != "auto":
+        return min(asked, len(missing))
+    if device != "cpu" or sum(run.config.steps for run in missing) < SHORTEST:
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(min(cores // max(run.config.threads for run in missing), len(missing)), 1)
+
+
+def side_by_side(missing: Sequence[Run], count: int) -> Generator[tuple[Run, Outcome]]:
+    """Trains the runs in ``count`` processes, begun in their order; yields each as it ends.
+
+    When the generator is closed, the processes mark what they are at as interrupted, and end. They end too when this
+    process dies, however it does.
+    """
+    todo = list(reversed(missing))
+    idle: list[tuple[BaseProcess, Connection]] = []
+    busy: dict[Connection, tuple[BaseProcess, Run]] = {}
+    try:
+        while todo or busy:
+            while todo and len(busy) < count:
+                process, connection = idle.pop() if idle else _started()
+                run = todo.pop()
+                connection.send((run.config, run.variant, run.setting, run.seed))
+                busy[connection] = process, run
+            ready = wait(list(busy))
+            for connection in [one for one in busy if one in ready]:
+                process, run = busy.pop(connection)
+                try:
+                    outcome: Outcome = connection.recv()
+                    idle.append((process, connection))
+                except EOFError:
+                    process.join()
+                    outcome = Failed(f"its process died (exit code {process.exitcode})")
+                yield run, outcome
+    finally:
+        processes = [process for process, _ in [*idle, *busy.values()]]
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join()
+
+
+def _started() -> tuple[BaseProcess, Connection]:
+    # Not forked from this process, whose OpenMP threads a fork would lack; from a server that has imported torch once.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs,), daemon=True)
+    process.start()
+    theirs.close()
+    return process, ours
+
+
+def _work(connection: Connection) -> None:
+    """What each process does: one run after the other, as they come, with the domains that it loads by itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent passes it on, once
+    signal.signal(signal.SIGTERM, _stopped)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    from transferlab.experiment import run_experiment
+
+    try:
+        while True:
+            config, variant, setting, seed = connection.recv()
+            try:
+                run = Run(config, variant, setting, load_pair(config), seed)
+                outcome: Outcome = run_experiment(run, run.title, quiet=True)
+            except Interrupted:
+                raise
+            except Exception as error:
+                outcome = Failed(repr(error))
+            connection.send(outcome)
+    except (EOFError, Interrupted):
+        return
+
+
+def _stopped(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise Interrupted("stopped")
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
