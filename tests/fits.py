@@ -20,7 +20,12 @@ BLUEPRINT = Blueprint(Component("transferlab.models.lenet.LeNet"), channels=1, s
 
 
 def run_fit(
-    stage: Fit, modules: Modules, config: TrainConfig, journal: Journal | None = None, parts: tuple[int, ...] = ()
+    stage: Fit,
+    modules: Modules,
+    config: TrainConfig,
+    journal: Journal | None = None,
+    parts: tuple[int, ...] = (),
+    blueprint: Blueprint = BLUEPRINT,
 ) -> list[Snapshot]:
     """The stage on 40 examples of every stream it reads; ``parts`` are the source's domains."""
     streams = {
@@ -32,4 +37,4 @@ def run_fit(
         for name in stage.streams
     }
     journal = journal or Journal("test", lambda: None, quiet=True)
-    return fit(stage, modules, streams, config, blueprint=BLUEPRINT, seed=0, journal=journal)
+    return fit(stage, modules, streams, config, blueprint=blueprint, seed=0, journal=journal)

@@ -31,6 +31,7 @@ CHANGED: dict[str, Any] = {
     "steps": 7,
     "batch_size": 7,
     "batch_statistics": "joint",
+    "pretrained_lr_scale": 0.7,
     "bottleneck": 7,
     "image": ImageConfig(size=9, channels="auto"),
     "device": "cpu",

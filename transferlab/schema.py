@@ -67,6 +67,8 @@ class TrainConfig:
     """Examples per stream and step."""
     batch_statistics: Literal["joint", "per_domain"]
     """Whether the batches of several streams go through BatchNorm in one pass, or each in its own."""
+    pretrained_lr_scale: float
+    """Learning rate of a backbone that began with weights, relative to the optimiser's, where a stage has none."""
     bottleneck: int
     """Width of the feature that heads and alignment losses see."""
     image: ImageConfig
@@ -91,10 +93,13 @@ class TrainConfig:
             _at_least(key, getattr(self, key), 1)
         if self.parallel != "auto":
             _at_least("parallel", self.parallel, 1)
-        if self.batch_size < 2:
-            raise Refusal("batch_size=1: batch normalisation needs at least 2 examples")
+        if self.batch_size < 2 * len(self.source.domains):
+            what = "2 examples" if len(self.source.domains) == 1 else "2 examples of each source domain"
+            raise Refusal(f"batch_size={self.batch_size}: batch normalisation needs at least {what}")
         if self.target_labels_per_class != "all":
             _at_least("target_labels_per_class", self.target_labels_per_class, 0)
+        if self.pretrained_lr_scale < 0:
+            raise Refusal(f"pretrained_lr_scale={self.pretrained_lr_scale}: expected at least 0")
         if self.margin <= 0:
             raise Refusal(f"margin={self.margin}: expected more than 0 points")
         if not self.seed_list or min(self.seed_list) < 0 or len(set(self.seed_list)) < len(self.seed_list):

@@ -119,6 +119,8 @@ def _impossible(run: Run) -> str | None:
         return f"{name} needs one set of classes, but {_differing(has)}"
     if "target_labelled" in strategy.reads(config.loss) and run.labels_per_class == 0:
         return f"{name} learns from target labels, but target_labels_per_class=0"
+    if strategy.needs_weights and not config.backbone.options.get("weights"):
+        return f"{name}, strategy.begin=weights: backbone={config.backbone.name} has none; give it backbone.weights=…"
     read = len([stream for stream in strategy.reads(config.loss) if re.fullmatch(r"source\d+", stream)])
     if read and read != (have := len(config.source.domains)):
         return f"{name} learns from {read} source domains, one by one, and source={config.source.name} has {have}"

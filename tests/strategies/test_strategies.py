@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
+from torch import nn
 
 from transferlab import experiment
 from transferlab.config_files import config_root
@@ -181,6 +182,46 @@ def test_addas_source_encoder_and_head_stay_and_its_target_encoder_moves(
         assert torch.equal(then, now)
     moved = zip(source_encoder, _module_weights(after, "backbone", "bottleneck"), strict=True)
     assert not all(torch.equal(then, now) for then, now in moved)
+
+
+def test_addas_discriminator_calls_the_source_1_as_its_encoder_wants_to_be_called(
+    tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the encoder held: it comes to say more on source examples than on the target's."""
+    options = ("strategy.discriminator_width=8", "strategy.encoder_lr_scale=0", "steps=40")
+    run = tiny_run("strategy=adda", *options)
+    after = _stages(run, monkeypatch)
+    training, _ = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)
+    network = nn.Sequential(*(after[name] for name in ("backbone", "bottleneck", "discriminator"))).eval()
+    source, target = (
+        in_chunks(network, as_tensor(part.images, "cpu")).mean()
+        for part in (training.source, training.target_unlabelled)
+    )
+    assert source > 0 > target
+
+
+@pytest.mark.parametrize(
+    ("arguments", "weights"),
+    [
+        (("strategy=adapt", "loss=mmd", "loss.weight=0.25"), [1, 0.25]),
+        (("strategy=adapt", "loss=mmd", "strategy.use_target_labels=true"), [1, 1, 1]),
+        (("strategy=deep_coral",), [1, 300]),
+        (("strategy=afn",), [1, 0.05]),
+        (("strategy=entropy",), [1, 0.1]),
+        (("strategy=shot",), [1, 0.3]),
+    ],
+)
+def test_terms_weigh_what_they_should(arguments: tuple[str, ...], weights: list[float], tiny_run: RunOf) -> None:
+    run = tiny_run(*arguments)
+    last = run.strategy.stages(run.config.loss)[-1]
+    assert isinstance(last, Fit)
+    assert [term.weight for term in last.phases[0].terms] == weights
+
+
+def test_shots_source_fit_smooths_its_labels(tiny_run: RunOf) -> None:
+    first = tiny_run("strategy=shot").strategy.stages(None)[0]
+    assert isinstance(first, Fit)
+    assert first.phases[0].terms[0].loss.options == {"smoothing": 0.1}
 
 
 def test_adabn_changes_statistics_and_no_weight(tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from fits import IMAGES, run_fit
+from fits import BLUEPRINT, IMAGES, run_fit
 from torch import Tensor, nn
 
 from transferlab.component import Component
@@ -113,6 +113,26 @@ def test_learning_rates_are_scaled_by_module(modules: Modules, config: TrainConf
             torch.testing.assert_close(at_slow - before, factor * (at_full - before), rtol=1e-3, atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("weights", "own", "scale"), [(None, {}, 1.0), ("f.pth", {}, 0.25), ("f.pth", {"backbone": 0.5}, 0.5)]
+)
+def test_a_backbone_that_began_with_weights_is_slower(
+    weights: str | None, own: dict[str, float], scale: float, modules: Modules, config: TrainConfig
+) -> None:
+    """By pretrained_lr_scale, unless the stage says otherwise; bottleneck and head go on at full rate."""
+    options = {"lr": 0.1, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
+    plain = Component("transferlab.training.optimizers.sgd", options)
+    config = replace(config, steps=1, snapshots=1, optimizer=plain, pretrained_lr_scale=0.25)
+    begun = replace(BLUEPRINT, backbone=replace(BLUEPRINT.backbone, options={"weights": weights}))
+    terms = (Phase((cross_entropy("source"),)),)
+    reference, other = copy.deepcopy(modules), copy.deepcopy(modules)
+    run_fit(Fit("a", terms), reference, config)
+    run_fit(Fit("a", terms, lr_scales=own), other, config, blueprint=begun)
+    for name, factor in (("backbone", scale), ("bottleneck", 1), ("head", 1)):
+        for before, full, slow in zip(*(m[name].parameters() for m in (modules, reference, other)), strict=True):
+            torch.testing.assert_close(slow - before, factor * (full - before), rtol=1e-3, atol=1e-7)
+
+
 class Recorder(nn.Module):
     """A loss that notes what it was given."""
 
@@ -145,6 +165,18 @@ def test_batch_statistics(mode: str, modules: Modules, config: TrainConfig) -> N
     stage = Fit("t", (Phase((cross_entropy("source"), cross_entropy("target_labelled"))),))
     run_fit(stage, modules, replace(config, batch_statistics=mode, steps=2, snapshots=1))
     assert sizes == {"joint": [32, 32], "per_domain": [16, 16, 16, 16]}[mode]
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("joint", [32]), ("per_domain", [6, 5, 5, 16])])
+def test_batch_statistics_of_several_sources(
+    mode: Any, expected: list[int], modules: Modules, config: TrainConfig
+) -> None:
+    """Per domain: each of the source's three domains goes through BatchNorm by itself."""
+    sizes: list[int] = []
+    modules["backbone"].register_forward_pre_hook(lambda _module, inputs: sizes.append(len(inputs[0])))
+    stage = Fit("t", (Phase((cross_entropy("source"), cross_entropy("target_labelled"))),))
+    run_fit(stage, modules, replace(config, batch_statistics=mode, steps=1, snapshots=1), parts=(10, 20, 10))
+    assert sizes == expected
 
 
 def test_snapshots_are_evenly_spaced_copies(modules: Modules, config: TrainConfig) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from transferlab.training.journal import Journal
 from transferlab.training.optimizers import prodigy
 from transferlab.training.range_test import below_the_minimum, range_test
 from transferlab.training.schedules import Plateau, Schedule, constant, cosine, inverse, onecycle
-from transferlab.training.stages import Fit, Phase, cross_entropy
+from transferlab.training.stages import Estimate, Fit, Phase, Refresh, cross_entropy
+from transferlab.training.streams import Examples
 
 STAGE = Fit("t", (Phase((cross_entropy("source"),)),), lr_scales={"backbone": 0.1})
 
@@ -202,6 +203,20 @@ def test_the_search_for_a_rate_leaves_no_trace(modules: Modules, config: TrainCo
     for name in searched:
         for key, value in searched[name].state_dict().items():
             assert torch.equal(value, given[name].state_dict()[key])
+
+
+def test_the_search_makes_estimates_as_often_as_the_fit_does(modules: Modules, config: TrainConfig) -> None:
+    """Every 20 of its 60 steps, and every 20 of the fit's 5."""
+    made: list[int] = []
+
+    def note(_modules: Modules, examples: Mapping[str, Examples]) -> Any:
+        made.append(len(examples["source"].inputs))
+        return {}
+
+    auto = replace(config.optimizer, options={**config.optimizer.options, "lr": "auto"})
+    refresh = Refresh(Estimate("note", ("source",), note), every=20)  # type: ignore[arg-type]
+    run_fit(replace(STAGE, refreshed=(refresh,)), modules, replace(config, optimizer=auto))
+    assert len(made) == 3 + 1
 
 
 CONSTANT = "transferlab.training.schedules.constant"

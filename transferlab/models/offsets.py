@@ -33,7 +33,7 @@ def domain_offsets(
     """``source_offset`` and ``target_offset``, and each followed by the one head that both domains share.
 
     The chains ``source_classifier`` and ``target_classifier`` are for reading: as classifiers, not encoders, they
-    leave both domains to pass the encoder in one batch.
+    leave both domains one encoder, to pass in one batch where ``batch_statistics=joint`` asks for that.
     """
     made: Modules = {}
     for domain, deviation in (("source", source_deviation), ("target", target_deviation)):

@@ -30,7 +30,7 @@ TARGET = "target_unlabelled"
 class Distillation(Strategy):
     """α · T² · KL(teacher ‖ student) on the target + (1 − α) · CE (Hinton et al. 2015).
 
-    The student is the run's own network, from random weights: what it would be without a teacher are the baselines.
+    The student is the run's own network: what it would be without a teacher are the baselines.
     The teacher learns from the source alone, so its labels are in the source's classes. The labels of the
     cross-entropy are those known in the transfer set, which is the target: Hinton et al., section 2.
 

@@ -28,6 +28,7 @@ class FeatureExtraction(Strategy):
     """Source fit, then a classifier on frozen features (Donahue et al. 2014; Razavian et al. 2014).
 
     Attributes:
+        begin: with a fit on the ``source``; or with the backbone's ``weights`` as they are, and no source example.
         layers: of the backbone, whose outputs are pooled and set side by side (Head2Toe; Evci et al. 2022, without
             its selection of features); none for the bottleneck's features.
         head: ``linear`` and ``mlp`` are trained by the loop, the others solved by scikit-learn.
@@ -40,6 +41,7 @@ class FeatureExtraction(Strategy):
 
     family = "parameter transfer"
 
+    begin: Literal["source", "weights"]
     layers: list[str]
     head: Literal["linear", "mlp", "logistic", "kernel_logistic", "svm_linear", "svm_rbf", "knn", "lda"]
     width: int
@@ -56,8 +58,15 @@ class FeatureExtraction(Strategy):
         for name in ("width", "components", "neighbours"):
             if getattr(self, name) < 1:
                 raise Refusal(f"strategy.{name}={getattr(self, name)}: expected at least 1")
+        if self.begin == "weights" and not self.layers:
+            raise Refusal("strategy.begin=weights: the bottleneck has learned nothing; expected strategy.layers=[…]")
         if len(set(self.layers)) < len(self.layers):
             raise Refusal(f"strategy.layers=[{','.join(self.layers)}]: expected each layer once")
+
+    @property
+    def needs_weights(self) -> bool:
+        """They may be all that is transferred."""
+        return self.begin == "weights"
 
     @property
     def classes(self) -> Literal["same", "any"]:
@@ -68,7 +77,8 @@ class FeatureExtraction(Strategy):
         """Fit the source; put the layers, where they are named, in the encoder's place; fit or solve for a new head."""
         layers = Component("transferlab.models.sharing.layers_for_features", {"layers": self.layers})
         found = [Estimate("layers", (), layers)] if self.layers else []
-        return [fit_source(), *found, self._fit() if self.head in ("linear", "mlp") else self._solve()]
+        start = [fit_source()] if self.begin == "source" else []
+        return [*start, *found, self._fit() if self.head in ("linear", "mlp") else self._solve()]
 
     def _solve(self) -> Solve:
         options: dict[str, Any] = {name: getattr(self, name) for name in SOLVED[self.head]}

@@ -54,6 +54,8 @@ class Finetune(Strategy):
     """Source fit, then some or all blocks on the target (Yosinski et al. 2014).
 
     Attributes:
+        begin: with a fit on the ``source``; or with the backbone's ``weights`` as they are, and a new head. Then the
+            weights are what is transferred, of ImageNet for example, and no source example is read.
         train: ``head``, the ``last_n`` blocks, or ``full``; the rest is frozen, BatchNorm statistics included.
             ``gradual`` unfreezes from the top (Howard & Ruder 2018).
         last_n: with ``train=last_n``, how many blocks move: 1 the head, 2 the bottleneck too, 3 and more the
@@ -73,6 +75,7 @@ class Finetune(Strategy):
 
     family = "parameter transfer"
 
+    begin: Literal["source", "weights"]
     train: Literal["head", "last_n", "gradual", "full"]
     last_n: int
     phases: int
@@ -101,15 +104,24 @@ class Finetune(Strategy):
                 f"strategy.regularizer={self.regularizer}: expected {what} to move: strategy.train=full or gradual, "
                 f"or strategy.last_n of at least {least}"
             )
-        if self.regularizer == "delta" and self.delta_channels == "attention" and self.head == "new":
+        if self.begin == "weights" and moving == 1:
+            raise Refusal("strategy.begin=weights: the bottleneck is new too; expected strategy.train=full or last_n=2")
+        if self.regularizer == "ewc" and self.begin == "weights":
+            raise Refusal("strategy.regularizer=ewc: is measured on the source; expected strategy.begin=source")
+        if self.regularizer == "delta" and self.delta_channels == "attention" and self._begins_new:
             raise Refusal(
                 "strategy.delta_channels=attention: expected strategy.head=keep, whose loss it measures; else uniform"
             )
 
     @property
+    def needs_weights(self) -> bool:
+        """They may be all that is transferred."""
+        return self.begin == "weights"
+
+    @property
     def classes(self) -> Literal["same", "any"]:
         """Only a head that is kept needs the source's classes."""
-        return "same" if self.head == "keep" else "any"
+        return "any" if self._begins_new else "same"
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the source; fit the target with the earlier blocks frozen, in one stage or several."""
@@ -127,10 +139,14 @@ class Finetune(Strategy):
             )
             for place, part in enumerate(parts, start=1)
         ]
-        return [fit_source(), *regularizer.estimates, *targets]
+        return [*([fit_source()] if self.begin == "source" else []), *regularizer.estimates, *targets]
+
+    @property
+    def _begins_new(self) -> bool:
+        return self.head == "new" or self.begin == "weights"
 
     def _new_head(self) -> dict[str, Component]:
-        return {"head": HEAD} if self.head == "new" else {}
+        return {"head": HEAD} if self._begins_new else {}
 
     def _parts(self) -> list[Component | None]:
         """What moves in each stage on the target."""
@@ -151,7 +167,7 @@ class Finetune(Strategy):
                 return Regularizer((_over("l2sp", "L2SP", (*NETWORK, *copies), pull),), copies=copies)
             case "ewc":
                 # A new head has nothing of the source's to stay near.
-                copies = source_copies(NETWORK if self.head == "keep" else ENCODER)
+                copies = source_copies(ENCODER if self._begins_new else NETWORK)
                 fisher = Component("transferlab.training.fisher.fisher_information", {"names": NETWORK})
                 penalty = _over("ewc", "EWC", (*NETWORK, *copies, "fisher"), {}, weight=self.ewc_lambda)
                 return Regularizer((penalty,), (Estimate("fisher", ("source",), fisher),), copies)

@@ -36,6 +36,11 @@ class Strategy(ABC):
         """Whether source and target must have the same classes."""
         return "same"
 
+    @property
+    def needs_weights(self) -> bool:
+        """Whether the backbone must begin with weights."""
+        return False
+
     @abstractmethod
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """The stages in order; ``loss`` is None where none was chosen."""

@@ -9,7 +9,7 @@ from transferlab.strategies.scratch import Scratch
 
 @dataclass(frozen=True)
 class TargetOracle(Scratch):
-    """``scratch`` on every target training label; ``gap_closed`` is measured against it."""
+    """``scratch`` on every target training label, pretrained where it can be; ``gap_closed`` is measured against it."""
 
     all_target_labels = True
     random_weights = False

@@ -18,7 +18,7 @@ class Tradaboost(Strategy):
     """Source fit; on its frozen features, boosting of source and labelled target examples (Dai et al. 2007).
 
     Attributes:
-        rounds: of boosting; the second half of them votes.
+        rounds: of boosting; those from number ⌈N/2⌉ on vote.
         base: what is fitted in each: ``logistic`` regression or a decision ``tree``.
         C: of the regression: inverse strength of the L2 penalty, at weights of mean 1.
         depth: of the tree.

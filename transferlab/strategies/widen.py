@@ -18,7 +18,7 @@ class Widen(Strategy):
     """Source fit; more units in every layer but the last, without changing the outputs; target fit (Chen et al. 2016).
 
     Attributes:
-        factor: how many times as many units each layer of backbone and bottleneck gets; the features stay as many.
+        factor: how many times as many units each layer of the backbone gets; the features stay as many.
         head: ``keep`` the source's head, or begin with a ``new`` one of the target's classes.
         backbone_lr_scale: learning rate of the backbone relative to bottleneck and head.
     """

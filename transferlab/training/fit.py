@@ -7,6 +7,7 @@ every ``log_every`` steps.
 from __future__ import annotations
 
 import copy
+import itertools
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -67,7 +68,7 @@ def fit(
     with seeded(seed, "new modules", stage.name):
         add_modules(stage, modules, blueprint, device)
         rate = _rate(stage, modules, streams, config, blueprint, seed)
-        loop = Loop(stage, modules, streams, config, blueprint.classes)
+        loop = Loop(stage, modules, streams, config, blueprint)
     due = {round(steps * (i + 1) / config.snapshots) for i in range(config.snapshots)}
     snapshots: list[Snapshot] = []
     since_reading = torch.zeros((), device=device)
@@ -97,15 +98,15 @@ class Loop:
         modules: all that the stage needs; put into training mode where they move.
         streams: by name.
         config: optimiser, precision, batch statistics.
-        classes: what losses with parameters are made for.
+        blueprint: what losses with parameters are made for.
     """
 
     def __init__(
-        self, stage: Fit, modules: Modules, streams: Mapping[str, Stream], config: TrainConfig, classes: int
+        self, stage: Fit, modules: Modules, streams: Mapping[str, Stream], config: TrainConfig, blueprint: Blueprint
     ) -> None:
         parts = {name: max(len(stream.examples.parts), 1) for name, stream in streams.items()}
         self._stage, self._modules = stage, modules
-        self._updates = [Update(phase, stage, modules, parts, config, classes=classes) for phase in stage.phases]
+        self._updates = [Update(phase, stage, modules, parts, config, blueprint) for phase in stage.phases]
         _set_modes(modules, self._updates)
         self._raw, self._streams = streams, _encoded_once(stage, modules, streams, self._updates)
         self._views: list[View] = list(dict.fromkeys((read.stream, read.view) for read in stage.reads))
@@ -148,10 +149,11 @@ def _rate(
         return rate
     again = {name: stream.again(generator(seed, "range test", stage.name, name)) for name, stream in streams.items()}
     with seeded(seed, "range test", stage.name):
-        loop = Loop(stage, copy.deepcopy(modules), again, config, blueprint.classes)
+        loop = Loop(stage, copy.deepcopy(modules), again, config, blueprint)
+        steps = itertools.count(1)
 
         def loss_at(rate: float) -> Tensor:
-            terms, values = loop.step(1, 0.0, rate, 1.0)[0]
+            terms, values = loop.step(next(steps), 0.0, rate, 1.0)[0]
             return torch.stack([term.weight * value for term, value in zip(terms, values, strict=True)]).sum()
 
         found = range_test(loss_at)
@@ -214,13 +216,14 @@ def _viewed(stage: Fit, views: Sequence[View], streams: Mapping[str, Stream]) ->
 
 @torch.no_grad()
 def _follow(stage: Fit, modules: Modules, q: float) -> None:
-    """Moves the averages; buffers (BatchNorm statistics) are averaged as weights are, counts are copied."""
+    """Moves the averages' parameters; their buffers too, unless they are in training mode and so find their own."""
     for name, average in stage.averages.items():
         decay = average.first + (average.last - average.first) * q
-        for mean, value in zip(
-            modules[name].state_dict().values(), named(modules, average.of).state_dict().values(), strict=True
-        ):
-            if mean.is_floating_point():
-                mean.lerp_(value, 1 - decay)
+        mean, original = modules[name], named(modules, average.of)
+        parameters = zip(mean.parameters(), original.parameters(), strict=True)
+        buffers = () if mean.training else zip(mean.buffers(), original.buffers(), strict=True)
+        for follower, value in [*parameters, *buffers]:
+            if follower.is_floating_point():
+                follower.lerp_(value, 1 - decay)
             else:
-                mean.copy_(value)
+                follower.copy_(value)

@@ -216,5 +216,5 @@ def cross_entropy(stream: str, weight: float = 1.0, classifier: str = "head") ->
 
 
 def fit_source() -> Fit:
-    """The stage so many strategies begin with: cross-entropy on the source, from random weights."""
+    """The stage so many strategies begin with: cross-entropy on the source."""
     return Fit("source", (Phase((cross_entropy("source"),)),))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from transferlab.losses.output import Output
-from transferlab.models.network import Modules, blocks, encode, named
+from transferlab.models.network import Blueprint, Modules, blocks, encode, named
 from transferlab.models.parts import Part, whole
 from transferlab.schema import TrainConfig
 from transferlab.training.stages import Fit, Phase, Read, Term
@@ -28,7 +28,7 @@ class Update:
         modules: the run's modules, on the run's device.
         parts: how many domains each stream is made of.
         config: optimiser, precision, batch statistics.
-        classes: what losses with parameters are made for.
+        blueprint: what losses with parameters are made for, and the backbone with the weights it began with.
 
     Attributes:
         parameters: all that move, those of its losses included.
@@ -41,14 +41,14 @@ class Update:
         modules: Modules,
         parts: Mapping[str, int],
         config: TrainConfig,
-        *,
-        classes: int,
+        blueprint: Blueprint,
     ) -> None:
         self.phase, self._modules, self._config = phase, modules, config
         self._reads = list(dict.fromkeys(read for term in phase.terms for read in term.reads))
-        self._losses = [self._built(term, parts, classes) for term in phase.terms]
+        self._losses = [self._built(term, parts, blueprint.classes) for term in phase.terms]
         self._part = self._moving()
-        groups = self._groups(stage.lr_scales)
+        begun = {"backbone": config.pretrained_lr_scale} if blueprint.backbone.options.get("weights") else {}
+        groups = self._groups({**begun, **stage.lr_scales})
         self.parameters: list[nn.Parameter] = [parameter for group in groups for parameter in group["params"]]
         self._scales: list[float] = [group["lr"] for group in groups]
         self._optimizer: torch.optim.Optimizer = (stage.optimizer or config.optimizer)(groups)
@@ -139,14 +139,16 @@ class Update:
     def _encoded(
         self, views: list[View], encoder: tuple[str, ...], batches: Mapping[View, Batch]
     ) -> dict[View, Tensor]:
-        """Features of the views, which share an encoder: in one concatenated pass, or each in its own."""
+        """Features of the views, which share an encoder: in one pass, or in one for each view of each domain."""
         features = {view: batches[view].inputs for view in views if batches[view].encoded}
         rest = [view for view in views if view not in features]
-        together = [rest] if self._config.batch_statistics == "joint" else [[view] for view in rest]
-        for group in together if rest else []:
-            sizes = [len(batches[view].inputs) for view in group]
-            passed = encode(self._modules, encoder, torch.cat([batches[view].inputs for view in group]))
-            features |= zip(group, passed.split(sizes), strict=True)
+        if rest and self._config.batch_statistics == "joint":
+            sizes = [len(batches[view].inputs) for view in rest]
+            passed = encode(self._modules, encoder, torch.cat([batches[view].inputs for view in rest]))
+            return features | dict(zip(rest, passed.split(sizes), strict=True))
+        for view in rest:
+            domains = batches[view].inputs.split(batches[view].parts)
+            features[view] = torch.cat([encode(self._modules, encoder, domain) for domain in domains])
         return features
 
 
