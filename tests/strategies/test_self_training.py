@@ -128,7 +128,7 @@ def test_the_teachers_statistics_are_those_of_its_own_batches() -> None:
         "source": Stream(Examples(0 * IMAGES, LABELS), len(IMAGES), torch.Generator()),
         "target_unlabelled": Stream(Examples(IMAGES), len(IMAGES), torch.Generator()),
     }
-    config = _config("steps=1", "snapshots=1", "optimizer.lr=0")
+    config = replace(_config("optimizer.lr=0"), steps=1, snapshots=1)
     journal = Journal("test", lambda: None, quiet=True)
     fit(stage, modules, streams, config, blueprint=BLUEPRINT, seed=0, journal=journal)
     torch.testing.assert_close(modules["teacher_backbone"].get_buffer("block1.1.running_mean"), expected)

@@ -54,8 +54,6 @@ class Finetune(Strategy):
     """Source fit, then some or all blocks on the target (Yosinski et al. 2014).
 
     Attributes:
-        begin: with a fit on the ``source``; or with the backbone's ``weights`` as they are, and a new head. Then the
-            weights are what is transferred, of ImageNet for example, and no source example is read.
         train: ``head``, the ``last_n`` blocks, or ``full``; the rest is frozen, BatchNorm statistics included.
             ``gradual`` unfreezes from the top (Howard & Ruder 2018).
         last_n: with ``train=last_n``, how many blocks move: 1 the head, 2 the bottleneck too, 3 and more the
@@ -63,6 +61,8 @@ class Finetune(Strategy):
         phases: with ``train=gradual``, how many stages the steps are divided among; in the i-th, the last i/phases
             of the blocks move.
         head: ``keep`` the source's head, or begin with a ``new`` one of the target's classes.
+        begin: with a fit on the ``source``; or with the backbone's ``weights`` as they are, and a new head. Then the
+            weights are what is transferred, of ImageNet for example, and no source example is read.
         backbone_lr_scale: learning rate of the backbone relative to bottleneck and head.
         regularizer: a penalty beside the cross-entropy.
         alpha: of ``l2sp`` and ``delta``: weight of what holds the encoder to the source's.
@@ -75,11 +75,11 @@ class Finetune(Strategy):
 
     family = "parameter transfer"
 
-    begin: Literal["source", "weights"]
     train: Literal["head", "last_n", "gradual", "full"]
     last_n: int
     phases: int
     head: Literal["keep", "new"]
+    begin: Literal["source", "weights"]
     backbone_lr_scale: float
     regularizer: Literal["none", "l2sp", "delta", "bss", "ewc"]
     alpha: float
