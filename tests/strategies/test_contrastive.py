@@ -90,7 +90,7 @@ def _first_stage(labels: Tensor, see: Callable[[Tensor], object] = lambda _: Non
         modules = build_network(BLUEPRINT)
     modules["backbone"].register_forward_pre_hook(lambda _module, inputs: see(inputs[0]) and None)
     streams = {name: Stream(Examples(IMAGES, labels), 16, generator(0, name)) for name in stage.streams}
-    config = replace(_config("contrastive"), steps=2, snapshots=2)
+    config = replace(_config("contrastive"), steps=2, snapshots=2, batch_statistics="joint")
     journal = Journal("test", lambda: None, quiet=True)
     snapshots = fit(stage, modules, streams, config, blueprint=BLUEPRINT, seed=0, journal=journal)
     return [snapshot.modules for snapshot in snapshots]

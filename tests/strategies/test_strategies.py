@@ -55,7 +55,13 @@ EVERY_STRATEGY = [
     ("strategy=clustering", "strategy.algorithm=ward"),
     ("strategy=tent", "strategy.transductive=true"),
     ("strategy=distillation", "strategy.mode=transfer_set", "strategy.teachers=2"),
-    ("strategy=distillation", "strategy.shift=0.125", "strategy.hints=1", "strategy.relation=rkd"),
+    (
+        "strategy=distillation",
+        "strategy.mode=transfer_set",
+        "strategy.shift=0.125",
+        "strategy.hints=1",
+        "strategy.relation=rkd",
+    ),
     ("strategy=multitask", "strategy.weighting=uncertainty"),
     ("strategy=multitask", "strategy.weighting=pcgrad"),
     ("strategy=domain_bias", "strategy.scaled=true", "strategy.target_deviation=0.1"),
@@ -188,7 +194,7 @@ def test_addas_discriminator_calls_the_source_1_as_its_encoder_wants_to_be_calle
     tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the encoder held: it comes to say more on source examples than on the target's."""
-    options = ("strategy.discriminator_width=8", "strategy.encoder_lr_scale=0", "steps=40")
+    options = ("strategy.discriminator_width=8", "strategy.encoder_lr_scale=0", "steps=100")
     run = tiny_run("strategy=adda", *options)
     after = _stages(run, monkeypatch)
     training, _ = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)
@@ -197,7 +203,7 @@ def test_addas_discriminator_calls_the_source_1_as_its_encoder_wants_to_be_calle
         in_chunks(network, as_tensor(part.images, "cpu")).mean()
         for part in (training.source, training.target_unlabelled)
     )
-    assert source > 0 > target
+    assert source > target + 0.1
 
 
 @pytest.mark.parametrize(
