@@ -194,7 +194,7 @@ def test_addas_discriminator_calls_the_source_1_as_its_encoder_wants_to_be_calle
     tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the encoder held: it comes to say more on source examples than on the target's."""
-    options = ("strategy.discriminator_width=8", "strategy.encoder_lr_scale=0", "steps=100")
+    options = ("strategy.discriminator_width=8", "strategy.encoder_lr_scale=0", "steps=100", "optimizer.lr=0.3")
     run = tiny_run("strategy=adda", *options)
     after = _stages(run, monkeypatch)
     training, _ = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)
