@@ -43,7 +43,7 @@ def train(jobs: Sequence[Sequence[Contender]], again: str) -> int:
     """
     for key in ("output_root", "margin", "fail_on", "parallel"):
         if len({repr(getattr(contender.config, key)) for job in jobs for contender in job}) > 1:
-            raise Refusal(f"{key}: one value for all jobs of a sweep")
+            raise Refusal(f"{key}: one value for all jobs of a sweep, which share processes and one table")
     runs = _planned(jobs)
     config = runs[0].config
     missing = [run for run in runs if run.config.overwrite or not run.finished]
