@@ -10,7 +10,15 @@ import pytest
 from jobs import contenders
 
 from transferlab.component import Component
-from transferlab.identity import IRRELEVANT, OF_THE_STRATEGY, comparison_id, run_id
+from transferlab.identity import (
+    IRRELEVANT,
+    NOT_OF_A_STAGE,
+    OF_THE_STRATEGY,
+    comparison_id,
+    run_id,
+    stage_key,
+    start_key,
+)
 from transferlab.roles import Bridge, Source
 from transferlab.schema import AdaptationLoss, ImageConfig, TrainConfig
 
@@ -46,6 +54,8 @@ CHANGED: dict[str, Any] = {
     "output_root": "elsewhere",
     "overwrite": True,
     "allow_packages": ["mine"],
+    "cache": False,
+    "cache_gigabytes": 7.0,
 }
 BY_CONTENT = {"source", "target", "bridge"}
 
@@ -54,7 +64,7 @@ def test_what_changes_no_result_is_written_down_twice() -> None:
     """A key added to the list by mistake would pass every other test here."""
     assert {
         *("seeds", "device", "parallel", "log_every", "baselines", "margin", "fail_on", "output_root", "overwrite"),
-        "allow_packages",
+        *("allow_packages", "cache", "cache_gigabytes"),
     } == IRRELEVANT
 
 
@@ -106,3 +116,39 @@ def test_a_run_and_its_baselines_belong_to_one_comparison() -> None:
     rows = contenders("strategy=adapt", "loss=mmd", "loss.weight=3", "baselines=[scratch,source_only,target_oracle]")
     assert len({run_id(row.config, PRINTS) for row in rows}) == 4
     assert len({comparison_id(row.config, PRINTS) for row in rows}) == 1
+
+
+def test_what_a_stage_does_not_depend_on_by_itself_is_written_down_twice() -> None:
+    assert {
+        *("source", "target", "bridge", "target_labels_per_class", "strategy", "loss", "backbone", "validator"),
+        *("precision", "threads"),
+    } == NOT_OF_A_STAGE - IRRELEVANT
+
+
+@pytest.mark.parametrize("key", [field.name for field in fields(TrainConfig)])
+def test_a_key_changes_the_start_of_a_stage_unless_listed(config: TrainConfig, key: str) -> None:
+    changed = replace(config, **{key: CHANGED[key]})
+    keys = {start_key(one, [], 0, {}) for one in (changed, config)}
+    assert (len(keys) == 1) == (key in NOT_OF_A_STAGE)
+
+
+MACHINE = {"torch": "2", "device": "cpu", "precision": "fp32", "threads": 1}
+
+
+@pytest.mark.parametrize("key", MACHINE)
+def test_a_stage_depends_on_the_machine(config: TrainConfig, key: str) -> None:
+    assert start_key(config, [], 0, MACHINE) != start_key(config, [], 0, {**MACHINE, key: "other"})
+
+
+def test_a_stage_depends_on_seed_blueprint_description_examples_and_what_was_before(config: TrainConfig) -> None:
+    start, stage = start_key(config, [], 0, {}), Component("x.y", {"a": 1})
+    assert start != start_key(config, [], 1, {})
+    assert start != start_key(config, [stage], 0, {})
+    others = {
+        stage_key(start, stage, {"source": "a"}),
+        stage_key("other", stage, {"source": "a"}),
+        stage_key(start, Component("x.y", {"a": 2}), {"source": "a"}),
+        stage_key(start, stage, {"source": "b"}),
+        stage_key(start, stage, {"target": "a"}),
+    }
+    assert len(others) == 5

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,16 +16,17 @@ from torch import nn
 
 from transferlab.comparison.results import SCHEMA_VERSION, digest
 from transferlab.domains.splits import Labelled, TestData, TrainingData, Unlabelled, split
-from transferlab.errors import Diverged, Interrupted, Refusal
+from transferlab.errors import Diverged, Refusal
 from transferlab.models.network import Blueprint, Modules, Writes, build_network, has_batch_norm, named
 from transferlab.outcome import NO_METRICS, Outcome, evaluated
-from transferlab.runs import Run, plain, write_json, write_predictions
+from transferlab.runs import Run, logged, plain, write_json, write_predictions
 from transferlab.schema import TrainConfig
 from transferlab.training.devices import environment, on_device
 from transferlab.training.estimates import estimated
-from transferlab.training.fit import Snapshot, add_modules, fit
+from transferlab.training.fit import Snapshot, add_modules, fit, prepare
 from transferlab.training.journal import Journal
 from transferlab.training.seeding import generator, seeded
+from transferlab.training.stage_cache import StageCache
 from transferlab.training.stages import Candidates, Estimate, Fit, Solve, Stage
 from transferlab.training.streams import Examples, Stream, as_tensor, in_chunks
 
@@ -44,7 +45,7 @@ def run_experiment(run: Run, title: str, quiet: bool | None = None) -> dict[str,
         The content of result.json; its status is ``diverged``, with no metrics, where a loss went bad.
     """
     run.folder.mkdir(parents=True, exist_ok=True)
-    with _logged(run):
+    with logged(run):
         run.mark("running")
         (run.folder / "result.json").unlink(missing_ok=True)  # overwrite=true: it stands for a finished run alone
         started = time.perf_counter()
@@ -56,7 +57,12 @@ def run_experiment(run: Run, title: str, quiet: bool | None = None) -> dict[str,
         except Diverged as problem:
             log.warning("diverged: %s", problem)
             outcome = Outcome("diverged", NO_METRICS, {"reason": str(problem)})
-        timing = {"seconds": time.perf_counter() - started, "updates": journal.updates, **outcome.cost}
+        timing = {
+            "seconds": time.perf_counter() - started + journal.saved_seconds,  # as if the run had been alone
+            "cached_seconds": journal.saved_seconds,
+            "updates": journal.updates,
+            **outcome.cost,
+        }
         journal.save(run.folder / "metrics.csv")
         _write_predictor(run, outcome, test)
         result = _result(run, config, outcome, timing)
@@ -113,11 +119,14 @@ def train(run: Run, config: TrainConfig, training: TrainingData, journal: Journa
     modules = _network(run, config)
     examples: dict[str, Examples] = {}
     snapshots: list[Snapshot] = []
+    classes = [len(one.class_names) for one in (run.pair.source, run.pair.target)]
+    cache = StageCache(config, [_blueprint(run, config, count) for count in classes], run.seed)
     for stage in run.strategy.stages(config.loss):
         log.info("stage %s", stage.name)
         for name in stage.streams:
             examples[name] = examples.get(name) or _examples(training.stream(name), config.device)
-        snapshots = _perform(stage, modules, examples, run, config, journal)
+        cache.follow(stage, {name: examples[name] for name in stage.streams})
+        snapshots = _perform(stage, cache, modules, examples, run, config, journal)
     return snapshots
 
 
@@ -135,7 +144,13 @@ def _blueprint(run: Run, config: TrainConfig, classes: int) -> Blueprint:
 
 
 def _perform(
-    stage: Stage, modules: Modules, examples: dict[str, Examples], run: Run, config: TrainConfig, journal: Journal
+    stage: Stage,
+    cache: StageCache,
+    modules: Modules,
+    examples: dict[str, Examples],
+    run: Run,
+    config: TrainConfig,
+    journal: Journal,
 ) -> list[Snapshot]:
     """One stage; changes ``modules``, and ``examples`` where it estimates something of them."""
     read = {name: examples[name] for name in stage.streams}
@@ -146,7 +161,12 @@ def _perform(
                 name: Stream(those, config.batch_size, generator(run.seed, "order", stage.name, name))
                 for name, those in read.items()
             }
-            return fit(stage, modules, streams, config, blueprint=blueprint, seed=run.seed, journal=journal)
+            return cache.fitted(
+                modules,
+                journal,
+                prepare=partial(prepare, stage, modules, blueprint, run.seed),
+                fit=partial(fit, stage, modules, streams, config, blueprint=blueprint, seed=run.seed, journal=journal),
+            )
         case Estimate():
             with seeded(run.seed, "estimate", stage.name):
                 found = estimated(stage, modules, read)
@@ -214,24 +234,3 @@ def _result(run: Run, config: TrainConfig, outcome: Outcome, timing: Mapping[str
         "config": plain(run.config),
     }
     return result | {"sha256": digest(result)}
-
-
-@contextmanager
-def _logged(run: Run) -> Generator[None]:
-    """Sends the log to train.log, and an exception's traceback too."""
-    handler = logging.FileHandler(run.folder / "train.log", mode="w", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    log.info("%s", run.title)
-    try:
-        yield
-    except BaseException as error:
-        state = "interrupted" if isinstance(error, KeyboardInterrupt | Interrupted) else "failed"
-        run.mark(state, error=repr(error))
-        log.exception("%s", state)
-        raise
-    finally:
-        log.removeHandler(handler)
-        handler.close()

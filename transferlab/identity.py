@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,8 @@ IRRELEVANT = frozenset(
         "output_root",
         "overwrite",
         "allow_packages",
+        "cache",
+        "cache_gigabytes",
     }
 )
 """Keys that change no result of one run. The seed names a folder of its own; numbers differ a little between
@@ -33,6 +36,42 @@ devices, which the environment in result.json records."""
 
 OF_THE_STRATEGY = frozenset({"strategy", "loss", "bridge"})
 """Keys in which the rows of one comparison may differ."""
+
+
+NOT_OF_A_STAGE = IRRELEVANT | {
+    *("source", "target", "bridge", "target_labels_per_class"),  # the examples of its streams count, by content
+    *("strategy", "loss"),  # the description of the stage says what is left of them
+    "backbone",  # the blueprint holds it, as the strategy begins with it
+    "validator",  # looks at what a stage leaves
+    *("device", "precision", "threads"),  # as resolved, in what the machine is
+}
+"""Keys that a stage's result depends on by other ways than by themselves, or not at all."""
+
+
+def start_key(config: TrainConfig, blueprints: Sequence[object], seed: int, machine: Mapping[str, Any]) -> str:
+    """What a run's modules are before its first stage.
+
+    Args:
+        config: checked.
+        blueprints: dataclasses that say what modules are built for.
+        seed: the run's.
+        machine: type of device, resolved precision, threads, version of torch.
+    """
+    values = {key: value for key, value in asdict(config).items() if key not in NOT_OF_A_STAGE}
+    built = [asdict(one) for one in blueprints]  # type: ignore[call-overload] (they are dataclasses)
+    return _digest(_by_content({**values, "built": built, "seed": seed, **machine, "engine": ENGINE}), 40)
+
+
+def stage_key(before: str, stage: object, examples: Mapping[str, str]) -> str:
+    """What modules and estimates are after a stage.
+
+    Args:
+        before: the key of what they were before it.
+        stage: its description, a dataclass.
+        examples: digests of what its streams hold.
+    """
+    described = {type(stage).__name__: asdict(stage)}  # type: ignore[call-overload] (it is a dataclass)
+    return _digest(_by_content({"before": before, "stage": described, "examples": examples}), 40)
 
 
 def run_id(config: TrainConfig, fingerprints: tuple[str, ...]) -> str:
@@ -79,5 +118,5 @@ def _file_digest(path: str, _size: int, _changed: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _digest(values: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:10]
+def _digest(values: dict[str, Any], length: int = 10) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:length]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,10 +17,13 @@ from typing import Any, Literal
 from transferlab.comparison.results import is_usable
 from transferlab.domains.pair import Pair
 from transferlab.domains.splits import TestData
+from transferlab.errors import Interrupted
 from transferlab.evaluation import Predictions
 from transferlab.identity import comparison_id, run_id
 from transferlab.schema import TrainConfig
 from transferlab.strategies.strategy import Strategy
+
+log = logging.getLogger("transferlab")
 
 State = Literal["running", "finished", "failed", "interrupted"]
 
@@ -84,6 +89,27 @@ class Run:
         """Writes state.json: the state, and whose process last said so and when."""
         about = {"state": state, "pid": os.getpid(), "host": socket.gethostname(), "heartbeat": time.time(), **more}
         write_json(self.folder / "state.json", about)
+
+
+@contextmanager
+def logged(run: Run) -> Generator[None]:
+    """Sends the log to train.log, and an exception's traceback too."""
+    handler = logging.FileHandler(run.folder / "train.log", mode="w", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    log.info("%s", run.title)
+    try:
+        yield
+    except BaseException as error:
+        state = "interrupted" if isinstance(error, KeyboardInterrupt | Interrupted) else "failed"
+        run.mark(state, error=repr(error))
+        log.exception("%s", state)
+        raise
+    finally:
+        log.removeHandler(handler)
+        handler.close()
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -86,6 +86,9 @@ class TrainConfig:
     fail_on: Verdict | list[Verdict] | None
     output_root: str
     overwrite: bool
+    cache: bool
+    """Whether Fits that several runs begin with are kept under output_root/cache; changes no number."""
+    cache_gigabytes: float
     allow_packages: list[str]
 
     def __post_init__(self) -> None:
@@ -102,6 +105,8 @@ class TrainConfig:
             raise Refusal(f"pretrained_lr_scale={self.pretrained_lr_scale}: expected at least 0")
         if self.margin <= 0:
             raise Refusal(f"margin={self.margin}: expected more than 0 points")
+        if self.cache_gigabytes < 0:
+            raise Refusal(f"cache_gigabytes={self.cache_gigabytes}: expected at least 0")
         if not self.seed_list or min(self.seed_list) < 0 or len(set(self.seed_list)) < len(self.seed_list):
             raise Refusal(f"seeds={self.seeds}: expected a count of at least 1, or a list of different seeds")
         for role in (self.source, self.target, self.backbone, self.strategy):

@@ -32,6 +32,16 @@ def on_device(config: TrainConfig) -> TrainConfig:
     return replace(config, device=device, precision=precision)
 
 
+def machine(config: TrainConfig) -> dict[str, Any]:
+    """What a stage's numbers depend on beside its config; ``config`` is resolved."""
+    return {
+        "torch": torch.__version__,
+        "device": config.device,
+        "precision": config.precision,
+        "threads": config.threads,
+    }
+
+
 def environment(config: TrainConfig) -> dict[str, Any]:
     """What a run's numbers may depend on beside its config: versions, machine, the device in words.
 

@@ -90,6 +90,12 @@ def fit(
     return snapshots
 
 
+def prepare(stage: Fit, modules: Modules, blueprint: Blueprint, seed: int) -> None:
+    """Adds to ``modules`` what ``fit`` would add, with the first weights that it would give them."""
+    with seeded(seed, "new modules", stage.name):
+        add_modules(stage, modules, blueprint, next(modules["head"].parameters()).device)
+
+
 class Loop:
     """A stage made ready for its steps.
 

@@ -16,6 +16,9 @@ from tqdm import tqdm
 from transferlab.errors import Diverged
 from transferlab.training.stages import Term
 
+Row = dict[str, float | int | str]
+"""A line of metrics.csv."""
+
 
 class StageLog:
     """The losses of one stage, averaged on the device between one line of the log and the next."""
@@ -24,7 +27,7 @@ class StageLog:
         self._name, self._bar, self._heartbeat = name, bar, heartbeat
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
-        self.rows: list[dict[str, float | int | str]] = []
+        self.rows: list[Row] = []
 
     def add(self, terms: Sequence[Term], values: Sequence[Tensor]) -> None:
         """Takes the terms' values of one step; reads nothing from the device."""
@@ -61,25 +64,41 @@ class Journal:
         title: what the progress bar calls the run.
         heartbeat: called whenever something is logged.
         quiet: no progress bar; None: none where stderr is no terminal.
+
+    Attributes:
+        updates: steps of all Fits.
+        saved_seconds: what the Fits took that another run has made.
     """
 
     def __init__(self, title: str, heartbeat: Callable[[], None], quiet: bool | None = None) -> None:
         self._title, self._heartbeat, self._quiet = title, heartbeat, quiet
-        self._stages: list[StageLog] = []
+        self._stages: list[list[Row]] = []
         self.updates = 0
+        self.saved_seconds = 0.0
 
     @contextmanager
     def stage(self, name: str, steps: int) -> Generator[StageLog]:
         """Opens the log of one Fit and shows a progress bar of ``steps`` while it is open."""
         with tqdm(total=steps, desc=f"{self._title}: {name}", leave=False, disable=self._quiet, unit="step") as bar:
             log = StageLog(name, bar, self._heartbeat)
-            self._stages.append(log)
+            self._stages.append(log.rows)
             yield log
             self.updates += steps
 
+    @property
+    def last(self) -> list[Row]:
+        """The lines of the last Fit."""
+        return self._stages[-1]
+
+    def add(self, rows: list[Row]) -> None:
+        """Takes the lines of a Fit that another run has made."""
+        self._stages.append(rows)
+        self.updates += int(rows[-1]["step"])
+        self.saved_seconds += float(rows[-1]["seconds"])
+
     def save(self, path: Path) -> None:
         """Writes ``stage, step, seconds, <terms>, learning_rate, progress``, a line per reading."""
-        rows = [row for log in self._stages for row in log.rows]
+        rows = [row for stage in self._stages for row in stage]
         first, last = ["stage", "step", "seconds"], ["learning_rate", "progress"]
         terms = dict.fromkeys(name for row in rows for name in row if name not in first + last)
         with path.open("w", newline="", encoding="utf-8") as file:

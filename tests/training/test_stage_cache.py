@@ -1,0 +1,111 @@
+"""Fits are shared between runs, and no number tells whether they were."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jobs import TINY, Said, results
+
+from transferlab.catalogue import catalogue
+
+Train = Callable[..., Said]
+WITH_LOSS = {"adapt": ["loss=mmd"]}
+BRIDGED = {"transitive": ["bridge=mnist5k"]}
+
+
+def _bytes(root: Path) -> dict[str, Any]:
+    """What the runs under a folder of outputs found, times aside."""
+    found: dict[str, Any] = {}
+    for path in sorted(root.glob("runs/**/seed*/*")):
+        name = str(path.relative_to(root))
+        if path.name in ("predictions.csv", "model.safetensors"):
+            found[name] = path.read_bytes()
+        if path.name == "metrics.csv":
+            found[name] = [line.split(",")[:2] + line.split(",")[3:] for line in path.read_text().splitlines()]
+        if path.name == "result.json":
+            result = json.loads(path.read_text())
+            found[name] = {key: result[key] for key in ("metrics", "selection", "run_id", "status")}
+            found[name]["updates"] = result["timing"]["updates"]
+    return found
+
+
+def _entries(root: Path) -> list[Path]:
+    return sorted(root.glob("cache/stages/*/*.json"))
+
+
+@pytest.mark.parametrize("strategy", [str(one.name) for one in catalogue()])
+def test_the_cache_changes_no_byte(transferlab: Train, tmp_path: Path, strategy: str) -> None:
+    more = [*WITH_LOSS.get(strategy, []), *BRIDGED.get(strategy, [])]
+    job = [*TINY, f"strategy={strategy}", "baselines=[]", "target_labels_per_class=4", *more]
+    for root, cache in (("filled", "true"), ("off", "false")):
+        said = transferlab("train", *job, f"output_root={tmp_path / root}", f"cache={cache}")
+        assert said.code == 0, said.err
+    without = _bytes(tmp_path / "off")
+    assert _bytes(tmp_path / "filled") == without
+    assert not (tmp_path / "off" / "cache").exists()
+    said = transferlab("train", *job, f"output_root={tmp_path / 'filled'}", "overwrite=true")
+    assert said.code == 0, said.err
+    assert _bytes(tmp_path / "filled") == without
+
+
+def test_the_source_is_fitted_once(transferlab: Train, tmp_path: Path) -> None:
+    job = [*TINY, f"output_root={tmp_path}"]
+    assert transferlab("train", *job, "strategy=source_only", "baselines=[]").code == 0
+    assert len(_entries(tmp_path)) == 1
+    assert transferlab("train", *job, "strategy=finetune", "baselines=[]").code == 0
+    assert len(_entries(tmp_path)) == 2, "one more, for the target"
+    (finetune,) = [one for one in results(tmp_path) if one["strategy"] == "finetune"]
+    assert finetune["timing"]["cached_seconds"] > 0
+    assert finetune["timing"]["seconds"] > finetune["timing"]["cached_seconds"]
+
+
+@pytest.mark.parametrize("more", [["log_every=3"], ["validator=source_accuracy"], ["margin=2.0"], ["parallel=1"]])
+def test_what_changes_no_fit_finds_it(transferlab: Train, tmp_path: Path, more: list[str]) -> None:
+    job = [*TINY, f"output_root={tmp_path}", "strategy=source_only", "baselines=[]", "overwrite=true"]
+    assert transferlab("train", *job).code == 0
+    assert transferlab("train", *job, *more).code == 0
+    assert len(_entries(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("more", [["optimizer.lr=0.02"], ["source.examples=300"], ["batch_size=12"], ["steps=7"]])
+def test_what_changes_a_fit_does_not(transferlab: Train, tmp_path: Path, more: list[str]) -> None:
+    job = [*TINY, f"output_root={tmp_path}", "strategy=source_only", "baselines=[]"]
+    assert transferlab("train", *job).code == 0
+    assert transferlab("train", *job, *more).code == 0
+    assert len(_entries(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("suffix", [".json", ".safetensors"])
+@pytest.mark.parametrize("harm", ["cut", "flipped", "gone"])
+def test_a_damaged_entry_is_made_again(transferlab: Train, tmp_path: Path, suffix: str, harm: str) -> None:
+    job = [*TINY, f"output_root={tmp_path}", "strategy=source_only", "baselines=[]", "overwrite=true"]
+    assert transferlab("train", *job).code == 0
+    whole = _bytes(tmp_path)
+    file = _entries(tmp_path)[0].with_suffix(suffix)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    match harm:
+        case "cut":
+            file.write_bytes(file.read_bytes()[:-40])
+        case "flipped":
+            file.write_bytes(content)
+        case _:
+            file.unlink()
+    assert transferlab("train", *job).code == 0
+    assert _bytes(tmp_path) == whole
+    assert len(_entries(tmp_path)) == 1
+
+
+def test_what_was_used_last_stays(transferlab: Train, tmp_path: Path) -> None:
+    job = [*TINY, f"output_root={tmp_path}", "strategy=source_only", "baselines=[]"]
+    assert transferlab("train", *job).code == 0
+    (first,) = _entries(tmp_path)
+    size = first.with_suffix(".safetensors").stat().st_size / 1e9
+    assert transferlab("train", *job, "steps=7", f"cache_gigabytes={1.5 * size}").code == 0
+    (second,) = _entries(tmp_path)
+    assert second != first
+    assert not first.with_suffix(".safetensors").exists()
