@@ -132,6 +132,12 @@ def test_a_key_changes_the_start_of_a_stage_unless_listed(config: TrainConfig, k
     assert (len(keys) == 1) == (key in NOT_OF_A_STAGE)
 
 
+def test_a_stage_depends_on_the_code(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = start_key(config, [], 0, {})
+    monkeypatch.setattr("transferlab.identity.code_digest", lambda: "edited")
+    assert start_key(config, [], 0, {}) != before
+
+
 MACHINE = {"torch": "2", "device": "cpu", "precision": "fp32", "threads": 1}
 
 

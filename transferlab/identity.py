@@ -59,7 +59,7 @@ def start_key(config: TrainConfig, blueprints: Sequence[object], seed: int, mach
     """
     values = {key: value for key, value in asdict(config).items() if key not in NOT_OF_A_STAGE}
     built = [asdict(one) for one in blueprints]  # type: ignore[call-overload] (they are dataclasses)
-    return _digest(_by_content({**values, "built": built, "seed": seed, **machine, "engine": ENGINE}), 40)
+    return _digest(_by_content({**values, "built": built, "seed": seed, **machine, "code": code_digest()}), 40)
 
 
 def stage_key(before: str, stage: object, examples: Mapping[str, str]) -> str:
@@ -72,6 +72,16 @@ def stage_key(before: str, stage: object, examples: Mapping[str, str]) -> str:
     """
     described = {type(stage).__name__: asdict(stage)}  # type: ignore[call-overload] (it is a dataclass)
     return _digest(_by_content({"before": before, "stage": described, "examples": examples}), 40)
+
+
+@cache
+def code_digest() -> str:
+    """Of every module of this package: a Fit that older code made isn't taken for one of today's."""
+    root = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def run_id(config: TrainConfig, fingerprints: tuple[str, ...]) -> str:

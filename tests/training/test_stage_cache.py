@@ -109,3 +109,9 @@ def test_what_was_used_last_stays(transferlab: Train, tmp_path: Path) -> None:
     (second,) = _entries(tmp_path)
     assert second != first
     assert not first.with_suffix(".safetensors").exists()
+
+
+def test_code_of_ones_own_is_not_kept(transferlab: Train, tmp_path: Path) -> None:
+    job = [*TINY, f"output_root={tmp_path}", "strategy=source_only", "baselines=[]", "allow_packages=[mine]"]
+    assert transferlab("train", *job).code == 0
+    assert _entries(tmp_path) == []

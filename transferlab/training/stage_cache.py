@@ -40,13 +40,15 @@ class StageCache:
     last and holds the checksums of both. An entry that is damaged is made again.
 
     Args:
-        config: with device and precision resolved; with ``cache=false`` nothing is read or written.
+        config: with device and precision resolved; with ``cache=false``, or code from ``allow_packages``, nothing is
+            read or written.
         blueprints: what the run's modules are built for.
         seed: the run's.
     """
 
     def __init__(self, config: TrainConfig, blueprints: Sequence[Blueprint], seed: int) -> None:
-        self._folder = config.root / "cache" / "stages" if config.cache else None
+        ours = not config.allow_packages  # of other code nobody knows whether it is still what made an entry
+        self._folder = config.root / "cache" / "stages" if config.cache and ours else None
         self._limit = config.cache_gigabytes * 1e9
         self._key = start_key(config, blueprints, seed, machine(config))
         self._digests: dict[str, str] = {}
