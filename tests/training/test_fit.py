@@ -191,7 +191,7 @@ def test_snapshots_are_evenly_spaced_copies(modules: Modules, config: TrainConfi
 def test_training_learns(modules: Modules, config: TrainConfig) -> None:
     journal = Journal("test", lambda: None, quiet=True)
     run_fit(Fit("t", (Phase((cross_entropy("source"),)),)), modules, replace(config, steps=150), journal)
-    rows = journal._stages[0].rows
+    rows = journal.last
     assert rows[0]["cross_entropy_source"] > 1
     assert rows[-1]["cross_entropy_source"] < 0.2
 
