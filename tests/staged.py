@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -38,7 +37,7 @@ def trained(run: Run, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Modules], S
     monkeypatch.setattr(type(run.strategy), "stages", lambda _self, _loss: [*noted, last])
     training, _ = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)
     journal = Journal("test", lambda: None, quiet=True)
-    snapshots = train(run, replace(on_device(run.config), cache=False), training, journal)
+    snapshots = train(run, on_device(run.config), training, journal)
     monkeypatch.undo()
     return [*found, snapshots[-1].modules], snapshots, journal.updates
 

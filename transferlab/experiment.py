@@ -126,7 +126,7 @@ def train(run: Run, config: TrainConfig, training: TrainingData, journal: Journa
         for name in stage.streams:
             examples[name] = examples.get(name) or _examples(training.stream(name), config.device)
         cache.follow(stage, {name: examples[name] for name in stage.streams})
-        snapshots = _perform(stage, cache, modules, examples, run, config, journal)
+        snapshots = _perform(stage, modules, examples, run, config, journal, cache)
     return snapshots
 
 
@@ -145,12 +145,12 @@ def _blueprint(run: Run, config: TrainConfig, classes: int) -> Blueprint:
 
 def _perform(
     stage: Stage,
-    cache: StageCache,
     modules: Modules,
     examples: dict[str, Examples],
     run: Run,
     config: TrainConfig,
     journal: Journal,
+    cache: StageCache,
 ) -> list[Snapshot]:
     """One stage; changes ``modules``, and ``examples`` where it estimates something of them."""
     read = {name: examples[name] for name in stage.streams}
