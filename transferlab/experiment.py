@@ -21,7 +21,7 @@ from transferlab.models.network import Blueprint, Modules, Writes, build_network
 from transferlab.outcome import NO_METRICS, Outcome, evaluated
 from transferlab.runs import Run, logged, plain, write_json, write_predictions
 from transferlab.schema import TrainConfig
-from transferlab.training.devices import environment, on_device
+from transferlab.training.devices import environment, on_device, placed
 from transferlab.training.estimates import estimated
 from transferlab.training.fit import Snapshot, add_modules, fit, prepare
 from transferlab.training.journal import Journal
@@ -99,7 +99,7 @@ def _rehearse(run: Run, config: TrainConfig, modules: Modules) -> None:
     blueprint = _blueprint(run, config, len(run.pair.target.class_names))
     for stage in run.strategy.stages(config.loss):
         if isinstance(stage, Fit):
-            add_modules(stage, modules, blueprint, torch.device(config.device))
+            add_modules(stage, modules, blueprint, torch.device(config.device), run.seed)
         if isinstance(stage, Estimate) and not stage.streams:
             estimated(stage, modules, {})
 
@@ -133,7 +133,7 @@ def train(run: Run, config: TrainConfig, training: TrainingData, journal: Journa
 def _network(run: Run, config: TrainConfig) -> Modules:
     with seeded(run.seed, "network"):
         modules = build_network(_blueprint(run, config, len(run.pair.source.class_names)))
-    return {name: module.to(config.device) for name, module in modules.items()}
+    return {name: placed(module, torch.device(config.device)) for name, module in modules.items()}
 
 
 def _blueprint(run: Run, config: TrainConfig, classes: int) -> Blueprint:
@@ -158,7 +158,7 @@ def _perform(
     match stage:
         case Fit():
             streams = {
-                name: Stream(those, config.batch_size, generator(run.seed, "order", stage.name, name))
+                name: Stream(those, config.batch_size, generator(run.seed, "order", name))
                 for name, those in read.items()
             }
             return cache.fitted(

@@ -12,7 +12,7 @@ from typing import Any
 
 from transferlab.schema import TrainConfig
 
-ENGINE = 1
+ENGINE = 2
 """Raised whenever the numbers that one config gives change."""
 
 IRRELEVANT = frozenset(

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import nn
 
 from transferlab import __version__
 from transferlab.errors import Refusal
+from transferlab.models.convolution import with_matmuls
 from transferlab.schema import TrainConfig
 
 
 def on_device(config: TrainConfig) -> TrainConfig:
-    """``config`` with ``auto`` resolved, and torch told how many threads to use.
+    """``config`` with ``auto`` resolved, torch told how many threads to use, and the process to keep its memory.
 
-    ``device=auto`` takes a CUDA GPU, else Apple's, else the CPU; ``precision=auto`` is bf16 on a GPU that has it, fp32
-    elsewhere.
+    ``device=auto`` takes a CUDA GPU, else Apple's, else the CPU; ``precision=auto`` is bf16 where the processor
+    multiplies matrices in it, fp32 elsewhere.
 
     Raises:
         Refusal: if the device asked for isn't there.
@@ -27,9 +30,33 @@ def on_device(config: TrainConfig) -> TrainConfig:
     if not there[device]:
         raise Refusal(f"device={device}: not on this machine. Choices: auto, {', '.join(n for n in there if there[n])}")
     torch.set_num_threads(config.threads)
-    bf16 = device == "cuda" and torch.cuda.is_bf16_supported()
-    precision = ("bf16" if bf16 else "fp32") if config.precision == "auto" else config.precision
+    _keep_freed_memory()
+    precision = ("bf16" if _has_bf16(device) else "fp32") if config.precision == "auto" else config.precision
     return replace(config, device=device, precision=precision)
+
+
+def _has_bf16(device: str) -> bool:
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+
+
+def placed(module: nn.Module, device: torch.device) -> nn.Module:
+    """``module`` on the device, its convolutions channels last, as images lie in memory and kernels want them."""
+    if device.type == "cpu":
+        with_matmuls(module)
+    return module.to(device).to(memory_format=torch.channels_last)
+
+
+def _keep_freed_memory() -> None:
+    """Tells glibc to keep what a step frees for the next: without it a step faults thousands of pages in again."""
+    try:
+        set_option = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return  # another C library
+    trim_threshold, mmap_threshold = -1, -3  # as malloc.h numbers them
+    set_option(mmap_threshold, 2**25)  # the most that every glibc takes; what is larger still goes back at once
+    set_option(trim_threshold, 2**31 - 1)
 
 
 def machine(config: TrainConfig) -> dict[str, Any]:

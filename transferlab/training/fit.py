@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from transferlab.models.network import Blueprint, Modules, named
 from transferlab.schema import TrainConfig
+from transferlab.training.devices import placed
 from transferlab.training.estimates import estimated
 from transferlab.training.journal import Journal
 from transferlab.training.range_test import range_test
@@ -65,8 +66,8 @@ def fit(
     device = next(modules["head"].parameters()).device
     steps = stage.steps or max(round(config.steps * stage.share), 1)
     schedule: Schedule = config.schedule()
-    with seeded(seed, "new modules", stage.name):
-        add_modules(stage, modules, blueprint, device)
+    add_modules(stage, modules, blueprint, device, seed)
+    with seeded(seed, "losses", stage.name):
         rate = _rate(stage, modules, streams, config, blueprint, seed)
         loop = Loop(stage, modules, streams, config, blueprint)
     due = {round(steps * (i + 1) / config.snapshots) for i in range(config.snapshots)}
@@ -92,8 +93,7 @@ def fit(
 
 def prepare(stage: Fit, modules: Modules, blueprint: Blueprint, seed: int) -> None:
     """Adds to ``modules`` what ``fit`` would add, with the first weights that it would give them."""
-    with seeded(seed, "new modules", stage.name):
-        add_modules(stage, modules, blueprint, next(modules["head"].parameters()).device)
+    add_modules(stage, modules, blueprint, next(modules["head"].parameters()).device, seed)
 
 
 class Loop:
@@ -167,12 +167,18 @@ def _rate(
     return found
 
 
-def add_modules(stage: Fit, modules: Modules, blueprint: Blueprint, device: torch.device) -> None:
-    """Makes the modules that the stage asks for, and adds them to the run's."""
-    for build in stage.builds:
-        modules |= {name: module.to(device) for name, module in build(modules, blueprint).items()}
+def add_modules(stage: Fit, modules: Modules, blueprint: Blueprint, device: torch.device, seed: int) -> None:
+    """Makes the modules that the stage asks for, and adds them to the run's.
+
+    A new module's first weights depend on the seed and on its name alone, so that strategies which make one of that
+    name begin with the same.
+    """
+    with seeded(seed, "built", stage.name):
+        for build in stage.builds:
+            modules |= {name: placed(module, device) for name, module in build(modules, blueprint).items()}
     for name, new in stage.new.items():
-        modules[name] = new(features=blueprint.features, classes=blueprint.classes).to(device)
+        with seeded(seed, "new", name):
+            modules[name] = placed(new(features=blueprint.features, classes=blueprint.classes), device)
     for name, original in stage.copies.items():
         modules[name] = copy.deepcopy(named(modules, original))
     for name, average in stage.averages.items():

@@ -19,7 +19,9 @@ def sgd(groups: Groups, *, lr: Rate, momentum: float, nesterov: bool, weight_dec
     _refuse_rate(lr)
     if nesterov and momentum == 0:
         raise Refusal("optimizer.nesterov=true: needs optimizer.momentum above 0")
-    return torch.optim.SGD(groups, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
+    return torch.optim.SGD(
+        groups, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, fused=_fusable(groups)
+    )
 
 
 def adamw(groups: Groups, *, lr: Rate, betas: list[float], weight_decay: float) -> torch.optim.Optimizer:
@@ -27,7 +29,7 @@ def adamw(groups: Groups, *, lr: Rate, betas: list[float], weight_decay: float) 
     _refuse_rate(lr)
     if len(betas) != 2:
         raise Refusal(f"optimizer.betas={betas}: expected two numbers")
-    return torch.optim.AdamW(groups, betas=(betas[0], betas[1]), weight_decay=weight_decay)
+    return torch.optim.AdamW(groups, betas=(betas[0], betas[1]), weight_decay=weight_decay, fused=_fusable(groups))
 
 
 def prodigy(groups: Groups, *, lr: float, betas: list[float], weight_decay: float) -> torch.optim.Optimizer:
@@ -54,6 +56,11 @@ def prodigy(groups: Groups, *, lr: float, betas: list[float], weight_decay: floa
 def _refuse_rate(lr: Rate) -> None:
     if lr != "auto" and lr < 0:
         raise Refusal(f"optimizer.lr={lr}: expected at least 0")
+
+
+def _fusable(groups: Groups) -> bool:
+    """Whether torch has one kernel that updates all these parameters."""
+    return all(one.device.type in ("cpu", "cuda") and one.is_floating_point() for g in groups for one in g["params"])
 
 
 class Several(torch.optim.Optimizer):

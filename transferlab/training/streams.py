@@ -112,8 +112,8 @@ class Stream:
 
 
 def as_tensor(images: NDArray[np.uint8], device: str) -> Tensor:
-    """(n, height, width, channels) in memory to (n, channels, height, width) on the device, still uint8."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(device)
+    """(n, height, width, channels) to (n, channels, height, width) on the device: uint8 still, and channels last."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).to(device)
 
 
 def inputs_of(examples: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -44,6 +45,7 @@ class Update:
         blueprint: Blueprint,
     ) -> None:
         self.phase, self._modules, self._config = phase, modules, config
+        self._device = next(modules["head"].parameters()).device
         self._reads = list(dict.fromkeys(read for term in phase.terms for read in term.reads))
         self._losses = [self._built(term, parts, blueprint.classes) for term in phase.terms]
         self._part = self._moving()
@@ -70,9 +72,8 @@ class Update:
             group["lr"] = rate * scale * factor
         self._allow_gradients(True)
         for _ in range(self.phase.repeats):
-            with torch.autocast(progress.device.type, torch.bfloat16, enabled=self._config.precision == "bf16"):
-                outputs = self._outputs(batches)
-            # Losses in full precision: differences of kernel means drown in bf16.
+            outputs = self._reduced(self._outputs, batches)
+            # Losses in full precision, but for networks of their own: differences of kernel means drown in bf16.
             values = [
                 _value(losses, [outputs[read] for read in term.reads], progress)
                 for term, losses in zip(self.phase.terms, self._losses, strict=True)
@@ -89,11 +90,18 @@ class Update:
 
     def _built(self, term: Term, parts: Mapping[str, int], classes: int) -> list[nn.Module]:
         """The term's loss, once for each part where it asks for that."""
-        device = next(self._modules["head"].parameters()).device
         over = {"modules": {name: named(self._modules, name) for name in term.over}} if term.over else {}
         count = max(parts[read.stream] for read in term.reads) if term.per_part else 1
         made = [term.loss(features=self._config.bottleneck, classes=classes, **over) for _ in range(count)]
-        return [loss.to(device) for loss in made]
+        for network in (child for loss in made for child in loss.children()):
+            network.forward = partial(self._reduced, network.forward)
+        return [loss.to(self._device) for loss in made]
+
+    def _reduced(self, forward: Callable[..., Any], *inputs: Any) -> Any:
+        """``forward`` of the inputs with its arithmetic in the config's precision; a tensor comes back in full."""
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.precision == "bf16"):
+            output = forward(*inputs)
+        return output.float() if isinstance(output, Tensor) else output
 
     def _moving(self) -> Part:
         if self.phase.part is None:
