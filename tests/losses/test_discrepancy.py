@@ -121,11 +121,13 @@ def test_the_scale_is_a_constant_for_the_gradient(samples: tuple[Tensor, Tensor]
     torch.testing.assert_close((source.grad, target.grad), expected)
 
 
-def test_coral_is_its_definition(samples: tuple[Tensor, Tensor]) -> None:
-    source, target = (sample.numpy() for sample in samples)
+@pytest.mark.parametrize("width", [3, 20], ids=["more examples than features", "more features than examples"])
+def test_coral_is_its_definition(samples: tuple[Tensor, Tensor], width: int) -> None:
+    wider = torch.randn(3, width, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    both = [(sample @ wider).requires_grad_() for sample in samples]
+    source, target = (sample.detach().numpy() for sample in both)
     difference = np.cov(source, rowvar=False) - np.cov(target, rowvar=False)
-    assert coral(*samples).item() == pytest.approx((difference**2).sum() / (4 * 3**2), abs=1e-12)
-    both = [sample.clone().requires_grad_() for sample in samples]
+    assert coral(*both).item() == pytest.approx((difference**2).sum() / (4 * width**2), abs=1e-12)
     assert torch.autograd.gradcheck(coral, both)
 
 

@@ -115,9 +115,14 @@ def coral(source: Tensor, target: Tensor) -> Tensor:
         target: (m, d), m ≥ 2; n and m may differ.
 
     Returns:
-        A scalar, at least 0; unchanged when either sample is translated.
+        A scalar, at least 0 but for rounding; unchanged when either sample is translated.
     """
-    return (torch.cov(source.T) - torch.cov(target.T)).square().sum() / (4 * source.shape[1] ** 2)
+    width = source.shape[1]
+    if max(len(source), len(target)) > width:
+        return (torch.cov(source.T) - torch.cov(target.T)).square().sum() / (4 * width**2)
+    # The same by examples: ‖SᵀS − TᵀT‖² = ‖SSᵀ‖² + ‖TTᵀ‖² − 2‖STᵀ‖², and nothing of size d² is made.
+    s, t = ((one - one.mean(0)) / (len(one) - 1) ** 0.5 for one in (source, target))
+    return ((s @ s.T).square().sum() + (t @ t.T).square().sum() - 2 * (s @ t.T).square().sum()) / (4 * width**2)
 
 
 def squared_mean_distance(source: Tensor, target: Tensor) -> Tensor:
