@@ -12,11 +12,11 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "transferlab"
 
 LAYERS = [
-    {"errors"},
-    {"component"},
+    {"errors", "files"},
+    {"component", "comparison"},
     {"roles"},
     {"schema"},
-    {"domains", "losses", "probes", "evaluation", "comparison", "identity"},
+    {"domains", "losses", "probes", "evaluation", "identity"},
     {"models", "selection"},
     {"training"},
     {"strategies"},
@@ -64,6 +64,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 TORCH_FREE = [
     *("cli", "comparison", "strategies", "schema", "roles", "component", "identity", "composition"),
+    "files",
     *("domains", "probes", "catalogue"),
 ]
 

@@ -8,9 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transferlab.schema import TrainConfig
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 ENGINE = 2
 """Raised whenever the numbers that one config gives change."""
@@ -48,29 +51,31 @@ NOT_OF_A_STAGE = IRRELEVANT | {
 """Keys that a stage's result depends on by other ways than by themselves, or not at all."""
 
 
-def start_key(config: TrainConfig, blueprints: Sequence[object], seed: int, machine: Mapping[str, Any]) -> str:
+def start_key(
+    config: TrainConfig, blueprints: Sequence[DataclassInstance], seed: int, machine: Mapping[str, Any]
+) -> str:
     """What a run's modules are before its first stage.
 
     Args:
         config: checked.
-        blueprints: dataclasses that say what modules are built for.
+        blueprints: say what modules are built for.
         seed: the run's.
         machine: type of device, resolved precision, threads, version of torch.
     """
     values = {key: value for key, value in asdict(config).items() if key not in NOT_OF_A_STAGE}
-    built = [asdict(one) for one in blueprints]  # type: ignore[call-overload] (they are dataclasses)
+    built = [asdict(one) for one in blueprints]
     return _digest(_by_content({**values, "built": built, "seed": seed, **machine, "code": code_digest()}), 40)
 
 
-def stage_key(before: str, stage: object, examples: Mapping[str, str]) -> str:
+def stage_key(before: str, stage: DataclassInstance, examples: Mapping[str, str]) -> str:
     """What modules and estimates are after a stage.
 
     Args:
         before: the key of what they were before it.
-        stage: its description, a dataclass.
+        stage: its description.
         examples: digests of what its streams hold.
     """
-    described = {type(stage).__name__: asdict(stage)}  # type: ignore[call-overload] (it is a dataclass)
+    described = {type(stage).__name__: asdict(stage)}
     return _digest(_by_content({"before": before, "stage": described, "examples": examples}), 40)
 
 

@@ -28,8 +28,8 @@ class Failed(Exception):
 Outcome = dict[str, Any] | Failed
 
 
-PRELOADED = ["transferlab.experiment", "torch._dynamo", "sklearn.metrics"]
-"""What a run imports sooner or later, torch._dynamo with its first optimiser: once for all processes."""
+PRELOADED = ["transferlab.experiment", "sklearn.metrics"]
+"""What every run imports sooner or later: once for all processes."""
 
 
 def how_many(missing: Sequence[Run], device: str) -> int:

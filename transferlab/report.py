@@ -10,8 +10,9 @@ from rich.console import Console
 
 from transferlab.comparison.compare import Comparison, compare, met
 from transferlab.comparison.render import to_terminal
+from transferlab.comparison.verdicts import Verdict
 from transferlab.errors import Refusal
-from transferlab.schema import CompareConfig, Verdict
+from transferlab.schema import CompareConfig
 
 PIPED_WIDTH = 120
 

@@ -19,6 +19,7 @@ from transferlab.domains.pair import Pair
 from transferlab.domains.splits import TestData
 from transferlab.errors import Interrupted
 from transferlab.evaluation import Predictions
+from transferlab.files import write_whole
 from transferlab.identity import comparison_id, run_id
 from transferlab.schema import TrainConfig
 from transferlab.strategies.strategy import Strategy
@@ -114,9 +115,7 @@ def logged(run: Run) -> Generator[None]:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes ``content`` so that the file is either whole or not there at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_whole(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def write_predictions(run: Run, predictions: Predictions, test: TestData) -> None:

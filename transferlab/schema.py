@@ -9,11 +9,11 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+from transferlab.comparison.verdicts import Verdict
 from transferlab.component import Component, checked, component, unknown
 from transferlab.errors import Refusal
 from transferlab.roles import Bridge, Source, bridge, source
 
-Verdict = Literal["negative", "leaning_negative", "inconclusive", "equivalent", "leaning_positive", "positive"]
 Labels = int | Literal["all"]
 
 

@@ -99,10 +99,13 @@ def test_margin_is_passed_down(two_comparisons):
     assert not met(compare(two_comparisons.root, 20.0).table, ["negative"])
 
 
-def test_no_torch_and_nothing_of_the_package_but_errors():
+def test_no_torch_and_nothing_of_the_package_but_errors_and_files():
     code = (
         "import sys, transferlab.comparison.compare;"
         "print(*(n for n in sys.modules if n == 'torch' or n.startswith('transferlab.')))"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert {name for name in loaded if not name.startswith("transferlab.comparison")} == {"transferlab.errors"}
+    assert {name for name in loaded if not name.startswith("transferlab.comparison")} == {
+        "transferlab.errors",
+        "transferlab.files",
+    }

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from jobs import TINY, Said, results
+from safetensors import SafetensorError
 
 from transferlab.catalogue import catalogue
+from transferlab.training import stage_cache
 
 Train = Callable[..., Said]
 WITH_LOSS = {"adapt": ["loss=mmd"]}
@@ -35,6 +37,15 @@ def _bytes(root: Path) -> dict[str, Any]:
 
 def _entries(root: Path) -> list[Path]:
     return sorted(root.glob("cache/stages/*/*.json"))
+
+
+def _read_seconds(root: Path) -> list[float]:
+    """Of each result, what its fits would have taken that were read."""
+    return [result["timing"]["cached_seconds"] for result in results(root)]
+
+
+def _log(root: Path) -> str:
+    return "".join(path.read_text(encoding="utf-8") for path in root.glob("runs/**/train.log"))
 
 
 @pytest.mark.parametrize("strategy", [str(one.name) for one in catalogue()])
@@ -67,16 +78,21 @@ def test_the_source_is_fitted_once(transferlab: Train, tmp_path: Path) -> None:
 def test_what_changes_no_fit_finds_it(transferlab: Train, tmp_path: Path, more: list[str]) -> None:
     job = [*TINY, f"output_root={tmp_path}", "strategy=source_only", "baselines=[]", "overwrite=true"]
     assert transferlab("train", *job).code == 0
+    assert _read_seconds(tmp_path) == [0]
     assert transferlab("train", *job, *more).code == 0
     assert len(_entries(tmp_path)) == 1
+    assert max(_read_seconds(tmp_path)) > 0
 
 
-@pytest.mark.parametrize("more", [["optimizer.lr=0.02"], ["source.examples=300"], ["batch_size=12"], ["steps=7"]])
+@pytest.mark.parametrize(
+    "more", [["optimizer.lr=0.02"], ["source.examples=300"], ["batch_size=12"], ["steps=7"], ["seeds=[1]"]]
+)
 def test_what_changes_a_fit_does_not(transferlab: Train, tmp_path: Path, more: list[str]) -> None:
     job = [*TINY, f"output_root={tmp_path}", "strategy=source_only", "baselines=[]"]
     assert transferlab("train", *job).code == 0
     assert transferlab("train", *job, *more).code == 0
     assert len(_entries(tmp_path)) == 2
+    assert _read_seconds(tmp_path) == [0, 0]
 
 
 @pytest.mark.parametrize("suffix", [".json", ".safetensors"])
@@ -97,7 +113,10 @@ def test_a_damaged_entry_is_made_again(transferlab: Train, tmp_path: Path, suffi
             file.unlink()
     assert transferlab("train", *job).code == 0
     assert _bytes(tmp_path) == whole
+    assert _read_seconds(tmp_path) == [0]
     assert len(_entries(tmp_path)) == 1
+    assert transferlab("train", *job).code == 0
+    assert _read_seconds(tmp_path) > [0], "the one made again is whole"
 
 
 def test_what_was_used_last_stays(transferlab: Train, tmp_path: Path) -> None:
@@ -109,6 +128,47 @@ def test_what_was_used_last_stays(transferlab: Train, tmp_path: Path) -> None:
     (second,) = _entries(tmp_path)
     assert second != first
     assert not first.with_suffix(".safetensors").exists()
+
+
+def test_what_is_read_counts_as_used(transferlab: Train, tmp_path: Path) -> None:
+    job = [*TINY, f"output_root={tmp_path}", "strategy=source_only", "baselines=[]", "overwrite=true"]
+    assert transferlab("train", *job).code == 0
+    (first,) = _entries(tmp_path)
+    assert transferlab("train", *job, "steps=7").code == 0
+    (second,) = set(_entries(tmp_path)) - {first}
+    size = first.with_suffix(".safetensors").stat().st_size / 1e9
+    assert transferlab("train", *job).code == 0
+    assert transferlab("train", *job, "steps=8", f"cache_gigabytes={2.5 * size}").code == 0
+    assert first.exists()
+    assert not second.exists()
+
+
+def test_what_another_process_removes_meanwhile_is_no_concern(transferlab: Train, tmp_path: Path) -> None:
+    """An index whose tensors are gone, and tensors that are gone once they were seen."""
+    folder = tmp_path / "cache" / "stages" / "ab"
+    folder.mkdir(parents=True)
+    (folder / "abc.json").write_text("{}")
+    (folder / "abd.safetensors").symlink_to(folder / "gone")
+    job = [*TINY, f"output_root={tmp_path}", "strategy=source_only", "baselines=[]", "cache_gigabytes=0.000001"]
+    said = transferlab("train", *job)
+    assert said.code == 0, said.err
+    assert "not kept" not in _log(tmp_path)
+    assert len(_entries(tmp_path)) == 1, "the new one is too large to stay"
+
+
+@pytest.mark.parametrize("error", [OSError("no space left"), SafetensorError("no space left")])
+def test_what_cannot_be_kept_stops_no_run(
+    transferlab: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def full(_stored: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise error
+
+    monkeypatch.setattr(stage_cache, "save_file", full)
+    job = [*TINY, f"output_root={tmp_path}", "strategy=source_only", "baselines=[]"]
+    assert transferlab("train", *job).code == 0
+    assert "not kept in the cache: no space left" in _log(tmp_path)
+    assert {path.suffix for path in tmp_path.glob("cache/stages/*/*")} == {".lock"}
 
 
 def test_code_of_ones_own_is_not_kept(transferlab: Train, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from transferlab.comparison.render import to_csv, to_latex, to_markdown
 from transferlab.comparison.results import read_results
 from transferlab.comparison.table import comparison_table
 from transferlab.errors import Refusal
+from transferlab.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class Comparison:
         """Writes ``comparison/table.csv``, ``.md``, ``.tex`` with the rows of all comparisons; and the curve."""
         folder = output_root / "comparison"
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / "table.csv", to_csv(self.everything))
-        _replace(folder / "table.md", to_markdown(self.everything, self.margin))
-        _replace(folder / "table.tex", to_latex(self.everything, self.margin))
+        write_whole(folder / "table.csv", to_csv(self.everything))
+        write_whole(folder / "table.md", to_markdown(self.everything, self.margin))
+        write_whole(folder / "table.tex", to_latex(self.everything, self.margin))
         if self.points:
             key, points = self.points
-            _replace(folder / "curve.csv", points.to_csv(index=False, lineterminator="\n"))
+            write_whole(folder / "curve.csv", points.to_csv(index=False, lineterminator="\n"))
             draw(points, key, folder / "curve.png")
 
 
@@ -73,13 +73,3 @@ def compare(
 def met(table: pd.DataFrame, words: Collection[str]) -> bool:
     """Whether any row's verdict against scratch is one of these words."""
     return bool(table["verdict"].isin(list(words)).any())
-
-
-def _replace(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(text, encoding="utf-8", newline="\n")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

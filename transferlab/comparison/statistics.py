@@ -10,13 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit  # Student's t; importing scipy.stats takes many times as long
 
-Verdict = Literal["negative", "positive", "equivalent", "leaning_negative", "leaning_positive", "inconclusive"]
+from transferlab.comparison.verdicts import Verdict
 
 FEWEST_PAIRS = 5
 MOST_PAIRS = 1000

@@ -9,15 +9,17 @@ import json
 import logging
 import os
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from transferlab.comparison.results import digest
+from transferlab.files import replaced, write_whole
 from transferlab.identity import stage_key, start_key
 from transferlab.models.network import Blueprint, Modules
 from transferlab.schema import TrainConfig
@@ -28,9 +30,6 @@ from transferlab.training.stages import Stage
 from transferlab.training.streams import Examples
 
 log = logging.getLogger("transferlab")
-
-States = Mapping[str, Mapping[str, Tensor]]
-"""By module, its state dict."""
 
 
 class StageCache:
@@ -79,8 +78,11 @@ class StageCache:
             found = _read(index)
             if found is None:
                 snapshots = fit()
-                _write(index, modules, snapshots, journal.last)
-                _trim(self._folder, self._limit)
+                try:
+                    _write(index, modules, snapshots, journal.last)
+                    _trim(self._folder, self._limit)
+                except (OSError, SafetensorError) as error:
+                    log.warning("not kept in the cache: %s", error)
                 return snapshots
         about, stored = found
         log.info("from the cache: %s", self._key)
@@ -117,12 +119,12 @@ def _read(index: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
         if about.pop("sha256") != digest(about) or about["tensors"] != _checksum(tensors):
             raise ValueError("checksum")
         stored = load_file(tensors)
+        os.utime(tensors)  # used now, says _trim
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         log.warning("damaged, made again: %s (%s)", tensors, error)
         return None
-    index.touch()
     return about, stored
 
 
@@ -133,16 +135,10 @@ def _write(index: Path, modules: Modules, snapshots: Sequence[Snapshot], rows: S
         "snapshots": [(one.step, _named(one.modules, stored)) for one in snapshots],
         "rows": rows,
     }
-    tensors, part = index.with_suffix(".safetensors"), index.with_suffix(f".{os.getpid()}")
-    try:
+    with replaced(index.with_suffix(".safetensors")) as part:
         save_file(stored, part)
         about["tensors"] = _checksum(part)
-        part.replace(tensors)
-        part.write_text(json.dumps(about | {"sha256": digest(about)}), encoding="utf-8")
-        part.replace(index)
-    except OSError as error:
-        log.warning("not kept in the cache: %s", error)
-        part.unlink(missing_ok=True)
+    write_whole(index, json.dumps(about | {"sha256": digest(about)}))
 
 
 def _named(modules: Modules, stored: dict[str, Tensor]) -> dict[str, dict[str, str]]:
@@ -170,12 +166,16 @@ def _checksum(path: Path) -> str:
 
 
 def _trim(folder: Path, limit: float) -> None:
-    entries = [(index.stat().st_mtime, index) for index in folder.glob("*/*.json")]
-    sizes = {index: index.with_suffix(".safetensors").stat().st_size for _, index in entries}
-    total = sum(sizes.values())
-    for _, index in sorted(entries):
+    """Removes what was used longest ago until the rest fits; other processes may be at the same."""
+    entries: list[tuple[int, int, Path]] = []
+    for tensors in folder.glob("*/*.safetensors"):
+        with suppress(FileNotFoundError):
+            about = tensors.stat()
+            entries.append((about.st_mtime_ns, about.st_size, tensors))
+    total = sum(size for _, size, _ in entries)
+    for _, size, tensors in sorted(entries):
         if total <= limit:
             break
-        total -= sizes[index]
-        index.unlink(missing_ok=True)
-        index.with_suffix(".safetensors").unlink(missing_ok=True)
+        total -= size
+        tensors.with_suffix(".json").unlink(missing_ok=True)
+        tensors.unlink(missing_ok=True)

@@ -1,0 +1,8 @@
+"""The words that a verdict can be."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Verdict = Literal["negative", "leaning_negative", "inconclusive", "equivalent", "leaning_positive", "positive"]
+"""From "the transfer hurt" to "it helped"; imported with nothing heavy, for the config is checked against it."""

@@ -1,0 +1,30 @@
+"""Files that are whole or not there at all, whatever happens while they are written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replaced(path: Path) -> Generator[Path]:
+    """Gives a file in the same folder to write to, which takes the place of ``path`` when the block ends.
+
+    If the block raises, the file is removed and ``path`` stays what it was.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())  # or a crash of the machine leaves the new name with nothing in it
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text, in UTF-8 with its line ends as they are, whole or not at all."""
+    with replaced(path) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")
