@@ -72,7 +72,7 @@ def _ceiling(given: argparse.Namespace) -> Figures:
         for _ in range(2 * given.rounds):
             _wait(given.device)
             started = time.perf_counter()
-            matrix @ matrix
+            torch.mm(matrix, matrix)
             _wait(given.device)
             seconds.append(time.perf_counter() - started)
         found[str(kind).removeprefix("torch.")] = 2e-9 * size**3 / min(seconds)
@@ -87,7 +87,9 @@ def _steps(given: argparse.Namespace) -> Figures:
 
 def _losses(given: argparse.Namespace) -> Figures:
     size = 8 if given.tiny else 128
-    return losses.measured(batch=size, width=4 * size, rounds=given.rounds, threads=given.threads) if given.peers else {}
+    return (
+        losses.measured(batch=size, width=4 * size, rounds=given.rounds, threads=given.threads) if given.peers else {}
+    )
 
 
 def _folders(given: argparse.Namespace) -> Figures:

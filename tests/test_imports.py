@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "transferlab"
 
 LAYERS = [
-    {"errors", "files"},
+    {"errors", "files", "locks"},
     {"component", "comparison"},
     {"roles"},
     {"schema"},

@@ -28,7 +28,7 @@ from transferlab.training.journal import Journal
 from transferlab.training.seeding import generator, seeded
 from transferlab.training.stage_cache import StageCache
 from transferlab.training.stages import Candidates, Estimate, Fit, Solve, Stage
-from transferlab.training.streams import Examples, Stream, as_tensor, in_chunks
+from transferlab.training.streams import Encode, Examples, Stream, as_tensor
 
 log = logging.getLogger("transferlab")
 
@@ -158,7 +158,7 @@ def _perform(
     match stage:
         case Fit():
             streams = {
-                name: Stream(those, config.batch_size, generator(run.seed, "order", name))
+                name: Stream(those, config.batch_size, generator(run.seed, "order", name), encode=cache.encode)
                 for name, those in read.items()
             }
             return cache.fitted(
@@ -173,7 +173,7 @@ def _perform(
             for name, values in found.items():
                 examples[name] = replace(examples[name], estimates={**examples[name].estimates, **values})
         case Solve():
-            features = {name: _encoded(modules, stage.encoder, those) for name, those in read.items()}
+            features = {name: _encoded(modules, stage.encoder, those, cache.encode) for name, those in read.items()}
             with seeded(run.seed, "solve", stage.name):
                 modules["head"] = stage.solver(features, classes=blueprint.classes).to(config.device)
         case Candidates():
@@ -189,11 +189,11 @@ def _examples(part: Labelled | Unlabelled, device: str) -> Examples:
     return Examples(images, torch.from_numpy(part.labels).to(device), parts=part.parts)
 
 
-def _encoded(modules: Modules, encoder: Sequence[str], examples: Examples) -> Examples:
+def _encoded(modules: Modules, encoder: Sequence[str], examples: Examples, encode: Encode) -> Examples:
     """The examples as features (n, d) on the CPU."""
     network = nn.Sequential(*(named(modules, name) for name in encoder), nn.Flatten()).eval()
     labels = None if examples.labels is None else examples.labels.cpu()
-    return replace(examples, inputs=in_chunks(network, examples.inputs).cpu(), labels=labels)
+    return replace(examples, inputs=encode(network, examples.inputs).cpu(), labels=labels)
 
 
 def _write_predictor(run: Run, outcome: Outcome, test: TestData) -> None:

@@ -3,58 +3,50 @@
 from __future__ import annotations
 
 import copy
-import fcntl
 import hashlib
-import json
-import logging
-import os
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from transferlab.comparison.results import digest
-from transferlab.files import replaced, write_whole
 from transferlab.identity import stage_key, start_key
 from transferlab.models.network import Blueprint, Modules
 from transferlab.schema import TrainConfig
 from transferlab.training.devices import machine
+from transferlab.training.entries import Entries
+from transferlab.training.feature_cache import FeatureCache
 from transferlab.training.fit import Snapshot
 from transferlab.training.journal import Journal, Row
 from transferlab.training.stages import Stage
-from transferlab.training.streams import Examples
+from transferlab.training.streams import Examples, content_digest
 
-log = logging.getLogger("transferlab")
+Stored = dict[str, Tensor]
+"""An entry's tensors, each by a digest of its content, and so once however many snapshots share it."""
 
 
 class StageCache:
-    """A folder of results, and how far one run has come; deleting any of it costs time, nothing else.
-
-    An entry is two files: the tensors, each stored once however many snapshots share it, and an index that is written
-    last and holds the checksums of both. An entry that is damaged is made again.
+    """The folder of Fits, and how far one run has come.
 
     Args:
         config: with device and precision resolved; with ``cache=false``, or code from ``allow_packages``, nothing is
             read or written.
         blueprints: what the run's modules are built for.
         seed: the run's.
+
+    Attributes:
+        encode: ``in_chunks``, whose results are kept likewise.
     """
 
     def __init__(self, config: TrainConfig, blueprints: Sequence[Blueprint], seed: int) -> None:
-        ours = not config.allow_packages  # of other code nobody knows whether it is still what made an entry
-        self._folder = config.root / "cache" / "stages" if config.cache and ours else None
-        self._limit = config.cache_gigabytes * 1e9
+        self.encode = FeatureCache(config)
+        self._entries = Entries.of_run(config, "stages")
         self._key = start_key(config, blueprints, seed, machine(config))
         self._digests: dict[str, str] = {}
 
     def follow(self, stage: Stage, examples: Mapping[str, Examples]) -> None:
         """Says which stage comes next, and what its streams hold, by name; these must not change during a run."""
-        if self._folder is not None:
+        if self._entries is not None:
             self._digests |= {name: _digest(those) for name, those in examples.items() if name not in self._digests}
             self._key = stage_key(self._key, stage, {name: self._digests[name] for name in examples})
 
@@ -71,21 +63,15 @@ class StageCache:
             prepare: gives ``modules`` those that ``fit`` would add, with whatever weights.
             fit: the stage that was named last.
         """
-        if self._folder is None:
+        if self._entries is None:
             return fit()
-        index = self._folder / self._key[:2] / f"{self._key}.json"
-        with _alone(index.with_suffix(".lock")):
-            found = _read(index)
+        with self._entries.alone(self._key):
+            found = self._entries.read(self._key)
             if found is None:
                 snapshots = fit()
-                try:
-                    _write(index, modules, snapshots, journal.last)
-                    _trim(self._folder, self._limit)
-                except (OSError, SafetensorError) as error:
-                    log.warning("not kept in the cache: %s", error)
+                self._entries.write(self._key, *_entry(modules, snapshots, journal.last))
                 return snapshots
         about, stored = found
-        log.info("from the cache: %s", self._key)
         prepare()
         snapshots: list[Snapshot] = []
         for step, names in about["snapshots"]:
@@ -97,51 +83,23 @@ class StageCache:
 
 
 def _digest(examples: Examples) -> str:
-    content = hashlib.sha256(repr((tuple(examples.inputs.shape), examples.parts)).encode())
+    content = hashlib.sha256(repr(examples.parts).encode())
     for one in (examples.inputs, examples.labels):
-        content.update(b"none" if one is None else one.cpu().contiguous().numpy().tobytes())
+        content.update(b"none" if one is None else content_digest(one))
     return content.hexdigest()
 
 
-@contextmanager
-def _alone(path: Path) -> Generator[None]:
-    """Holds a lock that dies with its process."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _read(index: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    tensors = index.with_suffix(".safetensors")
-    try:
-        about = json.loads(index.read_text(encoding="utf-8"))
-        if about.pop("sha256") != digest(about) or about["tensors"] != _checksum(tensors):
-            raise ValueError("checksum")
-        stored = load_file(tensors)
-        os.utime(tensors)  # used now, says _trim
-    except FileNotFoundError:
-        return None
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
-        log.warning("damaged, made again: %s (%s)", tensors, error)
-        return None
-    return about, stored
-
-
-def _write(index: Path, modules: Modules, snapshots: Sequence[Snapshot], rows: Sequence[Row]) -> None:
-    stored: dict[str, Tensor] = {}
-    about: dict[str, Any] = {
+def _entry(modules: Modules, snapshots: Sequence[Snapshot], rows: Sequence[Row]) -> tuple[dict[str, Any], Stored]:
+    stored: Stored = {}
+    about = {
         "final": _named(modules, stored),
         "snapshots": [(one.step, _named(one.modules, stored)) for one in snapshots],
         "rows": rows,
     }
-    with replaced(index.with_suffix(".safetensors")) as part:
-        save_file(stored, part)
-        about["tensors"] = _checksum(part)
-    write_whole(index, json.dumps(about | {"sha256": digest(about)}))
+    return about, stored
 
 
-def _named(modules: Modules, stored: dict[str, Tensor]) -> dict[str, dict[str, str]]:
+def _named(modules: Modules, stored: Stored) -> dict[str, dict[str, str]]:
     """Adds the modules' tensors to ``stored`` by a digest of their content; returns the digests by their names."""
     names: dict[str, dict[str, str]] = {}
     for name, module in modules.items():
@@ -155,27 +113,6 @@ def _named(modules: Modules, stored: dict[str, Tensor]) -> dict[str, dict[str, s
     return names
 
 
-def _load(modules: Modules, names: Mapping[str, Mapping[str, str]], stored: Mapping[str, Tensor]) -> None:
+def _load(modules: Modules, names: Mapping[str, Mapping[str, str]], stored: Stored) -> None:
     for name, keys in names.items():
         modules[name].load_state_dict({key: stored[content] for key, content in keys.items()})
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _trim(folder: Path, limit: float) -> None:
-    """Removes what was used longest ago until the rest fits; other processes may be at the same."""
-    entries: list[tuple[int, int, Path]] = []
-    for tensors in folder.glob("*/*.safetensors"):
-        with suppress(FileNotFoundError):
-            about = tensors.stat()
-            entries.append((about.st_mtime_ns, about.st_size, tensors))
-    total = sum(size for _, size, _ in entries)
-    for _, size, tensors in sorted(entries):
-        if total <= limit:
-            break
-        total -= size
-        tensors.with_suffix(".json").unlink(missing_ok=True)
-        tensors.unlink(missing_ok=True)

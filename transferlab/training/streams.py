@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 CHUNK = 512
 """Examples per pass where no gradient is kept; a matter of memory, not of results."""
+
+
+Encode = Callable[[nn.Module, Tensor], Tensor]
+"""Features, (n, …), that a module in evaluation mode makes of all examples, (n, …)."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +66,23 @@ class Stream:
         batch_size: examples per batch.
         order: shuffles; on the CPU, so that an order doesn't depend on the device.
         encoded: whether the examples are features.
+        encode: makes features of examples; None: ``in_chunks``.
 
     Raises:
         ValueError: if a domain has no example.
     """
 
-    def __init__(self, examples: Examples, batch_size: int, order: torch.Generator, *, encoded: bool = False) -> None:
+    def __init__(
+        self,
+        examples: Examples,
+        batch_size: int,
+        order: torch.Generator,
+        *,
+        encoded: bool = False,
+        encode: Encode | None = None,
+    ) -> None:
         self.examples, self._order, self._encoded = examples, order, encoded
+        self._encode = encode or in_chunks
         self._batch_size = batch_size
         self.estimates: dict[str, Tensor] = dict(examples.estimates)
         ends = np.cumsum(examples.parts or (len(examples.inputs),)).tolist()
@@ -102,11 +117,11 @@ class Stream:
 
     def again(self, order: torch.Generator) -> Stream:
         """The same examples from the start, in another order."""
-        return Stream(self.examples, self._batch_size, order, encoded=self._encoded)
+        return Stream(self.examples, self._batch_size, order, encoded=self._encoded, encode=self._encode)
 
-    def through(self, encoder: Callable[[Tensor], Tensor]) -> Stream:
+    def through(self, encoder: nn.Module) -> Stream:
         """The same stream, in the same order, of features: every example passes ``encoder`` once, now."""
-        features = in_chunks(encoder, self.examples.inputs)
+        features = self._encode(encoder, self.examples.inputs)
         examples = Examples(features, self.examples.labels, self.estimates, self.examples.parts)
         return Stream(examples, self._batch_size, self._order, encoded=True)
 
@@ -125,3 +140,10 @@ def inputs_of(examples: Tensor) -> Tensor:
 def in_chunks(function: Callable[[Tensor], Tensor], examples: Tensor) -> Tensor:
     """``function`` of all examples, computed ``CHUNK`` at a time and put together."""
     return torch.cat([function(inputs_of(chunk)) for chunk in examples.split(CHUNK)])
+
+
+def content_digest(examples: Tensor) -> bytes:
+    """Tells examples of other values, kinds or shapes apart."""
+    content = hashlib.sha256(f"{examples.dtype} {tuple(examples.shape)}".encode())
+    content.update(examples.cpu().contiguous().numpy().data)
+    return content.digest()

@@ -1,0 +1,108 @@
+"""Results kept on disk by what they depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from transferlab.comparison.results import digest
+from transferlab.files import replaced, write_whole
+from transferlab.locks import alone
+from transferlab.schema import TrainConfig
+
+log = logging.getLogger("transferlab")
+
+
+class Entries:
+    """A folder of results; deleting any of it costs time, nothing else.
+
+    An entry is two files: the tensors, and an index that is written last and holds the checksums of both. An entry that
+    is damaged counts as not there.
+
+    Args:
+        folder: made when it is needed.
+        limit: bytes; beyond it, what wasn't used for longest goes.
+    """
+
+    def __init__(self, folder: Path, limit: float) -> None:
+        self._folder, self._limit = folder, limit
+
+    @classmethod
+    def of_run(cls, config: TrainConfig, name: str) -> Entries | None:
+        """The folder of that name in the config's cache; None where nothing is to be kept."""
+        if not config.cache or config.allow_packages:  # of other code nobody knows whether it still is what it was
+            return None
+        return cls(config.root / "cache" / name, config.cache_gigabytes * 1e9)
+
+    def alone(self, key: str) -> AbstractContextManager[None]:
+        """Holds the entry for this process: others that want it wait."""
+        return alone(self._index(key).with_suffix(".lock"))
+
+    def read(self, key: str) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+        """What ``write`` was given, or None."""
+        index = self._index(key)
+        tensors = index.with_suffix(".safetensors")
+        try:
+            about = json.loads(index.read_text(encoding="utf-8"))
+            if about.pop("sha256") != digest(about) or about.pop("tensors") != _checksum(tensors):
+                raise ValueError("checksum")
+            stored = load_file(tensors)
+            os.utime(tensors)  # used now, says _trim
+        except FileNotFoundError:
+            return None
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+            log.warning("damaged, made again: %s (%s)", tensors, error)
+            return None
+        log.info("from the cache: %s", key)
+        return about, stored
+
+    def write(self, key: str, about: Mapping[str, Any], tensors: dict[str, Tensor]) -> None:
+        """Keeps an entry, where there is room for it.
+
+        Args:
+            key: hexadecimal digits.
+            about: what else belongs to it; JSON.
+            tensors: on the CPU.
+        """
+        index = self._index(key)
+        try:
+            with replaced(index.with_suffix(".safetensors")) as part:
+                save_file(tensors, part)
+                described = {**about, "tensors": _checksum(part)}
+            write_whole(index, json.dumps(described | {"sha256": digest(described)}))
+            self._trim()
+        except (OSError, SafetensorError) as error:
+            log.warning("not kept in the cache: %s", error)
+
+    def _index(self, key: str) -> Path:
+        return self._folder / key[:2] / f"{key}.json"
+
+    def _trim(self) -> None:
+        """Removes what was used longest ago until the rest fits; other processes may be at the same."""
+        entries: list[tuple[int, int, Path]] = []
+        for tensors in self._folder.glob("*/*.safetensors"):
+            with suppress(FileNotFoundError):
+                about = tensors.stat()
+                entries.append((about.st_mtime_ns, about.st_size, tensors))
+        total = sum(size for _, size, _ in entries)
+        for _, size, tensors in sorted(entries):
+            if total <= self._limit:
+                break
+            total -= size
+            tensors.with_suffix(".json").unlink(missing_ok=True)
+            tensors.unlink(missing_ok=True)
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
