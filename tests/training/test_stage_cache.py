@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fits import BLUEPRINT, IMAGES, LABELS
 from jobs import TINY, Said, results
 from safetensors import SafetensorError
+from torch import Tensor
 
 from transferlab.catalogue import catalogue
+from transferlab.models.network import Blueprint, Modules
+from transferlab.schema import TrainConfig
 from transferlab.training import stage_cache
+from transferlab.training.fit import Snapshot
+from transferlab.training.journal import Journal
+from transferlab.training.stage_cache import StageCache
+from transferlab.training.stages import Fit, Phase, cross_entropy
+from transferlab.training.streams import Examples
 
 Train = Callable[..., Said]
 WITH_LOSS = {"adapt": ["loss=mmd"]}
@@ -95,8 +106,10 @@ def test_what_changes_a_fit_does_not(transferlab: Train, tmp_path: Path, more: l
     assert _read_seconds(tmp_path) == [0, 0]
 
 
-@pytest.mark.parametrize("suffix", [".json", ".safetensors"])
-@pytest.mark.parametrize("harm", ["cut", "flipped", "gone"])
+@pytest.mark.parametrize(
+    ("suffix", "harm"),
+    [*itertools.product([".json", ".safetensors"], ["cut", "flipped", "gone"]), (".json", "another number")],
+)
 def test_a_damaged_entry_is_made_again(transferlab: Train, tmp_path: Path, suffix: str, harm: str) -> None:
     job = [*TINY, f"output_root={tmp_path}", "strategy=source_only", "baselines=[]", "overwrite=true"]
     assert transferlab("train", *job).code == 0
@@ -109,6 +122,10 @@ def test_a_damaged_entry_is_made_again(transferlab: Train, tmp_path: Path, suffi
             file.write_bytes(file.read_bytes()[:-40])
         case "flipped":
             file.write_bytes(content)
+        case "another number":
+            about = json.loads(file.read_text())
+            about["rows"][0]["learning_rate"] += 1
+            file.write_text(json.dumps(about))
         case _:
             file.unlink()
     assert transferlab("train", *job).code == 0
@@ -117,6 +134,39 @@ def test_a_damaged_entry_is_made_again(transferlab: Train, tmp_path: Path, suffi
     assert len(_entries(tmp_path)) == 1
     assert transferlab("train", *job).code == 0
     assert _read_seconds(tmp_path) > [0], "the one made again is whole"
+
+
+def test_a_fit_is_found_by_seed_blueprint_and_the_stages_so_far(
+    config: TrainConfig, modules: Modules, tmp_path: Path
+) -> None:
+    config = replace(config, output_root=str(tmp_path))
+    one, two = (Fit(name, (Phase((cross_entropy("source"),)),)) for name in ("one", "two"))
+
+    def made(
+        seed: int = 0, blueprint: Blueprint = BLUEPRINT, stages: Sequence[Fit] = (one, two), labels: Tensor = LABELS
+    ) -> bool:
+        """Whether the last stage had to be fitted."""
+        cache, journal = StageCache(config, [blueprint], seed), Journal("test", lambda: None, quiet=True)
+        for stage in stages:
+            cache.follow(stage, {"source": Examples(IMAGES, labels if stage is one else None)})
+
+        def fit() -> list[Snapshot]:
+            with journal.stage("two", 1) as lines:
+                lines.rows.append({"stage": "two", "step": 1, "seconds": 0.1})
+            return []
+
+        cache.fitted(modules, journal, prepare=lambda: None, fit=fit)
+        return journal.saved_seconds == 0
+
+    assert made()
+    assert not made()
+    assert made(seed=1)
+    assert made(blueprint=replace(BLUEPRINT, features=8))
+    assert made(stages=(one, replace(two, share=0.5)))
+    assert made(stages=(replace(one, share=0.5), two))
+    assert made(stages=(two,))
+    assert made(labels=LABELS.flip(0))
+    assert not made()
 
 
 def test_what_was_used_last_stays(transferlab: Train, tmp_path: Path) -> None:
