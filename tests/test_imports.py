@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "transferlab"
 
 LAYERS = [
-    {"errors"},
+    {"errors", "locks"},
     {"component"},
     {"roles"},
     {"schema"},

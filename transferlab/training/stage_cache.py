@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-import fcntl
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +17,14 @@ from torch import Tensor
 
 from transferlab.comparison.results import digest
 from transferlab.identity import stage_key, start_key
+from transferlab.locks import alone
 from transferlab.models.network import Blueprint, Modules
 from transferlab.schema import TrainConfig
 from transferlab.training.devices import machine
 from transferlab.training.fit import Snapshot
 from transferlab.training.journal import Journal, Row
 from transferlab.training.stages import Stage
-from transferlab.training.streams import Examples
+from transferlab.training.streams import Examples, Pixels
 
 log = logging.getLogger("transferlab")
 
@@ -75,7 +74,7 @@ class StageCache:
         if self._folder is None:
             return fit()
         index = self._folder / self._key[:2] / f"{self._key}.json"
-        with _alone(index.with_suffix(".lock")):
+        with alone(index.with_suffix(".lock")):
             found = _read(index)
             if found is None:
                 snapshots = fit()
@@ -97,17 +96,14 @@ class StageCache:
 def _digest(examples: Examples) -> str:
     content = hashlib.sha256(repr((tuple(examples.inputs.shape), examples.parts)).encode())
     for one in (examples.inputs, examples.labels):
-        content.update(b"none" if one is None else one.cpu().contiguous().numpy().tobytes())
+        match one:
+            case None:
+                content.update(b"none")
+            case Pixels():
+                content.update(one.mapped.digest())
+            case Tensor():
+                content.update(one.cpu().contiguous().numpy().tobytes())
     return content.hexdigest()
-
-
-@contextmanager
-def _alone(path: Path) -> Generator[None]:
-    """Holds a lock that dies with its process."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _read(index: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
