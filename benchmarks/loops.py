@@ -56,9 +56,8 @@ class Bare:
         self._optimizer = torch.optim.SGD(
             parameters, lr=0.01, momentum=0.9, nesterov=True, weight_decay=1e-3, fused=not plain
         )
-        images = [
-            as_tensor(np.asarray(part.images), config.device) for part in (training.source, training.target_unlabelled)
-        ]
+        both = (training.source, training.target_unlabelled)
+        images = [as_tensor(np.asarray(part.images), config.device) for part in both]
         self._source, self._target = [one.contiguous() if plain else one for one in images]
         self._labels = torch.from_numpy(training.source.labels).to(config.device)
         self._progress = torch.tensor(0.5, device=config.device)

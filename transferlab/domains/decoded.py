@@ -73,7 +73,7 @@ class _Wanted:
         return slice(block * self.step * row, min((block + 1) * self.step, len(self.paths)) * row)
 
 
-def decoded(root: Path, names: Sequence[str], *, size: int, channels: int, cache: Path) -> Decoded:
+def decoded(root: Path, names: Sequence[str], *, size: int, channels: int, cache: Path, retry: bool) -> Decoded:
     """The images of a folder, from the cache as far as they are there and neither they nor their files have changed.
 
     Processes that want the same at once wait for the first. A process that was killed is continued from its last block.
@@ -84,6 +84,7 @@ def decoded(root: Path, names: Sequence[str], *, size: int, channels: int, cache
         size: height and width that they are given, in pixels.
         channels: 1 or 3.
         cache: where the folder ``images`` of all such caches lies.
+        retry: whether images that couldn't be read are tried again, for a cause that their files don't show.
 
     Raises:
         OSError: if the cache can't be written, or a file is no longer there.
@@ -97,6 +98,8 @@ def decoded(root: Path, names: Sequence[str], *, size: int, channels: int, cache
     with alone(folder / "lock"):
         path, known = _indexed(folder)
         good = _intact(path, known, wanted)
+        if retry:
+            good = {place: block for place, block in good.items() if not block.unreadable}
         if len(good) < len(files):
             path, good = _completed(folder, wanted, path, good)
     blocks = [good[place] for place in range(len(files))]

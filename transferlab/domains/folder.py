@@ -58,7 +58,7 @@ def folder(*, path: str, size: int, channels: int, skip_unreadable: bool, cache:
         for image in _images(root / part / name, f"{part}{name}")
     ]
     names = [name for name, _, _ in found]
-    pixels = decoded(root, names, size=size, channels=channels, cache=Path(cache) / "cache")
+    pixels = decoded(root, names, size=size, channels=channels, cache=Path(cache) / "cache", retry=not skip_unreadable)
     if len(pixels.unreadable):
         _report([names[place] for place in pixels.unreadable], len(names), skip_unreadable)
     readable = np.setdiff1d(np.arange(len(names)), pixels.unreadable)
