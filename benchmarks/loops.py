@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
@@ -55,7 +56,8 @@ class Bare:
         self._optimizer = torch.optim.SGD(
             parameters, lr=0.01, momentum=0.9, nesterov=True, weight_decay=1e-3, fused=not plain
         )
-        images = [as_tensor(part.images, config.device) for part in (training.source, training.target_unlabelled)]
+        both = (training.source, training.target_unlabelled)
+        images = [as_tensor(np.asarray(part.images), config.device) for part in both]
         self._source, self._target = [one.contiguous() if plain else one for one in images]
         self._labels = torch.from_numpy(training.source.labels).to(config.device)
         self._progress = torch.tensor(0.5, device=config.device)

@@ -25,10 +25,11 @@ class Pictures(Dataset[tuple[Tensor, int]]):
     def __init__(self, part: Labelled | Unlabelled, size: int) -> None:
         from torchvision import transforms
 
-        grey = part.images.shape[3] == 1
-        self._pictures = [Image.fromarray(image[:, :, 0] if grey else image) for image in part.images]
-        self._labels = part.labels.tolist() if isinstance(part, Labelled) else [0] * len(part.images)
-        normalize = transforms.Normalize(*[[0.5] * part.images.shape[3]] * 2)
+        images = np.asarray(part.images)
+        grey = images.shape[3] == 1
+        self._pictures = [Image.fromarray(image[:, :, 0] if grey else image) for image in images]
+        self._labels = part.labels.tolist() if isinstance(part, Labelled) else [0] * len(images)
+        normalize = transforms.Normalize(*[[0.5] * images.shape[3]] * 2)
         self._transform: Callable[[Image.Image], Tensor] = transforms.Compose(
             [transforms.Resize(size), transforms.ToTensor(), normalize]
         )
@@ -141,7 +142,9 @@ def _loaded(source: Pictures, target: Pictures, size: int) -> Iterator[dict[str,
 
 
 def _ready(source: Labelled, target: Unlabelled, size: int, device: str) -> dict[str, Tensor]:
-    images, others = (inputs_of(as_tensor(part.images[:size], device)).contiguous() for part in (source, target))
+    images, others = (
+        inputs_of(as_tensor(np.asarray(part.images[:size]), device)).contiguous() for part in (source, target)
+    )
     return {
         "src_imgs": images,
         "target_imgs": others,

@@ -43,6 +43,9 @@ class Component:
         return getattr(importlib.import_module(module), name)(*arguments, **more, **self.options)
 
 
+MISSING = "???"
+"""How YAML says that a value has to be given."""
+
 KIND = {
     int: "a whole number",
     float: "a number",
@@ -78,7 +81,7 @@ def component(node: Any, key: str, allow_packages: Iterable[str] = ()) -> Compon
         if name not in accepted:
             raise Refusal(unknown(f"{key}.{name}", name, accepted))
     for name, option in accepted.items():
-        if option.required and name not in given:
+        if option.required and given.get(name, MISSING) == MISSING:
             raise Refusal(f"{key}.{name}: no value given; {target} needs one")
     options: dict[str, Any] = {}
     for name, value in given.items():

@@ -119,6 +119,9 @@ def _contenders(config: DictConfig, domains: Mapping[str, DictConfig]) -> list[C
     _refuse_other_loss(choices["strategy"], choices["loss"], cast(str, plain_strategy.loss.name), takes_loss)
     defaults = hydra.compose("train", [f"{group}={name}" for group, name in choices.items()])
     changes = _changes(node, _plain(with_named_domains(defaults, domains, as_in=config)))
+    changes = {
+        key: value for key, value in changes.items() if key not in _followers(with_named_domains(config, domains))
+    }
     setting = _in_words(
         {key: name for key, name in choices.items() if key in UNTITLED and name != plain_strategy[key].name}
         | {key: value for key, value in changes.items() if key.partition(".")[0] not in OF_THE_STRATEGY | UNSAID}
@@ -151,6 +154,13 @@ def _changes(node: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str =
         elif value != defaults.get(key):
             changes[f"{prefix}{key}"] = value
     return changes
+
+
+def _followers(config: DictConfig) -> set[str]:
+    """Options of data sets that take the value of another key, which is said already."""
+    written = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
+    data = {role: written[role] for role in (*ROLES, "bridge")}
+    return {key for key, value in _changes(data, {}).items() if str(value).startswith("${")}
 
 
 def _parts_by_name(changes: Mapping[str, Any]) -> dict[str, Any]:

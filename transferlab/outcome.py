@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from transferlab.domains.mapped import Images
 from transferlab.domains.splits import TestData, TrainingData
 from transferlab.evaluation import Predictions, target_metrics
 from transferlab.runs import Run
@@ -61,7 +60,7 @@ def evaluated(
     read = "source" in run.strategy.reads(config.loss) and not run.strategy.source_free
     knows_source = read and run.pair.same_classes and len(held_out.labels) > 0
 
-    def probabilities(snapshot: Snapshot, images: NDArray[np.uint8]) -> Tensor:
+    def probabilities(snapshot: Snapshot, images: Images) -> Tensor:
         return predict(snapshot.modules, run.strategy.predictor, images, config.device)
 
     evidence = [
@@ -97,9 +96,7 @@ def evaluated(
     return Outcome("ok", metrics, selection, seen[chosen], predictor, cost)
 
 
-def predict(
-    modules: Mapping[str, nn.Module], predictor: Sequence[str], images: NDArray[np.uint8], device: str
-) -> Tensor:
+def predict(modules: Mapping[str, nn.Module], predictor: Sequence[str], images: Images, device: str) -> Tensor:
     """Class probabilities (n, classes), on the CPU in float64, of images (n, height, width, channels).
 
     Puts the modules named by ``predictor``, which run one after the other, in evaluation mode.

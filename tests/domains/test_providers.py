@@ -90,7 +90,7 @@ def test_importing_the_providers_loads_nothing_heavy() -> None:
     program = "\n".join(
         [
             "import sys",
-            *(f"import {read(name)[0].rpartition('.')[0]}" for name in NAMES),
+            *(f"import {read(name)[0].rpartition('.')[0]}" for name in [*NAMES, "folder"]),
             "print([m for m in ('torch', 'sklearn', 'mlxtend', 'matplotlib', 'scipy', 'PIL') if m in sys.modules])",
         ]
     )

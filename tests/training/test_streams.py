@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import torch
 from torch import nn
 
+from transferlab.domains.mapped import Mapped
 from transferlab.training.seeding import derived, generator, seeded
-from transferlab.training.streams import Examples, Stream, in_chunks, inputs_of
+from transferlab.training.streams import Examples, Pixels, Stream, as_tensor, in_chunks, inputs_of
 
 
 def _stream(examples: int, batch_size: int, seed: int = 0) -> Stream:
@@ -70,3 +74,35 @@ def test_seeds_are_their_own_by_name_and_leave_the_global_state() -> None:
     assert torch.equal(torch.rand(3), expected)
     with seeded(0, "inside"):
         assert torch.equal(torch.rand(3), inside)
+
+
+def test_batches_from_a_file_are_those_from_memory(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 5, 5, 3), dtype=np.uint8)
+    np.save(tmp_path / "pixels.npy", pixels)
+    chosen = np.arange(0, 40, 2)
+    mapped = as_tensor(Mapped((np.load(tmp_path / "pixels.npy", mmap_mode="r"),))[chosen], "cpu")
+    plain = as_tensor(pixels[chosen], "cpu")
+    assert isinstance(mapped, Pixels)
+    assert mapped.shape == plain.shape
+    labels = torch.arange(20)
+    one, other = (Stream(Examples(inputs, labels), 7, generator(0)) for inputs in (mapped, plain))
+    for _ in range(6):
+        read, expected = one.next(), other.next()
+        assert torch.equal(read.inputs, expected.inputs)
+        assert read.inputs.stride() == expected.inputs.stride()
+        assert read.labels is not None
+        assert expected.labels is not None
+        assert torch.equal(read.labels, expected.labels)
+    assert torch.equal(torch.cat(list(mapped.split(6))), plain)
+    mask = labels % 3 == 0
+    assert torch.equal(mapped[mask].read(), plain[mask])
+    assert torch.equal(in_chunks(lambda x: x.flatten(1), mapped), in_chunks(lambda x: x.flatten(1), plain))
+
+
+def test_images_of_several_files_are_chosen_across_them() -> None:
+    first, second = (np.arange(start, start + 3, dtype=np.uint8).repeat(4).reshape(3, 2, 2, 1) for start in (10, 20))
+    both = Mapped((first,)).joined(Mapped((second,), np.array([2, 0])))
+    assert both.shape == (5, 2, 2, 1)
+    assert np.asarray(both[np.array([4, 0, 3])])[:, 0, 0, 0].tolist() == [20, 10, 22]
+    assert [int(one[0, 0, 0]) for one in both] == [10, 11, 12, 22, 20]
+    assert both.digest() == Mapped((np.asarray(both),)).digest() != both[1:].digest()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from transferlab.component import Component
 from transferlab.domains.domain import Domain
+from transferlab.domains.mapped import Images, chosen
 from transferlab.domains.pair import load_pair
 from transferlab.domains.splits import test_mask
 from transferlab.errors import Refusal
@@ -79,5 +80,5 @@ def best_path(distances: NDArray[np.float64]) -> list[int]:
     raise AssertionError("no hop is longer than the longest")
 
 
-def _training_images(domain: Domain) -> NDArray[np.uint8]:
-    return domain.images[~test_mask(domain)]
+def _training_images(domain: Domain) -> Images:
+    return chosen(domain.images, ~test_mask(domain), domain.fingerprint)

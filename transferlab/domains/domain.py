@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transferlab.domains.mapped import Images, Mapped
 from transferlab.errors import Refusal
 
 
@@ -16,26 +17,30 @@ class Domain:
     """Labelled images of one origin.
 
     Attributes:
-        images: uint8, ``(examples, height, width, channels)``, channels 1 or 3.
+        images: uint8, ``(examples, height, width, channels)``, channels 1 or 3. An ``np.memmap`` or ``Mapped`` is
+            never read whole, and so neither resized nor recoloured.
         labels: int64, ``(examples,)``, each an index into ``class_names``.
         class_names: one name per class, each used once.
         test: bool, ``(examples,)``, true for the examples of an official test split;
             None where there is none, and the shared rule of ``splits.py`` draws one.
         parts: where it is several domains one after the other, how many examples each has; else empty.
+        fingerprint: of all that stands above, from a provider that knows it without reading every pixel.
 
     Raises:
         Refusal: if the arrays break what stands above.
     """
 
-    images: NDArray[np.uint8]
+    images: Images
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
     test: NDArray[np.bool_] | None = None
     parts: tuple[int, ...] = ()
+    fingerprint: str | None = None
 
     def __post_init__(self) -> None:
-        arrays: list[Any] = [self.images, self.labels, *([] if self.test is None else [self.test])]
-        if not all(isinstance(array, np.ndarray) for array in arrays):
+        images: Any = self.images
+        arrays: list[Any] = [self.labels, *([] if self.test is None else [self.test])]
+        if not isinstance(images, np.ndarray | Mapped) or not all(isinstance(one, np.ndarray) for one in arrays):
             raise Refusal("images, labels and test must be NumPy arrays")
         if len(self.images) == 0:
             raise Refusal("the domain has no examples")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 
 from transferlab.domains.domain import Domain
+from transferlab.domains.mapped import Images, Mapped, in_file
 from transferlab.domains.splits import test_mask
 from transferlab.errors import Refusal
 
@@ -23,12 +25,22 @@ def concatenated(domains: Sequence[Domain]) -> Domain:
         return domains[0]
     same = [in_order(domain, domains[0].class_names) for domain in domains]
     return Domain(
-        np.concatenate([domain.images for domain in same]),
+        _joined(same),
         np.concatenate([domain.labels for domain in same]),
         domains[0].class_names,
         np.concatenate([test_mask(domain) for domain in same]),
         tuple(len(domain.labels) for domain in same),
     )
+
+
+def _joined(domains: Sequence[Domain]) -> Images:
+    if not any(in_file(domain.images) for domain in domains):
+        return np.concatenate([np.asarray(domain.images) for domain in domains])
+    every = [
+        one.images if isinstance(one.images, Mapped) else Mapped((one.images,), content=one.fingerprint)
+        for one in domains
+    ]
+    return reduce(Mapped.joined, every)
 
 
 def in_order(domain: Domain, class_names: tuple[str, ...]) -> Domain:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -12,6 +13,7 @@ import numpy as np
 from transferlab.component import Component
 from transferlab.domains.domain import Domain
 from transferlab.domains.images import resized, with_channels
+from transferlab.domains.mapped import CHUNK, in_file
 from transferlab.domains.multi import concatenated, in_order, refuse_other_classes
 from transferlab.errors import Refusal
 from transferlab.schema import TrainConfig
@@ -60,7 +62,7 @@ def load_pair(config: TrainConfig) -> Pair:
     names = sources[0].class_names
 
     def fed(component: Component) -> Domain:
-        domain = _fed(component.target, _options(component), config.image.size, channels)
+        domain = _fed(component, config.image.size, channels)
         return in_order(domain, names) if set(domain.class_names) == set(names) else domain
 
     return Pair(
@@ -96,8 +98,8 @@ def loaded_bridge(component: Component, target: Component) -> Domain:
         Refusal: if it does, and as ``loaded`` does.
     """
     domain = loaded("bridge", component)
-    images = {image.tobytes() for image in loaded("target", target).images}
-    shared = sum(image.tobytes() in images for image in domain.images)
+    images = set(_digests(loaded("target", target)))
+    shared = sum(digest in images for digest in _digests(domain))
     if shared:
         names = f"bridge={component.name}: {shared} of its images are target={target.name}'s"
         raise Refusal(f"{names}, whose labels beyond the budget and whose test images are not to be seen")
@@ -109,12 +111,30 @@ def _load(target: str, options: str) -> object:
     return Component(target, json.loads(options))()
 
 
-@cache
-def _fed(target: str, options: str, size: int, channels: int) -> Domain:
+def _fed(component: Component, size: int, channels: int) -> Domain:
     """A domain that loads, as it is fed to networks and probes."""
+    domain = _load(component.target, _options(component))
+    assert isinstance(domain, Domain)
+    if in_file(domain.images) and domain.images.shape[1:] != (size, size, channels):
+        height, width, own = domain.images.shape[1:]
+        raise Refusal(
+            f"{component.name}: its images stay in their file, {height}×{width} with channels={own}, but the run's are "
+            f"{size}×{size} with channels={channels}; give it that size and channels, or set image.size, image.channels"
+        )
+    return domain if in_file(domain.images) else _converted(component.target, _options(component), size, channels)
+
+
+@cache
+def _converted(target: str, options: str, size: int, channels: int) -> Domain:
     domain = _load(target, options)
     assert isinstance(domain, Domain)
-    return replace(domain, images=with_channels(resized(domain.images, size), channels))
+    return replace(domain, images=with_channels(resized(np.asarray(domain.images), size), channels))
+
+
+def _digests(domain: Domain) -> Iterator[bytes]:
+    """Of each image."""
+    for place in range(len(domain.images)):
+        yield hashlib.sha256(np.ascontiguousarray(domain.images[place]).data).digest()
 
 
 def _options(component: Component) -> str:
@@ -127,7 +147,11 @@ def _joint_fingerprint(domains: list[Domain]) -> str:
 
 
 def _fingerprint(domain: Domain) -> str:
+    if domain.fingerprint is not None:
+        return domain.fingerprint
     digest = hashlib.sha256(repr((domain.images.shape, domain.class_names)).encode())
-    for array in (domain.images, domain.labels, domain.test):
+    for start in range(0, len(domain.images), CHUNK):
+        digest.update(np.ascontiguousarray(domain.images[start : start + CHUNK]).data)
+    for array in (domain.labels, domain.test):
         digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]

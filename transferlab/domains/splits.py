@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferlab.domains.domain import Domain
+from transferlab.domains.mapped import Images, chosen
 from transferlab.errors import Refusal
 
 TEST_FRACTION = 0.3
@@ -30,7 +31,7 @@ class Labelled:
         parts: how many examples are of the first of its domains, of the second, …; (n,) where there is one.
     """
 
-    images: NDArray[np.uint8]
+    images: Images
     labels: NDArray[np.int64]
     parts: tuple[int, ...] = ()
 
@@ -48,7 +49,7 @@ class Labelled:
 class Unlabelled:
     """Images (n, height, width, channels) uint8; their labels do not exist."""
 
-    images: NDArray[np.uint8]
+    images: Images
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class TestData:
 
     __test__ = False  # not a test case, whatever pytest thinks of its name
 
-    images: NDArray[np.uint8]
+    images: Images
     labels: NDArray[np.int64]
     indices: NDArray[np.int64]
 
@@ -117,12 +118,12 @@ def split(
         TrainingData(
             _of(source, training),
             _of(source, validation),
-            Labelled(target.images[labelled], target.labels[labelled]),
-            Unlabelled(target.images[train]),
-            Unlabelled(target.images[test]),
+            Labelled(_images(target, labelled), target.labels[labelled]),
+            Unlabelled(_images(target, train)),
+            Unlabelled(_images(target, test)),
             tuple(_of(bridge, np.flatnonzero(~test_mask(bridge))) for bridge in bridges),
         ),
-        TestData(target.images[test], target.labels[test], test),
+        TestData(_images(target, test), target.labels[test], test),
     )
 
 
@@ -165,7 +166,11 @@ def _fewer_than(least: int, domain: Domain, part: NDArray[np.bool_]) -> list[str
 def _of(domain: Domain, indices: NDArray[np.int64]) -> Labelled:
     ends = np.cumsum(domain.parts)
     parts = np.diff(np.searchsorted(indices, ends), prepend=0)
-    return Labelled(domain.images[indices], domain.labels[indices], tuple(parts.tolist()))
+    return Labelled(_images(domain, indices), domain.labels[indices], tuple(parts.tolist()))
+
+
+def _images(domain: Domain, indices: NDArray[np.int64]) -> Images:
+    return chosen(domain.images, indices, domain.fingerprint)
 
 
 def _validation(source: Domain, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

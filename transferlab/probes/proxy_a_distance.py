@@ -66,7 +66,7 @@ def _drawn(
     """Some of the domain's examples, flattened, and the fold of each."""
     random = np.random.default_rng(seed)
     chosen = random.permutation(len(domain))[:examples]
-    flat = domain[chosen].reshape(len(chosen), -1).astype(np.float64)
+    flat = np.asarray(domain[chosen]).reshape(len(chosen), -1).astype(np.float64)
     return flat, np.arange(len(chosen)) % folds
 
 

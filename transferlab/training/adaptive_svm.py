@@ -37,7 +37,7 @@ def adaptive_svm(
     assert near.labels is not None
     finite(near)
     head: nn.Module = classifier({"source": examples["source"]}, classes=classes)
-    inputs, labels = near.inputs, near.labels.numpy()
+    inputs, labels = near.features, near.labels.numpy()
     with torch.no_grad():
         decisions = head(inputs).double().numpy()
     points = inputs.double().numpy()

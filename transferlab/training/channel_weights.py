@@ -38,7 +38,7 @@ def channel_weights(
     (labelled,) = examples.values()
     backbone = modules["backbone"]
     parts = [name for name, child in backbone.named_children() if any(True for _ in child.parameters())]
-    counts = [len(one[0]) for one in feature_maps(backbone, parts, inputs_of(labelled.inputs[:1]))]
+    counts = [len(one[0]) for one in feature_maps(backbone, parts, inputs_of(next(iter(labelled.inputs.split(1)))))]
     found = {part: torch.full((count,), 1 / count) for part, count in zip(parts, counts, strict=True)}
     if channels == "attention":
         network = nn.Sequential(*(modules[name] for name in names))

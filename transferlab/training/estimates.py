@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from transferlab.models.network import BATCH_NORM, Modules
 from transferlab.training.stages import Estimate
-from transferlab.training.streams import Examples, in_chunks
+from transferlab.training.streams import Examples, Inputs, in_chunks
 
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
 
@@ -47,7 +47,7 @@ def batch_norm_statistics(modules: Modules, examples: Mapping[str, Examples]) ->
     return {}
 
 
-def _set_statistics(layer: BatchNorm, network: nn.Module, examples: Tensor) -> None:
+def _set_statistics(layer: BatchNorm, network: nn.Module, examples: Inputs) -> None:
     assert layer.running_mean is not None
     assert layer.running_var is not None
     count = 0

@@ -14,7 +14,7 @@ from transferlab.identity import code_digest
 from transferlab.schema import TrainConfig
 from transferlab.training.devices import machine
 from transferlab.training.entries import Entries
-from transferlab.training.streams import content_digest, in_chunks
+from transferlab.training.streams import Inputs, content_digest, in_chunks
 
 
 class FeatureCache:
@@ -29,7 +29,7 @@ class FeatureCache:
     def __init__(self, config: TrainConfig) -> None:
         self._entries, self._machine = Entries.of_run(config, "features"), machine(config)
 
-    def __call__(self, encoder: nn.Module, inputs: Tensor) -> Tensor:
+    def __call__(self, encoder: nn.Module, inputs: Inputs) -> Tensor:
         """``encoder`` of all inputs.
 
         Args:
@@ -51,7 +51,7 @@ class FeatureCache:
             self._entries.write(key, {}, {"features": features.cpu().contiguous()})
             return features
 
-    def _key(self, described: Any, encoder: nn.Module, inputs: Tensor) -> str:
+    def _key(self, described: Any, encoder: nn.Module, inputs: Inputs) -> str:
         content = hashlib.sha256(json.dumps([self._machine, code_digest(), described]).encode())
         for name, value in encoder.state_dict().items():
             content.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())

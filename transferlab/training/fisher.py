@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from transferlab.models.network import Modules
 from transferlab.models.record import Record
 from transferlab.training.estimates import Estimates
-from transferlab.training.streams import CHUNK, Examples, inputs_of
+from transferlab.training.streams import CHUNK, Examples, Inputs, inputs_of
 
 
 def fisher_information(modules: Modules, examples: Mapping[str, Examples], *, names: Sequence[str]) -> Estimates:
@@ -33,7 +33,7 @@ def fisher_information(modules: Modules, examples: Mapping[str, Examples], *, na
     return {}
 
 
-def squared_gradients(network: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
+def squared_gradients(network: nn.Module, inputs: Inputs) -> dict[str, Tensor]:
     """By name of the parameter, the mean over examples of the squared gradient of log p(y|x), y drawn from p(·|x).
 
     One example at a time: memory for one gradient, and any layer will do.

@@ -21,6 +21,6 @@ def nearest_prototype(examples: Mapping[str, Examples], *, classes: int) -> nn.M
     assert source.labels is not None
     assert target.labels is not None
     return NearestPrototype(
-        class_means(target.inputs, target.labels, classes),
-        class_means(source.inputs, source.labels, int(source.labels.max()) + 1),
+        class_means(target.features, target.labels, classes),
+        class_means(source.features, source.labels, int(source.labels.max()) + 1),
     )

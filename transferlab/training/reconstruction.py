@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from transferlab.models.network import Modules
 from transferlab.training.estimates import Estimates
-from transferlab.training.streams import Examples, in_chunks, inputs_of
+from transferlab.training.streams import Examples, Inputs, in_chunks
 
 log = logging.getLogger("transferlab")
 
@@ -35,7 +35,6 @@ def well_reconstructed(modules: Modules, examples: Mapping[str, Examples], *, re
     return {name: {"kept": each} for name, each in kept.items()}
 
 
-def _errors(autoencoder: nn.Module, examples: Tensor) -> Tensor:
+def _errors(autoencoder: nn.Module, examples: Inputs) -> Tensor:
     """Mean squared error over the pixels of each example, (n,)."""
-    decoded = in_chunks(autoencoder, examples)
-    return (decoded - inputs_of(examples)).square().flatten(1).mean(1)
+    return in_chunks(lambda images: (autoencoder(images) - images).square().flatten(1).mean(1), examples)

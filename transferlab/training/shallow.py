@@ -65,7 +65,7 @@ def shallow(
     near = examples.get("target_labelled")
     if near is not None and near.labels is not None:
         with torch.no_grad():
-            features = adapted.onto(near.inputs) if adapted.onto else near.inputs
+            features = adapted.onto(near.features) if adapted.onto else near.features
         inputs, labels = torch.cat([inputs, features.double()]), torch.cat([labels, near.labels])
         weights = torch.cat([weights, weights.new_full((len(features),), float(weights.sum()) / len(features))])
     head = classifier({"adapted": Examples(inputs, labels, {"weight": weights})}, classes=classes)

@@ -179,9 +179,9 @@ def finite(examples: Examples) -> Array:
     Raises:
         Diverged: if one isn't finite.
     """
-    if not examples.inputs.isfinite().all():
+    if not examples.features.isfinite().all():
         raise Diverged("the features to solve with aren't finite")
-    return examples.inputs.double().cpu().numpy()
+    return examples.features.double().cpu().numpy()
 
 
 def kernel_width(features: Array, gamma: float | Literal["scale"]) -> float:

@@ -11,7 +11,7 @@ from transferlab.errors import Refusal
 from transferlab.models.averaging import Network, average, member
 from transferlab.models.network import Modules
 from transferlab.training.estimates import Estimates
-from transferlab.training.streams import Examples, in_chunks
+from transferlab.training.streams import Examples, Inputs, in_chunks
 
 
 def hold_out(modules: Modules, examples: Mapping[str, Examples], *, share: float) -> Estimates:
@@ -70,7 +70,7 @@ def greedy_soup(
     return {}
 
 
-def accuracy(network: Network, inputs: Tensor, labels: Tensor) -> float:
+def accuracy(network: Network, inputs: Inputs, labels: Tensor) -> float:
     """Fraction of right answers of a chain of modules, in evaluation mode."""
     chain = nn.Sequential(*network.values()).eval()
     return (in_chunks(chain, inputs).argmax(1) == labels).float().mean().item()

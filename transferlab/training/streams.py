@@ -1,22 +1,61 @@
-"""Endless batches from a domain held whole on the device."""
+"""Endless batches from a domain held whole on the device, or read from its file as they come."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from transferlab.domains.mapped import Images, Mapped
+
 CHUNK = 512
 """Examples per pass where no gradient is kept; a matter of memory, not of results."""
 
 
-Encode = Callable[[nn.Module, Tensor], Tensor]
-"""Features, (n, …), that a module in evaluation mode makes of all examples, (n, …)."""
+class Pixels:
+    """Images (n, channels, size, size) uint8 in a file, with as much of a tensor as ``Examples`` need.
+
+    Args:
+        mapped: (n, size, size, channels).
+        device: where what is read goes.
+    """
+
+    def __init__(self, mapped: Mapped, device: torch.device) -> None:
+        self.mapped, self.device = mapped, device
+
+    def __len__(self) -> int:
+        return len(self.mapped)
+
+    @property
+    def shape(self) -> torch.Size:
+        """(n, channels, size, size)."""
+        count, height, width, channels = self.mapped.shape
+        return torch.Size((count, channels, height, width))
+
+    def __getitem__(self, chosen: slice | Tensor) -> Pixels:
+        """A slice of them or those of a mask (n,), not yet read."""
+        return Pixels(self.mapped[chosen if isinstance(chosen, slice) else chosen.cpu().numpy()], self.device)
+
+    def read(self, chosen: Tensor | slice = slice(None)) -> Tensor:
+        """Those images, by slice or whole numbers (m,), in that order; on the device."""
+        images = np.asarray(self.mapped[chosen if isinstance(chosen, slice) else chosen.numpy()])
+        return torch.from_numpy(images).permute(0, 3, 1, 2).to(self.device)
+
+    def split(self, size: int) -> Iterator[Tensor]:
+        """All of them in order, so many at a time."""
+        return (self.read(slice(start, start + size)) for start in range(0, len(self), size))
+
+
+Inputs = Tensor | Pixels
+
+Encode = Callable[[nn.Module, Inputs], Tensor]
+"""Features, (n, …), that a module in evaluation mode makes of all inputs, (n, …)."""
 
 
 @dataclass(frozen=True)
@@ -24,16 +63,22 @@ class Examples:
     """All examples of a stream, in a fixed order.
 
     Attributes:
-        inputs: (n, channels, size, size) uint8, or features (n, d).
+        inputs: (n, channels, size, size) uint8, on the device or still in a file; or features (n, d).
         labels: (n,) int64, or None: then there is nothing to read them from.
         estimates: tensors with a row per example, by name.
         parts: how many examples of each domain it is made of, in order.
     """
 
-    inputs: Tensor
+    inputs: Inputs
     labels: Tensor | None = None
     estimates: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
     parts: tuple[int, ...] = ()
+
+    @property
+    def features(self) -> Tensor:
+        """The inputs of a stage that is given features."""
+        assert isinstance(self.inputs, Tensor)
+        return self.inputs
 
 
 @dataclass(frozen=True)
@@ -102,10 +147,13 @@ class Stream:
     def next(self) -> Batch:
         """The next ``batch_size`` examples."""
         chosen = torch.cat([self._take(place) for place in range(len(self._ranges))])
-        chosen = chosen.to(self.examples.inputs.device, non_blocking=True)
-        labels = None if self.examples.labels is None else self.examples.labels[chosen]
-        noted = {name: values[chosen] for name, values in self.estimates.items()}
-        return Batch(inputs_of(self.examples.inputs[chosen]), labels, self._encoded, noted, self._sizes)
+        inputs = self.examples.inputs
+        places = chosen.to(inputs.device, non_blocking=True)
+        # What is in a file is chosen on the CPU: to ask the device for the places would wait for all its work.
+        images = inputs[places] if isinstance(inputs, Tensor) else inputs.read(chosen)
+        labels = None if self.examples.labels is None else self.examples.labels[places]
+        noted = {name: values[places] for name, values in self.estimates.items()}
+        return Batch(inputs_of(images), labels, self._encoded, noted, self._sizes)
 
     def _take(self, place: int) -> Tensor:
         (start, end), size = self._ranges[place], self._sizes[place]
@@ -126,8 +174,17 @@ class Stream:
         return Stream(examples, self._batch_size, self._order, encoded=True)
 
 
-def as_tensor(images: NDArray[np.uint8], device: str) -> Tensor:
-    """(n, height, width, channels) to (n, channels, height, width) on the device: uint8 still, and channels last."""
+@overload
+def as_tensor(images: NDArray[np.uint8], device: str) -> Tensor: ...
+@overload
+def as_tensor(images: Images, device: str) -> Inputs: ...
+def as_tensor(images: Images, device: str) -> Inputs:
+    """(n, height, width, channels) to (n, channels, height, width) on the device: uint8 still, and channels last.
+
+    Of images in a file, a ``Pixels``, which reads them as they are asked for.
+    """
+    if isinstance(images, Mapped):
+        return Pixels(images, torch.device(device))
     return torch.from_numpy(images).permute(0, 3, 1, 2).to(device)
 
 
@@ -137,13 +194,15 @@ def inputs_of(examples: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def in_chunks(function: Callable[[Tensor], Tensor], examples: Tensor) -> Tensor:
+def in_chunks(function: Callable[[Tensor], Tensor], examples: Inputs) -> Tensor:
     """``function`` of all examples, computed ``CHUNK`` at a time and put together."""
     return torch.cat([function(inputs_of(chunk)) for chunk in examples.split(CHUNK)])
 
 
-def content_digest(examples: Tensor) -> bytes:
-    """Tells examples of other values, kinds or shapes apart."""
-    content = hashlib.sha256(f"{examples.dtype} {tuple(examples.shape)}".encode())
-    content.update(examples.cpu().contiguous().numpy().data)
+def content_digest(inputs: Inputs) -> bytes:
+    """Tells inputs of other values, kinds or shapes apart."""
+    if isinstance(inputs, Pixels):
+        return inputs.mapped.digest()
+    content = hashlib.sha256(f"{inputs.dtype} {tuple(inputs.shape)}".encode())
+    content.update(inputs.cpu().contiguous().numpy().data)
     return content.digest()
