@@ -191,9 +191,9 @@ def _examples(part: Labelled | Unlabelled, device: str) -> Examples:
 
 def _encoded(modules: Modules, encoder: Sequence[str], examples: Examples, encode: Encode) -> Examples:
     """The examples as features (n, d) on the CPU."""
-    network = nn.Sequential(*(named(modules, name) for name in encoder), nn.Flatten()).eval()
+    network = nn.Sequential(*(named(modules, name) for name in encoder)).eval()
     labels = None if examples.labels is None else examples.labels.cpu()
-    return replace(examples, inputs=encode(network, examples.inputs).cpu(), labels=labels)
+    return replace(examples, inputs=encode(network, examples.inputs).flatten(1).cpu(), labels=labels)
 
 
 def _write_predictor(run: Run, outcome: Outcome, test: TestData) -> None:
