@@ -1,16 +1,10 @@
-"""`train` from the command line: what it writes, what it finds, what it says, and how it stops."""
+"""`train` from the command line: what it writes, what it finds, and what it says."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import signal
-import struct
 import subprocess
 import sys
-import termios
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -218,96 +212,3 @@ def test_validator_source_accuracy_chooses_without_the_target(train_tiny: TrainT
     assert said.code == 0, said.err
     for result in results(tmp_path):
         assert result["selection"]["validator"] == "source_accuracy"
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupted_says_how_to_continue(number: signal.Signals, code: int, tmp_path: Path) -> None:
-    command = ["train", *TINY, f"output_root={tmp_path}", "strategy=dan", "steps=100000", "log_every=1", "parallel=1"]
-    # A test run in the background of a shell has Ctrl-C ignored, and its children would inherit that.
-    default = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
-    program = [sys.executable, "-m", "transferlab", *command]
-    with subprocess.Popen(program, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **default) as process:
-        deadline = time.monotonic() + 60
-        while not list(tmp_path.glob("runs/**/state.json")) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        time.sleep(0.5)
-        process.send_signal(number)
-        try:
-            out, err = process.communicate(timeout=30)
-        finally:
-            process.kill()
-    assert process.returncode == code
-    assert "0 of 3 runs are done" in err
-    assert f"transferlab train {' '.join(TINY)}" in err
-    assert "Traceback" not in err
-    assert out == ""
-    (state,) = tmp_path.glob("runs/**/state.json")
-    assert json.loads(state.read_text())["state"] == "interrupted"
-    assert not list(tmp_path.glob("runs/**/result.json"))
-
-
-def test_progress_is_quiet_when_piped(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "transferlab", "train", *TINY, f"output_root={tmp_path}", "baselines=[]"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stderr == "transferlab: training 1 runs: dann (1)\n"
-    assert done.stdout.startswith("rendered_digits → digits")
-
-
-def test_progress_shows_loss_and_learning_rate_on_a_terminal(tmp_path: Path) -> None:
-    ours, theirs = os.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-    job = [*TINY, "steps=400", "log_every=1", f"output_root={tmp_path}", "baselines=[]"]
-    process = subprocess.Popen([sys.executable, "-m", "transferlab", "train", *job], stderr=theirs)
-    os.close(theirs)
-    shown = b""
-    while chunk := _read(ours):
-        shown += chunk
-    assert process.wait(timeout=30) == 0
-    assert b"[1/1] dann seed 0: adapt" in shown
-    assert b"loss" in shown
-    assert b"lr 0.0" in shown
-    assert b"dann seed 0: " in shown
-
-
-def _read(descriptor: int) -> bytes:
-    try:
-        return os.read(descriptor, 65536)
-    except OSError:  # Linux's way of saying that the other end is closed
-        return b""
-
-
-def test_compare_rebuilds_the_tables_and_skips_what_it_cannot_read(
-    train_tiny: TrainTiny, transferlab: Callable[..., Said], tmp_path: Path
-) -> None:
-    shown = train_tiny("strategy=dan").out
-    table = (tmp_path / "comparison" / "table.csv").read_bytes()
-    for path in (tmp_path / "comparison").iterdir():
-        path.unlink()
-    said = transferlab("compare", f"output_root={tmp_path}")
-    assert (said.code, said.out, said.err) == (0, shown, "")
-    assert (tmp_path / "comparison" / "table.csv").read_bytes() == table
-
-    broken = sorted(tmp_path.glob("runs/**/result.json"))
-    broken[0].write_text(broken[0].read_text()[:100])
-    said = transferlab("compare", f"output_root={tmp_path}")
-    assert said.code == 0
-    assert str(broken[0]) in said.err
-    for path in broken:
-        path.write_text("{}")
-    said = transferlab("compare", f"output_root={tmp_path}")
-    assert said.code == 2
-    assert "Traceback" not in said.err
-    assert said.err.splitlines()[-1] == "run `transferlab train` first"
-
-
-def test_comparing_nothing_is_refused(transferlab: Callable[..., Said], tmp_path: Path) -> None:
-    said = transferlab("compare", f"output_root={tmp_path}")
-    assert said.code == 2
-    assert "no usable result" in said.err
-
-
-def test_refused_config_of_compare(transferlab: Callable[..., Said]) -> None:
-    for arguments, words in [(["margn=2"], "margin"), (["margin=wide"], "a number"), (["fail_on=bad"], "negative")]:
-        said = transferlab("compare", *arguments)
-        assert said.code == 2
-        assert words in said.err
