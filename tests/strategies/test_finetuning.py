@@ -56,7 +56,7 @@ def test_a_new_head_is_made_once_in_gradual_unfreezing(tiny_run: RunOf) -> None:
 REGULARIZERS = {
     "l2sp": ["strategy.alpha=1", "strategy.beta=0"],
     "delta": ["strategy.alpha=0.01", "strategy.beta=0"],
-    "ewc": ["strategy.ewc_lambda=10"],
+    "ewc": ["strategy.ewc_lambda=1000"],
     "bss": ["strategy.bss_eta=1"],
 }
 
@@ -71,9 +71,16 @@ def test_regularizers_act_on_the_run(name: str, mode: str, tiny_run: RunOf, monk
     run = tiny_run("strategy=finetune", *settings, f"strategy.regularizer={name}", *REGULARIZERS[name])
     source, *_, held = after_each(run, monkeypatch)
 
+    # ewc holds the whole network, each weight by its Fisher information: what it counts by is what must be less.
+    pull = dict(held["fisher"].named_buffers()) if name == "ewc" else {}
+
     def distance(modules: Modules) -> float:
-        weights = zip(modules["backbone"].parameters(), source["backbone"].parameters(), strict=True)
-        return sum((now - then).square().sum().item() for now, then in weights)
+        pairs = [
+            (f"{part}/{key}".replace(".", "/"), now, then)
+            for part in (("backbone", "bottleneck", "head") if pull else ("backbone",))
+            for (key, now), then in zip(modules[part].named_parameters(), source[part].parameters(), strict=True)
+        ]
+        return sum((pull.get(key, 1) * (now - then).square()).sum().item() for key, now, then in pairs)
 
     assert moved_blocks(source, held) == set(BLOCKS)
     if name == "bss":
