@@ -18,7 +18,7 @@ from torch import Tensor
 from transferlab.catalogue import catalogue
 from transferlab.models.network import Blueprint, Modules
 from transferlab.schema import TrainConfig
-from transferlab.training import stage_cache
+from transferlab.training import entries
 from transferlab.training.fit import Snapshot
 from transferlab.training.journal import Journal
 from transferlab.training.stage_cache import StageCache
@@ -214,7 +214,7 @@ def test_what_cannot_be_kept_stops_no_run(
         path.write_bytes(b"half")
         raise error
 
-    monkeypatch.setattr(stage_cache, "save_file", full)
+    monkeypatch.setattr(entries, "save_file", full)
     job = [*TINY, f"output_root={tmp_path}", "strategy=source_only", "baselines=[]"]
     assert transferlab("train", *job).code == 0
     assert "not kept in the cache: no space left" in _log(tmp_path)
