@@ -27,7 +27,7 @@ from benchmarks import commands, folders, losses, steps, works
 
 Figures = dict[str, dict[str, float]]
 RESULTS = Path(__file__).parent / "results"
-TINY = ["steps=5", "seeds=2", "snapshots=1", "batch_size=8", "source.examples=300"]
+TINY = ["steps=5", "seeds=2", "snapshots=1", "batch_size=8"]
 
 
 def main() -> None:
@@ -93,7 +93,7 @@ def _losses(given: argparse.Namespace) -> Figures:
 
 
 def _folders(given: argparse.Namespace) -> Figures:
-    counts, peer = ([40], 40) if given.tiny else ([10_000, 50_000, 200_000], 10_000)
+    counts, peer = ([600], 600) if given.tiny else ([10_000, 50_000, 200_000], 10_000)
     with tempfile.TemporaryDirectory() as folder:
         return folders.measured(counts, Path(folder), size=96, peer_count=peer)
 
