@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from torch.nn import functional
 from benchmarks.works import Machine, Work, data, modules
 from transferlab.experiment import train
 from transferlab.losses.adversarial import Discriminator, ramp, reverse_gradient
+from transferlab.models.convolution import with_matmuls
 from transferlab.runs import Run
-from transferlab.training.devices import placed
+from transferlab.training.devices import keep_freed_memory
 from transferlab.training.journal import Journal
 from transferlab.training.streams import as_tensor, inputs_of
 
@@ -41,24 +43,41 @@ class Ours:
         return (end - middle) / count
 
 
-class Bare:
-    """Tensors in memory, no log, no schedule, no choice; with ``plain``, PyTorch as it is, else our settings."""
+TRICKS = ("kept memory", "bf16", "channels last", "matmuls", "fused optimiser")
+"""What ``train`` does on a CPU that PyTorch by itself doesn't."""
 
-    def __init__(self, work: Work, machine: Machine, precision: str, *, plain: bool = False) -> None:
-        config = work.plain(machine) if plain else work.tuned(machine, precision)
+
+class Bare:
+    """Tensors in memory, no log, no schedule, no choice.
+
+    Args:
+        work: the step.
+        machine: where.
+        tricks: of ``TRICKS``; all for the settings of ``train``, none for PyTorch as it is.
+    """
+
+    def __init__(self, work: Work, machine: Machine, tricks: Collection[str]) -> None:
+        config = work.plain(machine)
+        if "kept memory" in tricks:
+            keep_freed_memory()
+        self._kind = torch.bfloat16 if "bf16" in tricks else torch.float32
         _, training = data(config)
         parts = modules(config, training) | {"discriminator": Discriminator(config.bottleneck, 10, width=1024)}
-        device = torch.device(config.device)
-        parts = {name: one.to(device) if plain else placed(one, device) for name, one in parts.items()}
+        layout = torch.channels_last if "channels last" in tricks else torch.contiguous_format
+        for part in parts.values():
+            part.to(config.device).to(memory_format=layout)
+            if "matmuls" in tricks and config.device == "cpu":
+                with_matmuls(part)
         self._network = nn.Sequential(parts["backbone"], parts["bottleneck"]).train()
         self._head, self._discriminator = parts["head"], parts["discriminator"]
         parameters = [one for module in parts.values() for one in module.parameters()]
         self._optimizer = torch.optim.SGD(
-            parameters, lr=0.01, momentum=0.9, nesterov=True, weight_decay=1e-3, fused=not plain
+            parameters, lr=0.01, momentum=0.9, nesterov=True, weight_decay=1e-3, fused="fused optimiser" in tricks
         )
         both = (training.source, training.target_unlabelled)
-        images = [as_tensor(np.asarray(part.images), config.device) for part in both]
-        self._source, self._target = [one.contiguous() if plain else one for one in images]
+        self._source, self._target = (
+            as_tensor(np.asarray(part.images), config.device).contiguous(memory_format=layout) for part in both
+        )
         self._labels = torch.from_numpy(training.source.labels).to(config.device)
         self._progress = torch.tensor(0.5, device=config.device)
         self._config = config
@@ -72,7 +91,7 @@ class Bare:
         size, device = self._config.batch_size, self._config.device
         chosen = [torch.randint(len(one), (size,), device=device) for one in (self._source, self._target)]
         images = torch.cat([self._source[chosen[0]], self._target[chosen[1]]])
-        with torch.autocast(device, torch.bfloat16, enabled=self._config.precision == "bf16"):
+        with torch.autocast(device, torch.bfloat16, enabled=self._kind == torch.bfloat16):
             features = self._network(inputs_of(images))
             logits = self._head(features[:size])
             says = self._discriminator(reverse_gradient(features.float(), ramp(self._progress))).float()

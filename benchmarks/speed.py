@@ -16,7 +16,7 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -36,6 +36,7 @@ def main() -> None:
     sections: dict[str, Callable[[argparse.Namespace], Figures]] = {
         "ceiling": _ceiling,
         "steps": _steps,
+        "without": lambda given: steps.without(_works(given), _place(given), rounds=given.rounds),
         "losses": _losses,
         "sharing": lambda given: {"the comparison": commands.sharing(TINY if given.tiny else ["seeds=2"], 1)},
         "parallel": lambda given: {"strategy=dann": commands.side_by_side(TINY if given.tiny else [], given.rounds)},
@@ -80,9 +81,15 @@ def _ceiling(given: argparse.Namespace) -> Figures:
 
 
 def _steps(given: argparse.Namespace) -> Figures:
-    chosen = works.TINY_WORKS if given.tiny else works.GPU_WORKS if given.device == "cuda" else works.WORKS
-    machine = works.Machine(given.device, given.threads)
-    return steps.measured(chosen, machine, rounds=given.rounds, peers=given.peers)
+    return steps.measured(_works(given), _place(given), rounds=given.rounds, peers=given.peers)
+
+
+def _works(given: argparse.Namespace) -> Sequence[works.Work]:
+    return works.TINY_WORKS if given.tiny else works.GPU_WORKS if given.device == "cuda" else works.WORKS
+
+
+def _place(given: argparse.Namespace) -> works.Machine:
+    return works.Machine(given.device, given.threads)
 
 
 def _losses(given: argparse.Namespace) -> Figures:

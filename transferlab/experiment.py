@@ -120,7 +120,7 @@ def train(run: Run, config: TrainConfig, training: TrainingData, journal: Journa
     examples: dict[str, Examples] = {}
     snapshots: list[Snapshot] = []
     classes = [len(one.class_names) for one in (run.pair.source, run.pair.target)]
-    cache = StageCache(config, [_blueprint(run, config, count) for count in classes], run.seed)
+    cache = StageCache(config, [_blueprint(run, config, count) for count in classes], run.seed, journal)
     for stage in run.strategy.stages(config.loss):
         log.info("stage %s", stage.name)
         for name in stage.streams:
@@ -163,7 +163,6 @@ def _perform(
             }
             return cache.fitted(
                 modules,
-                journal,
                 prepare=partial(prepare, stage, modules, blueprint, run.seed),
                 fit=partial(fit, stage, modules, streams, config, blueprint=blueprint, seed=run.seed, journal=journal),
             )

@@ -18,6 +18,7 @@ from transferlab.models.lenet import LeNet
 from transferlab.schema import TrainConfig
 from transferlab.training.devices import on_device
 from transferlab.training.feature_cache import FeatureCache
+from transferlab.training.journal import Journal
 from transferlab.training.streams import in_chunks
 
 IMAGES = torch.randint(0, 256, (20, 1, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
@@ -34,17 +35,23 @@ def encoder() -> nn.Module:
     return LayerFeatures(LeNet(1, 16), ["block1"], pool=True).eval()
 
 
+def features(config: TrainConfig) -> FeatureCache:
+    return FeatureCache(config, Journal("test", lambda: None, quiet=True))
+
+
 def _kept(config: TrainConfig) -> int:
     return len(list(config.root.glob("cache/features/*/*.safetensors")))
 
 
 def test_they_are_computed_once(config: TrainConfig, encoder: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = in_chunks(encoder, IMAGES)
-    assert torch.equal(FeatureCache(config)(encoder, IMAGES), expected)
+    assert torch.equal(features(config)(encoder, IMAGES), expected)
     again = copy.deepcopy(encoder)
     monkeypatch.setattr(LayerFeatures, "forward", None)
-    assert torch.equal(FeatureCache(config)(again, IMAGES), expected)
+    journal = Journal("test", lambda: None, quiet=True)
+    assert torch.equal(FeatureCache(config, journal)(again, IMAGES), expected)
     assert _kept(config) == 1
+    assert journal.saved_seconds > 0
 
 
 def _moved(encoder: nn.Module) -> nn.Module:
@@ -67,16 +74,16 @@ def _other_attribute(encoder: nn.Module) -> nn.Module:
 def test_another_encoder_has_its_own(
     config: TrainConfig, encoder: nn.Module, other: Callable[[nn.Module], nn.Module]
 ) -> None:
-    FeatureCache(config)(encoder, IMAGES)
+    features(config)(encoder, IMAGES)
     changed = other(copy.deepcopy(encoder))
-    assert torch.equal(FeatureCache(config)(changed, IMAGES), in_chunks(changed, IMAGES))
+    assert torch.equal(features(config)(changed, IMAGES), in_chunks(changed, IMAGES))
     assert _kept(config) == 2
 
 
 def test_other_images_and_another_machine_have_their_own(config: TrainConfig, encoder: nn.Module) -> None:
-    FeatureCache(config)(encoder, IMAGES)
-    assert torch.equal(FeatureCache(config)(encoder, IMAGES + 1), in_chunks(encoder, IMAGES + 1))
-    FeatureCache(replace(config, threads=config.threads + 1))(encoder, IMAGES)
+    features(config)(encoder, IMAGES)
+    assert torch.equal(features(config)(encoder, IMAGES + 1), in_chunks(encoder, IMAGES + 1))
+    features(replace(config, threads=config.threads + 1))(encoder, IMAGES)
     assert _kept(config) == 3
 
 
@@ -93,18 +100,18 @@ def test_what_cannot_be_told_apart_is_not_kept(config: TrainConfig) -> None:
     for power in (2.0, 3.0):
         for function in (lambda images, power=power: images.pow(power), partial(torch.pow, exponent=power)):
             one = _Own(function)
-            assert torch.equal(FeatureCache(config)(one, IMAGES), in_chunks(one, IMAGES))
+            assert torch.equal(features(config)(one, IMAGES), in_chunks(one, IMAGES))
     hooked = nn.Flatten()
     hooked.register_forward_hook(lambda _module, _inputs, output: output + 1)
-    assert torch.equal(FeatureCache(config)(hooked, IMAGES), in_chunks(hooked, IMAGES))
+    assert torch.equal(features(config)(hooked, IMAGES), in_chunks(hooked, IMAGES))
     assert _kept(config) == 0
-    FeatureCache(config)(_Own(torch.square), IMAGES)
-    FeatureCache(config)(_Own(torch.abs), IMAGES)
+    features(config)(_Own(torch.square), IMAGES)
+    features(config)(_Own(torch.abs), IMAGES)
     assert _kept(config) == 2, "functions that have a name are told apart by it"
 
 
 def test_nothing_is_kept_without_the_cache(config: TrainConfig, encoder: nn.Module) -> None:
-    FeatureCache(replace(config, cache=False))(encoder, IMAGES)
+    features(replace(config, cache=False))(encoder, IMAGES)
     assert not (config.root / "cache").exists()
 
 

@@ -146,7 +146,8 @@ def test_a_fit_is_found_by_seed_blueprint_and_the_stages_so_far(
         seed: int = 0, blueprint: Blueprint = BLUEPRINT, stages: Sequence[Fit] = (one, two), labels: Tensor = LABELS
     ) -> bool:
         """Whether the last stage had to be fitted."""
-        cache, journal = StageCache(config, [blueprint], seed), Journal("test", lambda: None, quiet=True)
+        journal = Journal("test", lambda: None, quiet=True)
+        cache = StageCache(config, [blueprint], seed, journal)
         for stage in stages:
             cache.follow(stage, {"source": Examples(IMAGES, labels if stage is one else None)})
 
@@ -155,7 +156,7 @@ def test_a_fit_is_found_by_seed_blueprint_and_the_stages_so_far(
                 lines.rows.append({"stage": "two", "step": 1, "seconds": 0.1})
             return []
 
-        cache.fitted(modules, journal, prepare=lambda: None, fit=fit)
+        cache.fitted(modules, prepare=lambda: None, fit=fit)
         return journal.saved_seconds == 0
 
     assert made()

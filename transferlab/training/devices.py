@@ -30,12 +30,13 @@ def on_device(config: TrainConfig) -> TrainConfig:
     if not there[device]:
         raise Refusal(f"device={device}: not on this machine. Choices: auto, {', '.join(n for n in there if there[n])}")
     torch.set_num_threads(config.threads)
-    _keep_freed_memory()
-    precision = ("bf16" if _has_bf16(device) else "fp32") if config.precision == "auto" else config.precision
+    keep_freed_memory()
+    precision = ("bf16" if has_bf16(device) else "fp32") if config.precision == "auto" else config.precision
     return replace(config, device=device, precision=precision)
 
 
-def _has_bf16(device: str) -> bool:
+def has_bf16(device: str) -> bool:
+    """Whether the device's processor multiplies matrices in bf16."""
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
@@ -48,7 +49,7 @@ def placed(module: nn.Module, device: torch.device) -> nn.Module:
     return module.to(device).to(memory_format=torch.channels_last)
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Tells glibc to keep what a step frees for the next: without it a step faults thousands of pages in again."""
     try:
         set_option = ctypes.CDLL(None).mallopt

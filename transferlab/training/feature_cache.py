@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import time
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from transferlab.identity import code_digest
 from transferlab.schema import TrainConfig
 from transferlab.training.devices import machine
 from transferlab.training.entries import Entries
+from transferlab.training.journal import Journal
 from transferlab.training.streams import Inputs, content_digest, in_chunks
 
 
@@ -24,10 +26,11 @@ class FeatureCache:
 
     Args:
         config: with device and precision resolved.
+        journal: the run's; told of the seconds that were saved.
     """
 
-    def __init__(self, config: TrainConfig) -> None:
-        self._entries, self._machine = Entries.of_run(config, "features"), machine(config)
+    def __init__(self, config: TrainConfig, journal: Journal) -> None:
+        self._entries, self._machine, self._journal = Entries.of_run(config, "features"), machine(config), journal
 
     def __call__(self, encoder: nn.Module, inputs: Inputs) -> Tensor:
         """``encoder`` of all inputs.
@@ -46,9 +49,13 @@ class FeatureCache:
         with self._entries.alone(key):
             found = self._entries.read(key)
             if found is not None:
-                return found[1]["features"].to(inputs.device)
+                about, stored = found
+                self._journal.saved_seconds += about["seconds"]
+                return stored["features"].to(inputs.device)
+            started = time.perf_counter()
             features = in_chunks(encoder, inputs)
-            self._entries.write(key, {}, {"features": features.cpu().contiguous()})
+            kept = {"features": features.cpu().contiguous()}
+            self._entries.write(key, {"seconds": time.perf_counter() - started}, kept)
             return features
 
     def _key(self, described: Any, encoder: nn.Module, inputs: Inputs) -> str:

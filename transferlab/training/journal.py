@@ -67,7 +67,7 @@ class Journal:
 
     Attributes:
         updates: steps of all Fits.
-        saved_seconds: what the Fits took that another run has made.
+        saved_seconds: what the Fits and features took that another run has made.
     """
 
     def __init__(self, title: str, heartbeat: Callable[[], None], quiet: bool | None = None) -> None:

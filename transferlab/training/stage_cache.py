@@ -33,13 +33,14 @@ class StageCache:
             read or written.
         blueprints: what the run's modules are built for.
         seed: the run's.
+        journal: the run's; told of what is read.
 
     Attributes:
         encode: ``in_chunks``, whose results are kept likewise.
     """
 
-    def __init__(self, config: TrainConfig, blueprints: Sequence[Blueprint], seed: int) -> None:
-        self.encode = FeatureCache(config)
+    def __init__(self, config: TrainConfig, blueprints: Sequence[Blueprint], seed: int, journal: Journal) -> None:
+        self.encode, self._journal = FeatureCache(config, journal), journal
         self._entries = Entries.of_run(config, "stages")
         self._key = start_key(config, blueprints, seed, machine(config))
         self._digests: dict[str, str] = {}
@@ -51,7 +52,7 @@ class StageCache:
             self._key = stage_key(self._key, stage, {name: self._digests[name] for name in examples})
 
     def fitted(
-        self, modules: Modules, journal: Journal, *, prepare: Callable[[], None], fit: Callable[[], list[Snapshot]]
+        self, modules: Modules, *, prepare: Callable[[], None], fit: Callable[[], list[Snapshot]]
     ) -> list[Snapshot]:
         """What ``fit()`` returns, with the same effects on modules and journal; read instead, if it is there.
 
@@ -59,9 +60,8 @@ class StageCache:
 
         Args:
             modules: what ``fit`` trains in place.
-            journal: what ``fit`` writes to.
             prepare: gives ``modules`` those that ``fit`` would add, with whatever weights.
-            fit: the stage that was named last.
+            fit: the stage that was named last, which writes to the journal.
         """
         if self._entries is None:
             return fit()
@@ -69,7 +69,7 @@ class StageCache:
             found = self._entries.read(self._key)
             if found is None:
                 snapshots = fit()
-                self._entries.write(self._key, *_entry(modules, snapshots, journal.last))
+                self._entries.write(self._key, *_entry(modules, snapshots, self._journal.last))
                 return snapshots
         about, stored = found
         prepare()
@@ -78,7 +78,7 @@ class StageCache:
             _load(modules, names, stored)
             snapshots.append(Snapshot(step, copy.deepcopy(modules)))
         _load(modules, about["final"], stored)
-        journal.add(about["rows"])
+        self._journal.add(about["rows"])
         return snapshots
 
 
