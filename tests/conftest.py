@@ -34,10 +34,13 @@ def train_tiny(transferlab: Callable[..., Said], tmp_path: Path) -> Callable[...
 
 @pytest.fixture
 def tiny_run(tmp_path: Path) -> Callable[..., Run]:
-    """A run of the first contender that the arguments compose, seed 0; uncached, for tests change what a run does."""
+    """A run of the first contender that the arguments compose, seed 0.
+
+    Uncached, and done again when it is asked for again: tests change what a run does.
+    """
 
     def run(*arguments: str) -> Run:
-        contender = contenders(*TINY, f"output_root={tmp_path}", "cache=false", *arguments)[0]
+        contender = contenders(*TINY, f"output_root={tmp_path}", "cache=false", "overwrite=true", *arguments)[0]
         return Run(contender.config, contender.variant, contender.setting, load_pair(contender.config), seed=0)
 
     return run

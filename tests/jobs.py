@@ -41,3 +41,19 @@ def contenders(*arguments: str) -> Sequence[Contender]:
 def results(root: Path) -> list[dict[str, Any]]:
     """Every result.json under a folder of outputs."""
     return [json.loads(path.read_text()) for path in sorted(root.glob("runs/**/result.json"))]
+
+
+def numbers(root: Path) -> dict[str, Any]:
+    """What the runs under a folder of outputs found, times aside."""
+    found: dict[str, Any] = {}
+    for path in sorted(root.glob("runs/**/seed*/*")):
+        name = str(path.relative_to(root))
+        if path.name in ("predictions.csv", "model.safetensors"):
+            found[name] = path.read_bytes()
+        if path.name == "metrics.csv":
+            found[name] = [line.split(",")[:2] + line.split(",")[3:] for line in path.read_text().splitlines()]
+        if path.name == "result.json":
+            result = json.loads(path.read_text())
+            found[name] = {key: result[key] for key in ("metrics", "selection", "run_id", "status")}
+            found[name]["updates"] = result["timing"]["updates"]
+    return found

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 import torch
+from torch import nn
 
 from transferlab.component import Component
 from transferlab.domains.splits import split
@@ -85,3 +87,22 @@ def changed(before: Modules, after: Modules, *names: str) -> set[str]:
         for key, value in before[name].state_dict().items()
         if not value.equal(after[name].state_dict()[key])
     }
+
+
+def at_rest(run: Run, count: int | None = None) -> Modules:
+    """The same with every learning rate 0: what is made as it is made, and nothing but statistics moves."""
+    optimizer = run.config.optimizer
+    still = replace(optimizer, options={**optimizer.options, "lr": 0.0})
+    return modules_after(replace(run, config=replace(run.config, optimizer=still)), count)
+
+
+def moved(before: nn.Module, after: nn.Module) -> set[str]:
+    """Which tensors of a module's state differ."""
+    theirs = after.state_dict()
+    assert list(before.state_dict()) == list(theirs)
+    return {name for name, value in before.state_dict().items() if not torch.equal(value, theirs[name])}
+
+
+def weights(module: nn.Module) -> set[str]:
+    """The names of its parameters."""
+    return {name for name, _ in module.named_parameters()}

@@ -1,6 +1,6 @@
 """The command line: which command, its exit code, and nothing else.
 
-Exit codes: 0 done · 1 a job failed · 2 config or input refused · 3 ``fail_on`` met ·
+Exit codes: 0 done · 1 a job failed, or nothing can be written · 2 config or input refused · 3 ``fail_on`` met ·
 130 or 143 interrupted (Ctrl-C, SIGTERM); the same command continues.
 """
 

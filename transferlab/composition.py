@@ -30,6 +30,7 @@ from transferlab.component import Component, unknown
 from transferlab.config_files import ROLES, config_root, store_domains, with_named_domains
 from transferlab.errors import Refusal
 from transferlab.hydra_errors import in_one_line
+from transferlab.hydra_parts import only_hydras_own
 from transferlab.identity import IRRELEVANT, OF_THE_STRATEGY
 from transferlab.schema import CompareConfig, TrainConfig, compare_config, train_config
 
@@ -41,8 +42,6 @@ UNSAID = IRRELEVANT | {"target_labels_per_class"}
 
 OPEN = re.compile(r"bridge\.|source\.[^.]+\.")
 """Keys that Hydra doesn't know, for a data set's options come with its name; ``roles.py`` checks them."""
-
-BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
 @dataclass(frozen=True)
@@ -109,8 +108,6 @@ def compose_compare(arguments: Sequence[str]) -> CompareConfig | None:
 
 def _contenders(config: DictConfig, domains: Mapping[str, DictConfig]) -> list[Contender]:
     context = HydraConfig.get()
-    if context.launcher["_target_"] != BASIC_LAUNCHER:
-        raise Refusal("hydra/launcher: only basic; transferlab runs the jobs of a sweep by itself")
     node = _plain(with_named_domains(config, domains))
     chosen = train_config(node)
     choices = {group: name for group, name in context.runtime.choices.items() if group in node}
@@ -234,6 +231,7 @@ def _run_hydra(
     with (
         tempfile.TemporaryDirectory() as scratch,
         _as_hydra_expects([*flags_alone, *overrides, f"hydra.sweep.dir={scratch}"]),
+        only_hydras_own(),
     ):
         try:
             hydra.main(version_base="1.3", config_path=str(config_root()), config_name=root)(quietly)()

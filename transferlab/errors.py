@@ -9,11 +9,18 @@ class Refusal(Exception):
 
 
 class Interrupted(Exception):
-    """Stopped from outside; its text says how to continue, and ``exit_code`` is 130 or 143."""
+    """Stopped from outside; its text says how to continue, and ``exit_code`` is 130 or 143; 1 for want of room."""
 
     def __init__(self, message: str, exit_code: int = 130) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class Unwritable(OSError):
+    """What has to be kept can't be written: the disk is full or read-only, or the folder is gone; the text says where.
+
+    Nothing that was written before is harmed.
+    """
 
 
 class Diverged(Exception):

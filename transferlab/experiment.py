@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import OmegaConf
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from transferlab.comparison.results import SCHEMA_VERSION, digest
 from transferlab.domains.splits import Labelled, TestData, TrainingData, Unlabelled, split
 from transferlab.errors import Diverged, Refusal
+from transferlab.files import replaced, write_whole, writing
 from transferlab.models.network import Blueprint, Modules, Writes, build_network, has_batch_norm, named
 from transferlab.outcome import NO_METRICS, Outcome, evaluated
 from transferlab.runs import Run, logged, plain, write_json, write_predictions
@@ -32,43 +36,63 @@ from transferlab.training.streams import Encode, Examples, Stream, as_tensor
 
 log = logging.getLogger("transferlab")
 
+UNFINISHED = "unfinished"
+"""In a run's folder: what it goes on from after a stop, where the cache may not hold it."""
 
-def run_experiment(run: Run, title: str, quiet: bool | None = None) -> dict[str, Any]:
+
+def run_experiment(run: Run, title: str, quiet: bool | None = None, *, wait: bool = False) -> dict[str, Any] | None:
     """Trains, selects, evaluates, and writes every file of the run's folder; result.json last.
+
+    A run that was stopped goes on where it was; the bytes it ends with are the same.
 
     Args:
         run: what to do.
         title: of its progress bar.
         quiet: no progress bar; None: none where stderr is no terminal.
+        wait: for another process that is at the same run, and then take its result.
 
     Returns:
-        The content of result.json; its status is ``diverged``, with no metrics, where a loss went bad.
+        The content of result.json; its status is ``diverged``, with no metrics, where a loss went bad. None: another
+        process is at it, and ``wait`` is false.
+
+    Raises:
+        Unwritable: if the run's files can't be written; what they were before is unharmed.
     """
-    run.folder.mkdir(parents=True, exist_ok=True)
-    with logged(run):
-        run.mark("running")
-        (run.folder / "result.json").unlink(missing_ok=True)  # overwrite=true: it stands for a finished run alone
-        started = time.perf_counter()
-        config = on_device(run.config)
-        training, test = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed, run.pair.bridges)
-        journal = Journal(title, lambda: run.mark("running"), quiet)
-        try:
-            outcome = evaluated(run, config, train(run, config, training, journal), training, test)
-        except Diverged as problem:
-            log.warning("diverged: %s", problem)
-            outcome = Outcome("diverged", NO_METRICS, {"reason": str(problem)})
-        timing = {
-            "seconds": time.perf_counter() - started + journal.saved_seconds,  # as if the run had been alone
-            "cached_seconds": journal.saved_seconds,
-            "updates": journal.updates,
-            **outcome.cost,
-        }
+    with run.alone(wait=wait) as mine:
+        if not mine:
+            return None
+        if run.finished and (wait or not run.config.overwrite):
+            return json.loads((run.folder / "result.json").read_text(encoding="utf-8"))
+        with logged(run):
+            return _performed(run, title, quiet)
+
+
+def _performed(run: Run, title: str, quiet: bool | None) -> dict[str, Any]:
+    run.mark("running")
+    (run.folder / "result.json").unlink(missing_ok=True)  # overwrite=true: it stands for a finished run alone
+    started = time.perf_counter()
+    config = on_device(run.config)
+    training, test = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed, run.pair.bridges)
+    journal = Journal(title, lambda: run.mark("running"), quiet)
+    try:
+        outcome = evaluated(run, config, train(run, config, training, journal, run.folder / UNFINISHED), training, test)
+    except Diverged as problem:
+        log.warning("diverged: %s", problem)
+        outcome = Outcome("diverged", NO_METRICS, {"reason": str(problem)})
+    timing = {
+        "seconds": time.perf_counter() - started + journal.saved_seconds,  # as if the run had been alone
+        "cached_seconds": journal.saved_seconds,
+        "updates": journal.updates,
+        **outcome.cost,
+    }
+    with writing(run.folder):
         journal.save(run.folder / "metrics.csv")
         _write_predictor(run, outcome, test)
-        result = _result(run, config, outcome, timing)
+        result = _result(run, config, outcome, timing, journal.warnings)
         write_json(run.folder / "result.json", result)
+        shutil.rmtree(run.folder / UNFINISHED, ignore_errors=True)
         run.mark("finished")
-        log.info("%s in %.1f s: %s", outcome.status, timing["seconds"], dict(outcome.metrics))
+    log.info("%s in %.1f s: %s", outcome.status, timing["seconds"], dict(outcome.metrics))
     return result
 
 
@@ -104,7 +128,9 @@ def _rehearse(run: Run, config: TrainConfig, modules: Modules) -> None:
             estimated(stage, modules, {})
 
 
-def train(run: Run, config: TrainConfig, training: TrainingData, journal: Journal) -> list[Snapshot]:
+def train(
+    run: Run, config: TrainConfig, training: TrainingData, journal: Journal, own: Path | None = None
+) -> list[Snapshot]:
     """Runs the strategy's stages, one after the other, on one set of modules.
 
     Args:
@@ -112,6 +138,7 @@ def train(run: Run, config: TrainConfig, training: TrainingData, journal: Journa
         config: with device and precision resolved.
         training: all that training may see.
         journal: takes losses and progress.
+        own: a folder for what the run goes on from after a stop, where the cache may not hold it; None: it doesn't.
 
     Returns:
         Snapshots of the last stage, the last one last; each a whole predictor.
@@ -120,7 +147,8 @@ def train(run: Run, config: TrainConfig, training: TrainingData, journal: Journa
     examples: dict[str, Examples] = {}
     snapshots: list[Snapshot] = []
     classes = [len(one.class_names) for one in (run.pair.source, run.pair.target)]
-    cache = StageCache(config, [_blueprint(run, config, count) for count in classes], run.seed, journal)
+    blueprints = [_blueprint(run, config, count) for count in classes]
+    cache = StageCache(config, blueprints, run.seed, journal, own)
     for stage in run.strategy.stages(config.loss):
         log.info("stage %s", stage.name)
         for name in stage.streams:
@@ -164,7 +192,13 @@ def _perform(
             return cache.fitted(
                 modules,
                 prepare=partial(prepare, stage, modules, blueprint, run.seed),
-                fit=partial(fit, stage, modules, streams, config, blueprint=blueprint, seed=run.seed, journal=journal),
+                fit=lambda checkpoint: fit(
+                    *(stage, modules, streams, config),
+                    blueprint=blueprint,
+                    seed=run.seed,
+                    journal=journal,
+                    checkpoint=checkpoint,
+                ),
             )
         case Estimate():
             with seeded(run.seed, "estimate", stage.name):
@@ -196,7 +230,7 @@ def _encoded(modules: Modules, encoder: Sequence[str], examples: Examples, encod
 
 
 def _write_predictor(run: Run, outcome: Outcome, test: TestData) -> None:
-    OmegaConf.save(OmegaConf.create(plain(run.config)), run.folder / "config.yaml")
+    write_whole(run.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(run.config))))
     if outcome.predictor is None or outcome.predictions is None:
         return
     write_predictions(run, outcome.predictions, test)
@@ -205,13 +239,16 @@ def _write_predictor(run: Run, outcome: Outcome, test: TestData) -> None:
         for name, module in outcome.predictor.items()
         for key, value in module.state_dict().items()
     }
-    save_file(weights, run.folder / "model.safetensors")
+    with replaced(run.folder / "model.safetensors") as part:
+        part.write_bytes(save(weights))
     for module in outcome.predictor.values():
         if isinstance(module, Writes):
             module.write(run.folder, run.pair.source.class_names, run.pair.target.class_names)
 
 
-def _result(run: Run, config: TrainConfig, outcome: Outcome, timing: Mapping[str, Any]) -> dict[str, Any]:
+def _result(
+    run: Run, config: TrainConfig, outcome: Outcome, timing: Mapping[str, Any], warnings: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     result = {
         "schema_version": SCHEMA_VERSION,
         "run_id": run.run_id,
@@ -228,6 +265,7 @@ def _result(run: Run, config: TrainConfig, outcome: Outcome, timing: Mapping[str
         "target_labels_per_class": run.labels_per_class,
         "metrics": dict(outcome.metrics),
         "selection": dict(outcome.selection),
+        "warnings": [dict(one) for one in warnings],
         "timing": dict(timing),
         "environment": environment(config),
         "config": plain(run.config),

@@ -7,21 +7,42 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from transferlab.errors import Unwritable
+
 
 @contextmanager
 def replaced(path: Path) -> Generator[Path]:
     """Gives a file in the same folder to write to, which takes the place of ``path`` when the block ends.
 
     If the block raises, the file is removed and ``path`` stays what it was.
+
+    Raises:
+        Unwritable: if the file can't be written.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())  # or a crash of the machine leaves the new name with nothing in it
-        part.replace(path)
+        with writing(path):
+            yield part
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())  # or a crash of the machine leaves the new name with nothing in it
+            part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Generator[None]:
+    """A block that does nothing but write to ``path``, or to files in it.
+
+    Raises:
+        Unwritable: if it can't; it names the place and the reason.
+    """
+    try:
+        yield
+    except Unwritable:
+        raise
+    except OSError as error:
+        raise Unwritable(f"can't write {path}: {error.strerror or error}") from error
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
@@ -32,6 +33,7 @@ IRRELEVANT = frozenset(
         "allow_packages",
         "cache",
         "cache_gigabytes",
+        "checkpoint_seconds",
     }
 )
 """Keys that change no result of one run. The seed names a folder of its own; numbers differ a little between
@@ -135,3 +137,17 @@ def _file_digest(path: str, _size: int, _changed: int) -> str:
 
 def _digest(values: dict[str, Any], length: int = 10) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:length]
+
+
+@cache
+def commit() -> dict[str, Any]:
+    """The git commit of this package's checkout, and whether it was changed since; both None where there is none."""
+    root = Path(__file__).parent
+    asked = [["rev-parse", "HEAD"], ["status", "--porcelain", "--", str(root)]]
+    try:
+        head, changed = (
+            subprocess.check_output(["git", "-C", str(root), *one], stderr=subprocess.DEVNULL) for one in asked
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "dirty": None}
+    return {"commit": head.decode().strip(), "dirty": bool(changed.strip())}

@@ -7,13 +7,15 @@ import os
 import signal
 import threading
 from collections.abc import Generator, Sequence
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any, NoReturn
 
 from transferlab.domains.pair import load_pair
-from transferlab.errors import Interrupted
+from transferlab.errors import Interrupted, Unwritable
 from transferlab.runs import Run
 
 SHORTEST = 2000
@@ -25,7 +27,7 @@ class Failed(Exception):
     """A run that ended in an exception, whose text this is; the traceback is in the run's train.log."""
 
 
-Outcome = dict[str, Any] | Failed
+Outcome = dict[str, Any] | Failed | Unwritable
 
 
 PRELOADED = ["transferlab.experiment", "sklearn.metrics"]
@@ -48,32 +50,46 @@ def how_many(missing: Sequence[Run], device: str) -> int:
     return max(min(cores // max(run.config.threads for run in missing), len(missing)), 1)
 
 
+def get_ready(missing: Sequence[Run]) -> None:
+    """Begins, beside this process, to import what the others will need, if there are likely to be others."""
+    config = missing[0].config
+    if config.device in ("auto", "cpu") and how_many(missing, "cpu") > 1:
+        _context()
+        forkserver.ensure_running()
+
+
 def side_by_side(missing: Sequence[Run], count: int) -> Generator[tuple[Run, Outcome]]:
     """Trains the runs in ``count`` processes, begun in their order; yields each as it ends.
+
+    A run that a process of another sweep is at comes last, and its result is taken from there.
 
     When the generator is closed, the processes mark what they are at as interrupted, and end. They end too when this
     process dies, however it does.
     """
-    todo = list(reversed(missing))
+    todo, later = list(reversed(missing)), list[Run]()
     idle: list[tuple[BaseProcess, Connection]] = []
     busy: dict[Connection, tuple[BaseProcess, Run]] = {}
     try:
-        while todo or busy:
-            while todo and len(busy) < count:
+        while todo or later or busy:
+            while (todo or later) and len(busy) < count:
                 process, connection = idle.pop() if idle else _started()
-                run = todo.pop()
-                connection.send((run.config, run.variant, run.setting, run.seed))
+                wait_for_it = not todo
+                run = later.pop() if wait_for_it else todo.pop()
+                connection.send((run.config, run.variant, run.setting, run.seed, wait_for_it))
                 busy[connection] = process, run
             ready = wait(list(busy))
             for connection in [one for one in busy if one in ready]:
                 process, run = busy.pop(connection)
                 try:
-                    outcome: Outcome = connection.recv()
+                    outcome: Outcome | None = connection.recv()
                     idle.append((process, connection))
-                except EOFError:
+                except (EOFError, ConnectionResetError):
                     process.join()
                     outcome = Failed(f"its process died (exit code {process.exitcode})")
-                yield run, outcome
+                if outcome is None:
+                    later.append(run)
+                else:
+                    yield run, outcome
     finally:
         processes = [process for process, _ in [*idle, *busy.values()]]
         for process in processes:
@@ -83,14 +99,19 @@ def side_by_side(missing: Sequence[Run], count: int) -> Generator[tuple[Run, Out
 
 
 def _started() -> tuple[BaseProcess, Connection]:
-    # Not forked from this process, whose OpenMP threads a fork would lack; from a server that has imported torch once.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    context = _context()
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs,), daemon=True)
     process.start()
     theirs.close()
     return process, ours
+
+
+def _context() -> ForkServerContext:
+    # Not forked from this process, whose OpenMP threads a fork would lack; from a server that has imported torch once.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
 
 
 def _work(connection: Connection) -> None:
@@ -102,12 +123,14 @@ def _work(connection: Connection) -> None:
 
     try:
         while True:
-            config, variant, setting, seed = connection.recv()
+            config, variant, setting, seed, wait_for_it = connection.recv()
             try:
                 run = Run(config, variant, setting, load_pair(config), seed)
-                outcome: Outcome = run_experiment(run, run.title, quiet=True)
+                outcome: Outcome | None = run_experiment(run, run.title, quiet=True, wait=wait_for_it)
             except Interrupted:
                 raise
+            except Unwritable as error:
+                outcome = error
             except Exception as error:
                 outcome = Failed(repr(error))
             connection.send(outcome)

@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,16 +17,20 @@ from typing import Any, Literal
 from transferlab.comparison.results import is_usable
 from transferlab.domains.pair import Pair
 from transferlab.domains.splits import TestData
-from transferlab.errors import Interrupted
+from transferlab.errors import Interrupted, Unwritable
 from transferlab.evaluation import Predictions
-from transferlab.files import write_whole
+from transferlab.files import replaced, write_whole, writing
 from transferlab.identity import comparison_id, run_id
+from transferlab.locks import alone, is_held
 from transferlab.schema import TrainConfig
 from transferlab.strategies.strategy import Strategy
 
 log = logging.getLogger("transferlab")
 
 State = Literal["running", "finished", "failed", "interrupted"]
+
+LOCK = ".lock"
+"""In the folder of a run that a process is at."""
 
 
 @dataclass(frozen=True)
@@ -86,16 +90,40 @@ class Run:
         """Whether its result exists, undamaged; it is written last, so then all of it does."""
         return is_usable(self.folder / "result.json")
 
+    def alone(self, *, wait: bool) -> AbstractContextManager[bool]:
+        """Holds the run for this process; ``locks.alone`` says how."""
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        return alone(self.folder / LOCK, wait=wait)
+
+    @property
+    def state(self) -> State | None:
+        """What it is at: what it was last marked as, but that a run whose process is gone isn't running; None: new."""
+        try:
+            marked = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))["state"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return "interrupted" if marked == "running" and not is_held(self.folder / LOCK) else marked
+
     def mark(self, state: State, **more: Any) -> None:
         """Writes state.json: the state, and whose process last said so and when."""
         about = {"state": state, "pid": os.getpid(), "host": socket.gethostname(), "heartbeat": time.time(), **more}
         write_json(self.folder / "state.json", about)
 
 
+class _Handler(logging.FileHandler):
+    """For a log that a full disk cuts off: a run that can't go on without room finds out elsewhere."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        """Nothing, where logging would print a traceback."""
+
+
 @contextmanager
 def logged(run: Run) -> Generator[None]:
-    """Sends the log to train.log, and an exception's traceback too."""
-    handler = logging.FileHandler(run.folder / "train.log", mode="w", encoding="utf-8")
+    """Sends the log to train.log, behind what a stopped run has written there, and an exception's traceback too."""
+    mode = "a" if run.state in ("interrupted", "running") else "w"
+    with writing(run.folder):
+        handler = _Handler(run.folder / "train.log", mode=mode, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
@@ -104,9 +132,10 @@ def logged(run: Run) -> Generator[None]:
     try:
         yield
     except BaseException as error:
-        state = "interrupted" if isinstance(error, KeyboardInterrupt | Interrupted) else "failed"
-        run.mark(state, error=repr(error))
+        state = "interrupted" if isinstance(error, KeyboardInterrupt | Interrupted | Unwritable) else "failed"
         log.exception("%s", state)
+        with suppress(Unwritable):
+            run.mark(state, error=repr(error))
         raise
     finally:
         log.removeHandler(handler)
@@ -123,7 +152,7 @@ def write_predictions(run: Run, predictions: Predictions, test: TestData) -> Non
     names = run.pair.target.class_names
     confidence = predictions.probabilities.max(axis=1)
     rows = zip(test.indices, predictions.labels, predictions.classes, confidence, strict=True)
-    with (run.folder / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
+    with replaced(run.folder / "predictions.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["index", "label", "prediction", "confidence"])
         writer.writerows([index, names[label], names[guess], f"{sure:.6f}"] for index, label, guess, sure in rows)

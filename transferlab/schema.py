@@ -89,6 +89,8 @@ class TrainConfig:
     cache: bool
     """Whether Fits that several runs begin with are kept under output_root/cache; changes no number."""
     cache_gigabytes: float
+    checkpoint_seconds: float
+    """Between two checkpoints of a Fit under way; changes no number."""
     allow_packages: list[str]
 
     def __post_init__(self) -> None:
@@ -105,8 +107,8 @@ class TrainConfig:
             raise Refusal(f"pretrained_lr_scale={self.pretrained_lr_scale}: expected at least 0")
         if self.margin <= 0:
             raise Refusal(f"margin={self.margin}: expected more than 0 points")
-        if self.cache_gigabytes < 0:
-            raise Refusal(f"cache_gigabytes={self.cache_gigabytes}: expected at least 0")
+        for key in ("cache_gigabytes", "checkpoint_seconds"):
+            _at_least(key, getattr(self, key), 0)
         if not self.seed_list or min(self.seed_list) < 0 or len(set(self.seed_list)) < len(self.seed_list):
             raise Refusal(f"seeds={self.seeds}: expected a count of at least 1, or a list of different seeds")
         for role in (self.source, self.target, self.backbone, self.strategy):
@@ -213,6 +215,6 @@ def _adaptation_loss(node: Any, packages: list[str]) -> AdaptationLoss | None:
     return AdaptationLoss(component({k: v for k, v in node.items() if k != "weight"}, "loss", packages), weight)
 
 
-def _at_least(key: str, value: int, least: int) -> None:
+def _at_least(key: str, value: float, least: int) -> None:
     if value < least:
         raise Refusal(f"{key}={value}: expected at least {least}")

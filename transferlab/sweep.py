@@ -18,13 +18,19 @@ from tqdm import tqdm
 from transferlab.composition import Contender
 from transferlab.domains.bridges import Choice, choose_path
 from transferlab.domains.domain import Domain
-from transferlab.domains.pair import Pair, load_pair
+from transferlab.domains.pair import Pair, load_pair, shared_test_images
 from transferlab.domains.splits import refuse_budget
-from transferlab.errors import Interrupted, Refusal
-from transferlab.processes import Failed, Outcome, how_many, side_by_side
+from transferlab.errors import Interrupted, Refusal, Unwritable
+from transferlab.processes import Failed, Outcome, get_ready, how_many, side_by_side
 from transferlab.report import exit_code, show
-from transferlab.runs import Run
+from transferlab.runs import Run, State
 from transferlab.schema import TrainConfig
+
+BEGUN: dict[State, str] = {
+    "interrupted": "go on where they were stopped",
+    "failed": "failed before",
+    "running": "are another process's, and waited for",
+}
 
 
 def train(jobs: Sequence[Sequence[Contender]], again: str) -> int:
@@ -55,6 +61,8 @@ def train(jobs: Sequence[Sequence[Contender]], again: str) -> int:
     if not finished:
         return 1
     code = exit_code(show(config.root, config.margin, finished), config.fail_on)
+    for run in failed:
+        _say(f"missing above, for it failed: {run.title}; {run.folder / 'train.log'}")
     return 1 if failed else code
 
 
@@ -150,6 +158,7 @@ def _refuse_unwritable(root: Path) -> None:
 def _refuse_what_torch_sees(missing: Sequence[Run]) -> None:
     if missing:
         # Only here, after everything that could be refused without it: torch takes seconds to import.
+        get_ready(missing)
         from transferlab.experiment import refuse_impossible
 
         for run in {run.run_id: run for run in missing}.values():
@@ -163,7 +172,12 @@ def _announce(runs: Sequence[Run], missing: Sequence[Run]) -> None:
     strategies = Counter(run.config.strategy.name for run in missing)
     rows = ", ".join(f"{name} ({count})" for name, count in strategies.items())
     found = f"{len(runs) - len(missing)} of {len(runs)} found; " if len(missing) < len(runs) else ""
-    _say(f"{found}training {len(missing)} runs: {rows}")
+    states = Counter(run.state for run in missing)
+    begun = [f"{states[state]} {words}" for state, words in BEGUN.items() if states[state]]
+    for config in {repr((run.config.source, run.config.target)): run.config for run in missing}.values():
+        for line in shared_test_images(config.source, config.target):
+            _say(line)
+    _say(f"{found}training {len(missing)} runs: {rows}{'; ' if begun else ''}{', '.join(begun)}")
 
 
 def _train_all(missing: Sequence[Run], again: str) -> list[Run]:
@@ -173,6 +187,8 @@ def _train_all(missing: Sequence[Run], again: str) -> list[Run]:
     try:
         with closing(_outcomes(missing)) as outcomes:
             for run, outcome in outcomes:
+                if isinstance(outcome, Unwritable):
+                    raise outcome
                 if isinstance(outcome, Failed):
                     failed.append(run)
                     _say(f"failed: {run.title}: {outcome}; the traceback is in {run.folder / 'train.log'}")
@@ -183,11 +199,17 @@ def _train_all(missing: Sequence[Run], again: str) -> list[Run]:
         code = stop.exit_code if isinstance(stop, Interrupted) else 130
         text = f"interrupted; {done} of {len(missing)} runs are done, and the same command continues:\n  {again}"
         raise Interrupted(text, code) from None
+    except Unwritable as error:
+        text = f"{error}; {done} of {len(missing)} runs are done, and once that is mended the same command continues:"
+        raise Interrupted(f"{text}\n  {again}", 1) from None
     return failed
 
 
 def _outcomes(missing: Sequence[Run]) -> Generator[tuple[Run, Outcome]]:
-    """Each run with what came of it: one after another, or side by side, as they end."""
+    """Each run with what came of it: one after another, or side by side, as they end.
+
+    Those that another sweep is at come last.
+    """
     from transferlab.experiment import run_experiment
     from transferlab.training.devices import on_device
 
@@ -198,14 +220,20 @@ def _outcomes(missing: Sequence[Run]) -> Generator[tuple[Run, Outcome]]:
                 bar.update()
                 yield run, outcome
         return
-    for place, run in enumerate(missing, start=1):
-        try:
-            outcome: Outcome = run_experiment(run, f"[{place}/{len(missing)}] {run.title}")
-        except Interrupted:
-            raise
-        except Exception as error:
-            outcome = Failed(repr(error))
-        yield run, outcome
+    titles = {run.folder: f"[{place}/{len(missing)}] {run.title}" for place, run in enumerate(missing, start=1)}
+    later: list[Run] = []
+    for wait, runs in ((False, missing), (True, later)):
+        for run in runs:
+            try:
+                outcome = run_experiment(run, titles[run.folder], wait=wait)
+            except (Interrupted, Unwritable):
+                raise
+            except Exception as error:
+                outcome = Failed(repr(error))
+            if outcome is None:
+                later.append(run)
+            else:
+                yield run, outcome
 
 
 def _show_result(run: Run, result: dict[str, object]) -> None:

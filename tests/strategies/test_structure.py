@@ -4,62 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import cast
 
 import numpy as np
 import pytest
 import torch
-from jobs import TINY, Said, contenders
 from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
+from staged import at_rest, modules_after, moved, weights
 from torch import Tensor, nn
 
 from transferlab.component import Component
-from transferlab.domains.pair import load_pair
 from transferlab.domains.splits import split
 from transferlab.errors import Refusal
 from transferlab.experiment import run_experiment
-from transferlab.experiment import train as train_stages
-from transferlab.models.network import Blueprint, Modules, named
+from transferlab.models.network import Blueprint, named
 from transferlab.runs import Run
-from transferlab.training.devices import on_device
-from transferlab.training.journal import Journal
-from transferlab.training.stages import HEAD, Fit, Phase, Solve, Stage, cross_entropy, fit_source
+from transferlab.training.stages import HEAD, Fit, Phase, Solve, cross_entropy, fit_source
 from transferlab.training.streams import as_tensor, in_chunks
 
 RunOf = Callable[..., Run]
 
 SOLVED = ["logistic", "kernel_logistic", "svm_linear", "svm_rbf", "knn", "lda"]
-
-
-def _after(run: Run, monkeypatch: pytest.MonkeyPatch, kept: int | None = None) -> Modules:
-    """The modules after the run's first ``kept`` stages."""
-    stages: list[Stage] = list(run.strategy.stages(None))
-    monkeypatch.setattr(type(run.strategy), "stages", lambda _self, _loss: stages[:kept])
-    training, _ = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)
-    journal = Journal("test", lambda: None, quiet=True)
-    modules = train_stages(run, on_device(run.config), training, journal)[-1].modules
-    monkeypatch.undo()
-    return modules
-
-
-def _at_rest(run: Run, monkeypatch: pytest.MonkeyPatch, kept: int | None = None) -> Modules:
-    """The same with every learning rate 0: what is made as it is made, and nothing but statistics moves."""
-    optimizer = run.config.optimizer
-    still = replace(optimizer, options={**optimizer.options, "lr": 0.0})
-    return _after(replace(run, config=replace(run.config, optimizer=still)), monkeypatch, kept)
-
-
-def _moved(before: nn.Module, after: nn.Module) -> set[str]:
-    """Which tensors of the state differ."""
-    theirs = after.state_dict()
-    assert list(before.state_dict()) == list(theirs)
-    return {name for name, value in before.state_dict().items() if not torch.equal(value, theirs[name])}
-
-
-def _weights(module: nn.Module) -> set[str]:
-    return {name for name, _ in module.named_parameters()}
 
 
 @pytest.mark.parametrize(
@@ -131,9 +97,9 @@ def _pooled(backbone: nn.Module, images: Tensor) -> Tensor:
     return torch.cat([first.mean((2, 3)), second.mean((2, 3))], 1)
 
 
-def test_logistic_on_layers_is_scikit_learn_s(tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logistic_on_layers_is_scikit_learn_s(tiny_run: RunOf) -> None:
     run = tiny_run("strategy=feature_extraction", "strategy.head=logistic", "strategy.layers=[block1,block2]")
-    before, after = _after(run, monkeypatch, 1), _after(run, monkeypatch)
+    before, after = modules_after(run, 1), modules_after(run)
     training, test = split(run.pair.source, run.pair.target, 3, run.seed)
     backbone = before["backbone"].eval()
 
@@ -148,20 +114,18 @@ def test_logistic_on_layers_is_scikit_learn_s(tiny_run: RunOf, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("head", ["linear", "mlp", *SOLVED])
-def test_heads_on_layers_leave_the_network_as_it_was(
-    head: str, tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_heads_on_layers_leave_the_network_as_it_was(head: str, tiny_run: RunOf) -> None:
     run = tiny_run("strategy=feature_extraction", f"strategy.head={head}", "strategy.layers=[block2,block1.0]")
-    before, after = _after(run, monkeypatch, 1), _after(run, monkeypatch)
-    assert not _moved(before["backbone"], named(after, "backbone.backbone"))
+    before, after = modules_after(run, 1), modules_after(run)
+    assert not moved(before["backbone"], named(after, "backbone.backbone"))
     images = torch.randn(6, run.pair.channels, 8, 8)
     features = after["backbone"].eval()(images)
     assert features.shape == (6, 50 + 20)
     logits = after["head"].eval()(after["bottleneck"](features))
     assert logits.shape == (6, 10)
     if head in ("linear", "mlp"):
-        start = _at_rest(run, monkeypatch)["head"]
-        assert _moved(start, after["head"]) == _weights(start)
+        start = at_rest(run)["head"]
+        assert moved(start, after["head"]) == weights(start)
 
 
 @pytest.mark.parametrize(
@@ -173,11 +137,9 @@ def test_heads_on_layers_leave_the_network_as_it_was(
         ("block2", 20 * 3 * 25 + 20 + 40 + 50 * 20 * 25 + 50 + 100),
     ],
 )
-def test_the_layer_decides_how_much_is_shared(
-    layer: str, count: int, tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_layer_decides_how_much_is_shared(layer: str, count: int, tiny_run: RunOf) -> None:
     run = tiny_run("strategy=feature_sharing", f"strategy.layer={layer}", "image.channels=3")
-    before, after = _after(run, monkeypatch, 1), _after(run, monkeypatch)
+    before, after = modules_after(run, 1), modules_after(run)
     shared = list(after["shared"].parameters())
     assert sum(parameter.numel() for parameter in shared) == count
     source = list(before["backbone"].parameters())[: len(shared)]
@@ -185,123 +147,42 @@ def test_the_layer_decides_how_much_is_shared(
         assert torch.equal(then, now)
 
 
-def test_frozen_shared_layers_stay_and_all_new_ones_move(tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frozen_shared_layers_stay_and_all_new_ones_move(tiny_run: RunOf) -> None:
     run = tiny_run("strategy=feature_sharing", "strategy.projection=true")
-    before, after, start = _after(run, monkeypatch, 1), _after(run, monkeypatch), _at_rest(run, monkeypatch)
-    assert not _moved(named(before, "backbone.block1"), named(after, "shared.block1"))
+    before, after, start = modules_after(run, 1), modules_after(run), at_rest(run)
+    assert not moved(named(before, "backbone.block1"), named(after, "shared.block1"))
     for name in ("trunk", "head"):
-        assert _weights(start[name]) <= _moved(start[name], after[name])
-    assert any(name.endswith("running_mean") for name in _moved(named(start, "trunk.rest"), named(after, "trunk.rest")))
+        assert weights(start[name]) <= moved(start[name], after[name])
+    assert any(name.endswith("running_mean") for name in moved(named(start, "trunk.rest"), named(after, "trunk.rest")))
     assert sum(parameter.numel() for parameter in named(after, "trunk.projection").parameters()) == 20 * 20 + 20
 
 
-def test_slow_shared_layers_move_at_their_own_rate(tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_shared_layers_move_at_their_own_rate(tiny_run: RunOf) -> None:
     run = tiny_run("strategy=feature_sharing", "strategy.shared=slow")
-    before, after = _after(run, monkeypatch, 1)["backbone"], _after(run, monkeypatch)["shared"]
+    before, after = modules_after(run, 1)["backbone"], modules_after(run)["shared"]
     then, now = before.get_submodule("block1"), after.get_submodule("block1")
-    assert _weights(then) <= _moved(then, now)
+    assert weights(then) <= moved(then, now)
     still = tiny_run("strategy=feature_sharing", "strategy.shared=slow", "strategy.shared_lr_scale=0")
-    stood = _after(still, monkeypatch)["shared"].get_submodule("block1")
-    assert not _moved(then, stood) & _weights(then)
+    stood = modules_after(still)["shared"].get_submodule("block1")
+    assert not moved(then, stood) & weights(then)
 
 
-@pytest.mark.parametrize("join", ["concatenate", "sum", "lateral"])
-def test_frozen_trunks_stay_as_the_source_left_them(
-    join: str, tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = tiny_run("strategy=deep_common_model", "strategy.trunks=3", f"strategy.join={join}")
-    before, after = _after(run, monkeypatch, 3), _after(run, monkeypatch)
-    for name in ("backbone", "bottleneck", "trunk2", "trunk3"):
-        assert not _moved(before[name], after[name])
-    inside = set(map(id, named(after, "common.chains" if join == "lateral" else "common").parameters()))
-    trunks = [after[name] for name in ("backbone", "bottleneck", "trunk2", "trunk3")]
-    assert inside == {id(parameter) for one in trunks for parameter in one.parameters()}
-    start = _at_rest(run, monkeypatch)
-    assert _moved(start["head"], after["head"]) == {"weight", "bias"}
-    if join == "lateral":
-        laterals = named(start, "common.laterals"), named(after, "common.laterals")
-        assert _moved(*laterals) == _weights(laterals[0])
-    assert after["head"].get_parameter("weight").shape == (10, {"sum": 16}.get(join, 3 * 16))
-
-
-def test_each_trunk_learns_the_source_by_itself(tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the first is everybody's source fit."""
-    run = tiny_run("strategy=deep_common_model")
-    one, two, start = _after(run, monkeypatch, 1), _after(run, monkeypatch, 2), _at_rest(run, monkeypatch, 2)
-    for name in ("backbone", "bottleneck", "head"):
-        assert not _moved(one[name], two[name])
-    assert _weights(start["trunk2"]) <= _moved(start["trunk2"], two["trunk2"])
-    assert run.strategy.stages(None)[0] == fit_source()
-    assert not torch.equal(
-        one["backbone"].get_parameter("block1.0.weight"), two["trunk2"].get_parameter("backbone.block1.0.weight")
-    )
-
-
-@pytest.mark.parametrize(("spoilt", "learning"), [(0, "backbone"), (1, "trunk2")])
-def test_each_trunk_can_learn_a_domain_of_its_own(spoilt: int, learning: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    both = ("source=multi", "source.domains=[rendered_digits,mnist5k]", "source.rendered_digits.examples=400")
-    config = contenders(*TINY[2:], *both, "strategy=deep_common_model", "strategy.learn=domain")[0].config
-    run = Run(config, "", "", load_pair(config), seed=0)
-    stages = run.strategy.stages(None)[:2]
-    monkeypatch.setattr(type(run.strategy), "stages", lambda _self, _loss: stages)
-    training, _ = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)
-    images = training.source.images.copy()
-    images[[slice(training.source.parts[0]), slice(training.source.parts[0], None)][spoilt]] = 0
-    other = replace(training, source=replace(training.source, images=images))
-    journal = Journal("test", lambda: None, quiet=True)
-    one, two = (train_stages(run, on_device(run.config), these, journal)[-1].modules for these in (training, other))
-    assert {name for name in ("backbone", "trunk2") if _moved(one[name], two[name])} == {learning}
-
-
-@pytest.mark.parametrize(
-    ("domains", "trunks", "has"), [("[mnist5k]", 2, 1), ("[mnist5k,rendered_digits,mnist5k_m]", 2, 3)]
-)
-def test_as_many_trunks_as_domains(
-    domains: str, trunks: int, has: int, transferlab: Callable[..., Said], tmp_path: Path
-) -> None:
-    source = ("source=multi", f"source.domains={domains}", f"output_root={tmp_path}")
-    options = ("strategy=deep_common_model", "strategy.learn=domain", f"strategy.trunks={trunks}")
-    said = transferlab("train", *TINY[2:], *source, *options)
-    assert said.code == 2
-    assert f"learns from {trunks} source domains, one by one" in said.err
-    assert f"has {has}\n" in said.err
-
-
-@pytest.mark.parametrize("join", ["concatenate", "lateral"])
-def test_slow_trunks_move_at_their_own_rate(join: str, tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ("strategy=deep_common_model", "strategy.shared=slow", f"strategy.join={join}")
-    before, after = _after(tiny_run(*arguments), monkeypatch, 2), _after(tiny_run(*arguments), monkeypatch)
-    still = _after(tiny_run(*arguments, "strategy.shared_lr_scale=0"), monkeypatch)
-    for name in ("backbone", "trunk2"):
-        assert _weights(before[name]) <= _moved(before[name], after[name])
-        assert not _moved(before[name], still[name]) & _weights(before[name])
-
-
-def test_another_backbone_for_the_other_trunks(tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = tiny_run("strategy=deep_common_model", "backbone@strategy.other=mlp", "strategy.other.widths=[7]")
-    after = _after(run, monkeypatch)
-    assert named(after, "trunk2.backbone.block1.0").get_parameter("weight").shape == (7, run.pair.channels * 64)
-    assert after["head"].get_parameter("weight").shape == (10, 2 * 16)
-
-
-def test_the_source_s_column_stays_and_all_else_moves(tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_source_s_column_stays_and_all_else_moves(tiny_run: RunOf) -> None:
     run = tiny_run("strategy=progressive")
-    before, after, start = _after(run, monkeypatch, 1), _after(run, monkeypatch), _at_rest(run, monkeypatch)
+    before, after, start = modules_after(run, 1), modules_after(run), at_rest(run)
     for name in ("backbone", "bottleneck"):
-        assert not _moved(before[name], after[name])
+        assert not moved(before[name], after[name])
     column = set(map(id, named(after, "columns.chains.0").parameters()))
     assert column == {id(one) for name in ("backbone", "bottleneck") for one in after[name].parameters()}
     for name in ("columns.chains.1", "columns.laterals", "head"):
-        assert _weights(named(start, name)) <= _moved(named(start, name), named(after, name))
-    statistics = _moved(named(start, "columns.chains.1"), named(after, "columns.chains.1"))
+        assert weights(named(start, name)) <= moved(named(start, name), named(after, name))
+    statistics = moved(named(start, "columns.chains.1"), named(after, "columns.chains.1"))
     assert any(name.endswith("running_mean") for name in statistics)
 
 
-def test_widening_begins_from_the_source_s_outputs_and_moves_everything(
-    tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_widening_begins_from_the_source_s_outputs_and_moves_everything(tiny_run: RunOf) -> None:
     run = tiny_run("strategy=widen", "strategy.factor=1.5")
-    before, after = _after(run, monkeypatch, 1), _after(run, monkeypatch)
+    before, after = modules_after(run, 1), modules_after(run)
     assert named(after, "backbone.block1.0").get_parameter("weight").shape[0] == 30
     assert named(after, "backbone.block2.0").get_parameter("weight").shape[:2] == (75, 30)
     for module in ("backbone", "bottleneck", "head"):

@@ -79,7 +79,7 @@ def test_encoding_once_changes_no_number(modules: Modules, config: TrainConfig, 
     head_only = Fit("target", (Phase((cross_entropy("source"),), ("head",)),))
     run_fit(head_only, modules, config)
     monkeypatch.setattr(
-        "transferlab.training.fit._encoded_once", lambda _stage, _modules, streams, _updates: dict(streams)
+        "transferlab.training.loop._encoded_once", lambda _stage, _modules, streams, _updates: dict(streams)
     )
     run_fit(head_only, again, config)
     torch.testing.assert_close(modules["head"].state_dict(), again["head"].state_dict())

@@ -7,11 +7,10 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fits import BLUEPRINT, IMAGES, LABELS
-from jobs import TINY, Said, results
+from jobs import TINY, Said, numbers, results
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from transferlab.catalogue import catalogue
 from transferlab.models.network import Blueprint, Modules
 from transferlab.schema import TrainConfig
 from transferlab.training import entries
+from transferlab.training.checkpoint import Checkpoint
 from transferlab.training.fit import Snapshot
 from transferlab.training.journal import Journal
 from transferlab.training.stage_cache import StageCache
@@ -28,22 +28,6 @@ from transferlab.training.streams import Examples
 Train = Callable[..., Said]
 WITH_LOSS = {"adapt": ["loss=mmd"]}
 BRIDGED = {"transitive": ["bridge=mnist5k"]}
-
-
-def _bytes(root: Path) -> dict[str, Any]:
-    """What the runs under a folder of outputs found, times aside."""
-    found: dict[str, Any] = {}
-    for path in sorted(root.glob("runs/**/seed*/*")):
-        name = str(path.relative_to(root))
-        if path.name in ("predictions.csv", "model.safetensors"):
-            found[name] = path.read_bytes()
-        if path.name == "metrics.csv":
-            found[name] = [line.split(",")[:2] + line.split(",")[3:] for line in path.read_text().splitlines()]
-        if path.name == "result.json":
-            result = json.loads(path.read_text())
-            found[name] = {key: result[key] for key in ("metrics", "selection", "run_id", "status")}
-            found[name]["updates"] = result["timing"]["updates"]
-    return found
 
 
 def _entries(root: Path) -> list[Path]:
@@ -66,12 +50,12 @@ def test_the_cache_changes_no_byte(transferlab: Train, tmp_path: Path, strategy:
     for root, cache in (("filled", "true"), ("off", "false")):
         said = transferlab("train", *job, f"output_root={tmp_path / root}", f"cache={cache}")
         assert said.code == 0, said.err
-    without = _bytes(tmp_path / "off")
-    assert _bytes(tmp_path / "filled") == without
+    without = numbers(tmp_path / "off")
+    assert numbers(tmp_path / "filled") == without
     assert not (tmp_path / "off" / "cache").exists()
     said = transferlab("train", *job, f"output_root={tmp_path / 'filled'}", "overwrite=true")
     assert said.code == 0, said.err
-    assert _bytes(tmp_path / "filled") == without
+    assert numbers(tmp_path / "filled") == without
 
 
 def test_the_source_is_fitted_once(transferlab: Train, tmp_path: Path) -> None:
@@ -113,15 +97,15 @@ def test_what_changes_a_fit_does_not(transferlab: Train, tmp_path: Path, more: l
 def test_a_damaged_entry_is_made_again(transferlab: Train, tmp_path: Path, suffix: str, harm: str) -> None:
     job = [*TINY, f"output_root={tmp_path}", "strategy=source_only", "baselines=[]", "overwrite=true"]
     assert transferlab("train", *job).code == 0
-    whole = _bytes(tmp_path)
+    whole = numbers(tmp_path)
     file = _entries(tmp_path)[0].with_suffix(suffix)
-    content = bytearray(file.read_bytes())
+    content = bytearray(file.readnumbers())
     content[len(content) // 2] ^= 1
     match harm:
         case "cut":
-            file.write_bytes(file.read_bytes()[:-40])
+            file.writenumbers(file.readnumbers()[:-40])
         case "flipped":
-            file.write_bytes(content)
+            file.writenumbers(content)
         case "another number":
             about = json.loads(file.read_text())
             about["rows"][0]["learning_rate"] += 1
@@ -129,7 +113,7 @@ def test_a_damaged_entry_is_made_again(transferlab: Train, tmp_path: Path, suffi
         case _:
             file.unlink()
     assert transferlab("train", *job).code == 0
-    assert _bytes(tmp_path) == whole
+    assert numbers(tmp_path) == whole
     assert _read_seconds(tmp_path) == [0]
     assert len(_entries(tmp_path)) == 1
     assert transferlab("train", *job).code == 0
@@ -147,11 +131,11 @@ def test_a_fit_is_found_by_seed_blueprint_and_the_stages_so_far(
     ) -> bool:
         """Whether the last stage had to be fitted."""
         journal = Journal("test", lambda: None, quiet=True)
-        cache = StageCache(config, [blueprint], seed, journal)
+        cache = StageCache(config, [blueprint], seed, journal, None)
         for stage in stages:
             cache.follow(stage, {"source": Examples(IMAGES, labels if stage is one else None)})
 
-        def fit() -> list[Snapshot]:
+        def fit(_checkpoint: Checkpoint | None) -> list[Snapshot]:
             with journal.stage("two", 1) as lines:
                 lines.rows.append({"stage": "two", "step": 1, "seconds": 0.1})
             return []
@@ -212,7 +196,7 @@ def test_what_cannot_be_kept_stops_no_run(
     transferlab: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def full(_stored: object, path: Path) -> None:
-        path.write_bytes(b"half")
+        path.writenumbers(b"half")
         raise error
 
     monkeypatch.setattr(entries, "save_file", full)

@@ -25,7 +25,7 @@ class Comparison:
         everything: the rows of all comparisons.
         points: the rows of ``curve``, if one was asked for, and its key.
         margin: in points.
-        warnings: one line per result file that was left out.
+        warnings: one line per result file that was left out, and per comparison of unlike environments.
     """
 
     table: pd.DataFrame
@@ -67,9 +67,27 @@ def compare(
     if table.empty:
         left_out = f"; {len(warnings)} left out, the first: {warnings[0]}" if warnings else ""
         raise Refusal(f"no usable result under {output_root / 'runs'}{left_out}\nrun `transferlab train` first")
+    warnings = [*warnings, *_unlike(results[results["comparison_id"].isin(table["comparison_id"])])]
     return Comparison(table, everything, (key, curve(results, key)) if key else None, margin, warnings)
 
 
 def met(table: pd.DataFrame, words: Collection[str]) -> bool:
     """Whether any row's verdict against scratch is one of these words."""
     return bool(table["verdict"].isin(list(words)).any())
+
+
+def _unlike(results: pd.DataFrame) -> list[str]:
+    """A line for each comparison whose runs were made in different environments."""
+    lines: list[str] = []
+    for _, runs in results.groupby("comparison_id", sort=False):
+        kinds = pd.DataFrame(list(runs["environment"]))
+        differing = [name for name in kinds if kinds[name].astype(str).nunique() > 1]
+        if differing:
+            values = [f"{name} {_counted(kinds[name].astype(str))}" for name in differing]
+            pair = f"{runs['source'].iloc[0]} → {runs['target'].iloc[0]}"
+            lines.append(f"{pair}: not made alike: {'; '.join(values)}")
+    return lines
+
+
+def _counted(values: pd.Series[str]) -> str:
+    return ", ".join(f"{str(value)[:40]} ({count} runs)" for value, count in values.value_counts().items())

@@ -126,7 +126,7 @@ def _cells(row: pd.Series[Any]) -> dict[str, str]:
     """One row in words. A heading whose cell is empty in every row of a comparison is dropped there."""
     deviation = "" if pd.isna(row["accuracy_std"]) else f" ± {100 * row['accuracy_std']:.1f}"
     return {
-        "strategy": _name(row) + (f"\n({row['diverged']} diverged)" if row["diverged"] else ""),
+        "strategy": _name(row) + _unwell(row),
         "seeds": str(row["seeds"]),
         "accuracy %": "" if pd.isna(row["accuracy_mean"]) else f"{100 * row['accuracy_mean']:.1f}{deviation}",
         "Δ scratch": _delta(row, "delta_scratch"),
@@ -137,6 +137,13 @@ def _cells(row: pd.Series[Any]) -> dict[str, str]:
         _SIZE: _size(row),
         "seconds\na run": "" if pd.isna(row["seconds"]) else f"{row['seconds']:.1f}",
     }
+
+
+def _unwell(row: pd.Series[Any]) -> str:
+    """How many of its runs diverged or have a warning."""
+    words = [f"{row['diverged']} diverged"] if row["diverged"] else []
+    words += [row["warned"]] if row["warned"] else []
+    return f"\n({', '.join(words)})" if words else ""
 
 
 def _name(row: pd.Series[Any]) -> str:

@@ -29,7 +29,7 @@ _FIELDS: dict[str, tuple[type, ...]] = {
 
 _COSTS = ("parameters", "milliseconds_per_image")
 
-_COLUMNS = [*_FIELDS, "setting", "target_accuracy", "seconds", *_COSTS, "config"]
+_COLUMNS = [*_FIELDS, "setting", "warned", "target_accuracy", "seconds", *_COSTS, "config", "environment"]
 
 
 def read_results(output_root: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -42,8 +42,9 @@ def read_results(output_root: Path) -> tuple[pd.DataFrame, list[str]]:
 
     Returns:
         One row per usable file, in the order of their paths: the top-level fields, ``target_accuracy`` (a fraction;
-        NaN for a diverged run), ``seconds``, what the predictor costs, ``parameters`` and ``milliseconds_per_image``
-        (NaN for a diverged run), and the ``config``. And one line per file left out, naming the file and the reason.
+        NaN for a diverged run), the kinds of warnings ``warned``, ``seconds``, what the predictor costs, ``parameters``
+        and ``milliseconds_per_image`` (NaN for a diverged run), the ``config`` and the ``environment``. And one line
+        per file left out, naming the file and the reason.
     """
     rows: list[dict[str, Any]] = []
     warnings: list[str] = []
@@ -101,13 +102,23 @@ def _read(path: Path) -> dict[str, Any]:
         "variant": row["variant"] or "",
         "loss": row["loss"] or "",
         "setting": str(result.get("setting") or ""),
+        "warned": _warned(result),
         "target_accuracy": _number(result, "metrics", "target_accuracy", highest=1)
         if row["status"] == "ok"
         else math.nan,
         "seconds": _number(result, "timing", "seconds"),
         **{name: _number(result, "timing", name) if name in result["timing"] else math.nan for name in _COSTS},
         "config": result.get("config") or {},
+        "environment": result.get("environment") or {},
     }
+
+
+def _warned(result: dict[str, Any]) -> tuple[str, ...]:
+    """The kinds of its warnings, each once; a file without any has none."""
+    warnings = result.get("warnings", [])
+    if not isinstance(warnings, list) or not all(isinstance(one, dict) for one in warnings):
+        raise ValueError(f"warnings is {warnings!r}, not a list of objects")
+    return tuple(sorted({str(one.get("kind")) for one in warnings}))
 
 
 def _field(result: dict[str, Any], name: str, types: tuple[type, ...]) -> Any:

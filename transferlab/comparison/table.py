@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -41,9 +43,9 @@ COLUMNS = [
 ]
 """The columns of ``table.csv``, in order. Other programs read them."""
 
-NOTES = ["note", "note_adaptation", "setting"]
-"""For readers, so not in ``table.csv``: what stands in parentheses behind an inconclusive verdict, and what the title
-of a comparison says beside its columns."""
+NOTES = ["note", "note_adaptation", "setting", "warned"]
+"""For readers, so not in ``table.csv``: what stands in parentheses behind an inconclusive verdict, what the title of a
+comparison says beside its columns, and how many runs have which warning, in words."""
 
 _ROW = ["comparison_id", "source", "target", "backbone", "strategy", "variant", "loss", "target_labels_per_class"]
 _PLACES = {"scratch": 0, "source_only": 1, "target_oracle": 3}
@@ -81,12 +83,14 @@ class _Row:
     def __init__(self, runs: pd.DataFrame):
         finished = runs[runs["status"] == "ok"]
         accuracies = finished["target_accuracy"]
+        warned = Counter(chain.from_iterable(finished["warned"]))
         self.accuracies: dict[int, float] = dict(zip(finished["seed"], accuracies, strict=True))
         self.columns: dict[str, Any] = {name: runs[name].iloc[0] for name in [*_ROW, "setting"]} | {
             "seeds": len(finished),
             "accuracy_mean": accuracies.mean(),
             "accuracy_std": accuracies.std(ddof=1),
             "diverged": len(runs) - len(finished),
+            "warned": ", ".join(f"{count} {kind}" for kind, count in sorted(warned.items())),
             "seconds": finished["seconds"].mean(),
             "parameters": finished["parameters"].mean(),
             "milliseconds_per_image": finished["milliseconds_per_image"].median(),

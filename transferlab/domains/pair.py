@@ -15,7 +15,9 @@ from transferlab.domains.domain import Domain
 from transferlab.domains.images import resized, with_channels
 from transferlab.domains.mapped import CHUNK, in_file
 from transferlab.domains.multi import concatenated, in_order, refuse_other_classes
+from transferlab.domains.splits import test_mask
 from transferlab.errors import Refusal
+from transferlab.roles import Source
 from transferlab.schema import TrainConfig
 
 
@@ -106,6 +108,23 @@ def loaded_bridge(component: Component, target: Component) -> Domain:
     return domain
 
 
+def shared_test_images(source: Source, target: Component) -> list[str]:
+    """A line for each part of the training data that holds images of the target's test split, byte for byte.
+
+    Args:
+        source: its training images count, whatever domains they are of.
+        target: likewise.
+    """
+    lines: list[str] = []
+    test = set(_digests(loaded("target", target), of_test=True))
+    for role, one in (("target", target), *(("source", one) for one in source.domains)):
+        shared = len(test & set(_digests(loaded(role, one), of_test=False)))
+        if shared:
+            images = f"{shared} of {len(test)} different test images of target={target.name}"
+            lines.append(f"{images} are in the training part of {role}={one.name} too: accuracy on them is no news")
+    return lines
+
+
 @cache
 def _load(target: str, options: str) -> object:
     return Component(target, json.loads(options))()
@@ -131,9 +150,10 @@ def _converted(target: str, options: str, size: int, channels: int) -> Domain:
     return replace(domain, images=with_channels(resized(np.asarray(domain.images), size), channels))
 
 
-def _digests(domain: Domain) -> Iterator[bytes]:
-    """Of each image."""
-    for place in range(len(domain.images)):
+def _digests(domain: Domain, *, of_test: bool | None = None) -> Iterator[bytes]:
+    """Of each image; or of those of the test split, or of all others."""
+    every = np.arange(len(domain.images))
+    for place in (every if of_test is None else np.flatnonzero(test_mask(domain) == of_test)).tolist():
         yield hashlib.sha256(np.ascontiguousarray(domain.images[place]).data).digest()
 
 

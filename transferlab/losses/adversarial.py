@@ -67,6 +67,8 @@ class DANN(nn.Module):
     learns at full rate from the first step.
     """
 
+    SATURATED = 0.01
+
     def __init__(self, features: int, classes: int, *, width: int) -> None:
         super().__init__()
         self.discriminator = Discriminator(features, classes, width=width)
@@ -80,6 +82,8 @@ class DANN(nn.Module):
 
 class TellDomainsApart(nn.Module):
     """``domain_cross_entropy`` where the discriminator is the classifier: ADDA's first phase."""
+
+    SATURATED = 0.01
 
     def __init__(self, features: int, classes: int) -> None:
         super().__init__()

@@ -76,6 +76,8 @@ class CDAN(nn.Module):
     drawn once, here.
     """
 
+    SATURATED = 0.01
+
     def __init__(
         self, features: int, classes: int, *, width: int, entropy: bool, project_above: int, projection: int
     ) -> None:

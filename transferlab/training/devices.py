@@ -12,6 +12,7 @@ from torch import nn
 
 from transferlab import __version__
 from transferlab.errors import Refusal
+from transferlab.identity import commit
 from transferlab.models.convolution import with_matmuls
 from transferlab.schema import TrainConfig
 
@@ -78,6 +79,7 @@ def environment(config: TrainConfig) -> dict[str, Any]:
     """
     return {
         "transferlab": __version__,
+        **commit(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "platform": platform.platform(),

@@ -19,6 +19,7 @@ from transferlab.comparison.results import digest
 from transferlab.files import replaced, write_whole
 from transferlab.locks import alone
 from transferlab.schema import TrainConfig
+from transferlab.training.checkpoint import Checkpoint
 
 log = logging.getLogger("transferlab")
 
@@ -44,9 +45,13 @@ class Entries:
             return None
         return cls(config.root / "cache" / name, config.cache_gigabytes * 1e9)
 
-    def alone(self, key: str) -> AbstractContextManager[None]:
+    def alone(self, key: str) -> AbstractContextManager[bool]:
         """Holds the entry for this process: others that want it wait."""
         return alone(self._index(key).with_suffix(".lock"))
+
+    def checkpoint(self, key: str, every: float) -> Checkpoint:
+        """Of what will be the entry; others that hold it go on from there."""
+        return Checkpoint(self._index(key).with_suffix(".checkpoint"), every)
 
     def read(self, key: str) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
         """What ``write`` was given, or None."""
@@ -90,17 +95,18 @@ class Entries:
     def _trim(self) -> None:
         """Removes what was used longest ago until the rest fits; other processes may be at the same."""
         entries: list[tuple[int, int, Path]] = []
-        for tensors in self._folder.glob("*/*.safetensors"):
+        for path in [*self._folder.glob("*/*.safetensors"), *self._folder.glob("*/*.checkpoint")]:
             with suppress(FileNotFoundError):
-                about = tensors.stat()
-                entries.append((about.st_mtime_ns, about.st_size, tensors))
+                about = path.stat()
+                entries.append((about.st_mtime_ns, about.st_size, path))
         total = sum(size for _, size, _ in entries)
-        for _, size, tensors in sorted(entries):
+        for _, size, path in sorted(entries):
             if total <= self._limit:
                 break
             total -= size
-            tensors.with_suffix(".json").unlink(missing_ok=True)
-            tensors.unlink(missing_ok=True)
+            if path.suffix == ".safetensors":
+                path.with_suffix(".json").unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
 
 def _checksum(path: Path) -> str:

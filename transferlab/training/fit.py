@@ -1,7 +1,6 @@
-"""The training loop; there is no other.
+"""A Fit from its first step to its last, in one process or in several, one after another.
 
-A step is a pure function of tensors: nothing in it waits for the device, and what is logged is read
-every ``log_every`` steps.
+What is logged is read every ``log_every`` steps; nothing else waits for the device.
 """
 
 from __future__ import annotations
@@ -10,23 +9,26 @@ import copy
 import itertools
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from transferlab.models.network import Blueprint, Modules, named
 from transferlab.schema import TrainConfig
+from transferlab.signals import deferred
+from transferlab.training.checkpoint import Checkpoint
 from transferlab.training.devices import placed
-from transferlab.training.estimates import estimated
-from transferlab.training.journal import Journal
+from transferlab.training.health import Health
+from transferlab.training.journal import Journal, StageLog
+from transferlab.training.loop import Loop
 from transferlab.training.range_test import range_test
 from transferlab.training.schedules import Observes, Schedule
 from transferlab.training.seeding import generator, seeded
-from transferlab.training.stages import Fit, Refresh, Term
-from transferlab.training.streams import Batch, Stream
-from transferlab.training.update import Update, View
+from transferlab.training.stages import Fit
+from transferlab.training.streams import Stream
 
 log = logging.getLogger("transferlab")
 
@@ -48,6 +50,7 @@ def fit(
     blueprint: Blueprint,
     seed: int,
     journal: Journal,
+    checkpoint: Checkpoint | None = None,
 ) -> list[Snapshot]:
     """Trains ``modules`` in place as ``stage`` says, and returns evenly spaced snapshots, the last one last.
 
@@ -59,91 +62,130 @@ def fit(
         blueprint: what new modules and losses are made for.
         seed: of new modules' first weights and of dropout.
         journal: takes the losses and shows progress.
+        checkpoint: where the fit goes on from, if it was begun before with the same arguments, to the same bytes as
+            without the stop; written from time to time, and on Ctrl-C and SIGTERM, after the step under way.
 
     Raises:
-        Diverged: if a loss stops being finite; noticed within ``log_every`` steps.
+        Diverged: if a loss or a weight stops being finite, gradients explode, or a classifier has collapsed; noticed
+            within ``log_every`` steps.
+        Unwritable: if the checkpoint can't be written.
     """
-    device = next(modules["head"].parameters()).device
     steps = stage.steps or max(round(config.steps * stage.share), 1)
-    schedule: Schedule = config.schedule()
-    add_modules(stage, modules, blueprint, device, seed)
+    add_modules(stage, modules, blueprint, next(modules["head"].parameters()).device, seed)
+    left = checkpoint.read() if checkpoint else None
     with seeded(seed, "losses", stage.name):
-        rate = _rate(stage, modules, streams, config, blueprint, seed)
+        rate = left["rate"] if left else _rate(stage, modules, streams, config, blueprint, seed)
         loop = Loop(stage, modules, streams, config, blueprint)
     due = {round(steps * (i + 1) / config.snapshots) for i in range(config.snapshots)}
-    snapshots: list[Snapshot] = []
-    since_reading = torch.zeros((), device=device)
-    started = time.perf_counter()
-    with seeded(seed, "steps", stage.name), journal.stage(stage.name, steps) as lines:
-        for step in range(1, steps + 1):
-            q = (step - 1) / steps
-            for terms, values in loop.step(step, q, rate, schedule(q)):
-                lines.add(terms, values)
-                if isinstance(schedule, Observes):
-                    since_reading += torch.stack(values).sum()
-            if isinstance(schedule, Observes) and step % schedule.every == 0:
-                schedule.observe(since_reading.item() / schedule.every)
-                since_reading.zero_()
-            if step % config.log_every == 0 or step == steps:
-                lines.write(step, time.perf_counter() - started, loop.learning_rate, q)
-            if step in due:
-                snapshots.append(Snapshot(step, copy.deepcopy(modules)))
-    return snapshots
+    with seeded(seed, "steps", stage.name), journal.stage(stage.name, steps) as lines, deferred() as asked:
+        work = Underway(modules, loop, config.schedule(), lines, rate, Health(stage.name, loop, steps))
+        if left:
+            work.load_state_dict(left)
+            journal.saved_seconds += work.seconds
+            log.info("stage %s goes on after step %d", stage.name, work.step)
+        while work.step < steps:
+            work.take(work.step / steps)
+            if work.step % config.log_every == 0 or work.step == steps:
+                means = lines.write(work.step, work.seconds, loop.learning_rate, (work.step - 1) / steps)
+                lines.warn(work.health.look(work.step, means))
+            if work.step in due:
+                work.snapshots.append(Snapshot(work.step, copy.deepcopy(modules)))
+            if checkpoint and (asked or (checkpoint.due and work.step < steps)):
+                checkpoint.write(work.state_dict())
+            if asked:
+                asked.act()
+    return work.snapshots
+
+
+class Underway:
+    """A Fit between two steps.
+
+    Args:
+        modules: what it trains.
+        loop: its steps.
+        schedule: the config's.
+        lines: its log.
+        rate: its learning rate.
+        health: of its numbers.
+
+    Attributes:
+        step: the number of the last.
+        snapshots: those taken so far.
+    """
+
+    def __init__(
+        self, modules: Modules, loop: Loop, schedule: Schedule, lines: StageLog, rate: float, health: Health
+    ) -> None:
+        self._modules, self._loop, self._schedule, self._lines, self._rate = modules, loop, schedule, lines, rate
+        self.health = health
+        self._since_reading = torch.zeros((), device=next(modules["head"].parameters()).device)
+        self._started, self.step = time.perf_counter(), 0
+        self.snapshots: list[Snapshot] = []
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far, stops aside."""
+        return time.perf_counter() - self._started
+
+    def take(self, q: float) -> None:
+        """The next step, at progress q."""
+        self.step += 1
+        observes = isinstance(self._schedule, Observes)
+        for terms, values in self._loop.step(self.step, q, self._rate, self._schedule(q)):
+            self._lines.add(terms, values)
+            if observes:
+                self._since_reading += torch.stack(values).sum()
+        if isinstance(self._schedule, Observes) and self.step % self._schedule.every == 0:
+            self._schedule.observe(self._since_reading.item() / self._schedule.every)
+            self._since_reading.zero_()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the rest of the Fit depends on, as tensors, numbers, and lists and dicts of them."""
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "rate": self._rate,
+            "modules": _states(self._modules),
+            "snapshots": [(one.step, _states(one.modules)) for one in self.snapshots],
+            "loop": self._loop.state_dict(),
+            "schedule": self._schedule.state_dict() if isinstance(self._schedule, Observes) else None,
+            "since_reading": self._since_reading,
+            "lines": self._lines.state_dict(),
+            "health": self.health.state_dict(),
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes what ``state_dict`` of such a Fit has returned; random numbers go on from there too."""
+        self.step, self._started = state["step"], time.perf_counter() - state["seconds"]
+        for step, those in state["snapshots"]:
+            _load(self._modules, those)
+            self.snapshots.append(Snapshot(step, copy.deepcopy(self._modules)))
+        _load(self._modules, state["modules"])
+        self._loop.load_state_dict(state["loop"])
+        if isinstance(self._schedule, Observes):
+            self._schedule.load_state_dict(state["schedule"])
+        self._since_reading.copy_(state["since_reading"])
+        self._lines.load_state_dict(state["lines"])
+        self.health.load_state_dict(state["health"])
+        torch.set_rng_state(state["random"])
+        if state["random_cuda"]:
+            torch.cuda.set_rng_state_all(state["random_cuda"])
+
+
+def _states(modules: Modules) -> dict[str, dict[str, Any]]:
+    return {name: module.state_dict() for name, module in modules.items()}
+
+
+def _load(modules: Modules, states: Mapping[str, Mapping[str, Any]]) -> None:
+    for name, state in states.items():
+        modules[name].load_state_dict(state)
 
 
 def prepare(stage: Fit, modules: Modules, blueprint: Blueprint, seed: int) -> None:
     """Adds to ``modules`` what ``fit`` would add, with the first weights that it would give them."""
     add_modules(stage, modules, blueprint, next(modules["head"].parameters()).device, seed)
-
-
-class Loop:
-    """A stage made ready for its steps.
-
-    Args:
-        stage: what to minimise, and over what.
-        modules: all that the stage needs; put into training mode where they move.
-        streams: by name.
-        config: optimiser, precision, batch statistics.
-        blueprint: what losses with parameters are made for.
-    """
-
-    def __init__(
-        self, stage: Fit, modules: Modules, streams: Mapping[str, Stream], config: TrainConfig, blueprint: Blueprint
-    ) -> None:
-        parts = {name: max(len(stream.examples.parts), 1) for name, stream in streams.items()}
-        self._stage, self._modules = stage, modules
-        self._updates = [Update(phase, stage, modules, parts, config, blueprint) for phase in stage.phases]
-        _set_modes(modules, self._updates)
-        self._raw, self._streams = streams, _encoded_once(stage, modules, streams, self._updates)
-        self._views: list[View] = list(dict.fromkeys((read.stream, read.view) for read in stage.reads))
-        self._progress = torch.zeros((), device=next(modules["head"].parameters()).device)
-
-    @property
-    def learning_rate(self) -> float:
-        """That of the first phase's last group now."""
-        return self._updates[0].learning_rate
-
-    def step(self, number: int, q: float, rate: float, factor: float) -> list[tuple[tuple[Term, ...], list[Tensor]]]:
-        """One step: each phase once, in order.
-
-        Args:
-            number: of the step, from 1.
-            q: the progress.
-            rate: the optimiser's learning rate.
-            factor: the schedule's, which multiplies it.
-
-        Returns:
-            Each phase's terms with their values, unweighted and detached.
-        """
-        self._progress.fill_(q)
-        for refresh in self._stage.refreshed:
-            if (number - 1) % (refresh.every or self._raw[refresh.estimate.streams[0]].epoch) == 0:
-                _refresh(refresh, self._modules, self._raw, self._streams)
-                _set_modes(self._modules, self._updates)
-        batches = _viewed(self._stage, self._views, self._streams)
-        values = [(one.phase.terms, one(batches, self._progress, rate, factor)) for one in self._updates]
-        _follow(self._stage, self._modules, q)
-        return values
 
 
 def _rate(
@@ -183,59 +225,3 @@ def add_modules(stage: Fit, modules: Modules, blueprint: Blueprint, device: torc
         modules[name] = copy.deepcopy(named(modules, original))
     for name, average in stage.averages.items():
         modules[name] = copy.deepcopy(named(modules, average.of))
-
-
-def _set_modes(modules: Modules, updates: Sequence[Update]) -> None:
-    """Training mode for what moves; what is frozen keeps its BatchNorm statistics too."""
-    for module in modules.values():
-        module.requires_grad_(False).eval()
-    for update in updates:
-        for module in update.trained:
-            module.train()
-
-
-def _encoded_once(
-    stage: Fit, modules: Modules, streams: Mapping[str, Stream], updates: Sequence[Update]
-) -> dict[str, Stream]:
-    """The streams; those that are only ever seen through one frozen encoder, as its features."""
-    ready = dict(streams)
-    moving = {id(parameter) for update in updates for parameter in update.parameters}
-    for name in {read.stream for read in stage.reads}:
-        (encoder, view), *others = {(read.encoder, read.view) for read in stage.reads if read.stream == name}
-        chain = [named(modules, part) for part in encoder]
-        moves = any(id(parameter) in moving for part in chain for parameter in part.parameters())
-        moves |= any(module.training for part in chain for module in part.modules())
-        if not (others or view or moves or set(encoder) & set(stage.averages)):
-            ready[name] = streams[name].through(nn.Sequential(*chain).eval())
-    return ready
-
-
-def _refresh(refresh: Refresh, modules: Modules, raw: Mapping[str, Stream], streams: Mapping[str, Stream]) -> None:
-    examples = {name: replace(raw[name].examples, estimates=raw[name].estimates) for name in refresh.estimate.streams}
-    for name, values in estimated(refresh.estimate, modules, examples).items():
-        raw[name].estimates |= values
-        streams[name].estimates |= values
-
-
-def _viewed(stage: Fit, views: Sequence[View], streams: Mapping[str, Stream]) -> dict[View, Batch]:
-    """One batch of every stream, and the stage's views of it."""
-    batches = {name: streams[name].next() for name in dict.fromkeys(name for name, _ in views)}
-    return {
-        (name, view): replace(batches[name], inputs=stage.views[view](batches[name].inputs)) if view else batches[name]
-        for name, view in views
-    }
-
-
-@torch.no_grad()
-def _follow(stage: Fit, modules: Modules, q: float) -> None:
-    """Moves the averages' parameters; their buffers too, unless they are in training mode and so find their own."""
-    for name, average in stage.averages.items():
-        decay = average.first + (average.last - average.first) * q
-        mean, original = modules[name], named(modules, average.of)
-        parameters = zip(mean.parameters(), original.parameters(), strict=True)
-        buffers = () if mean.training else zip(mean.buffers(), original.buffers(), strict=True)
-        for follower, value in [*parameters, *buffers]:
-            if follower.is_floating_point():
-                follower.lerp_(value, 1 - decay)
-            else:
-                follower.copy_(value)

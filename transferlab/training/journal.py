@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import csv
-import math
-from collections.abc import Callable, Generator, Sequence
+import logging
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from transferlab.errors import Diverged
+from transferlab.files import replaced
 from transferlab.training.stages import Term
 
 Row = dict[str, float | int | str]
 """A line of metrics.csv."""
+
+
+Warned = dict[str, str | int]
+"""What isn't as it should be: ``kind``, ``stage``, ``step``, ``text``."""
+
+log = logging.getLogger("transferlab")
+
+
+class Lines(NamedTuple):
+    """What a Fit leaves in its run's files beside weights."""
+
+    rows: list[Row]
+    warnings: list[Warned]
 
 
 class StageLog:
@@ -25,25 +39,24 @@ class StageLog:
 
     def __init__(self, name: str, bar: tqdm[NoReturn], heartbeat: Callable[[], None]) -> None:
         self._name, self._bar, self._heartbeat = name, bar, heartbeat
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
+        self._values: dict[str, list[Tensor]] = {}
+        self._read = 0
         self.rows: list[Row] = []
+        self.warnings: list[Warned] = []
 
     def add(self, terms: Sequence[Term], values: Sequence[Tensor]) -> None:
         """Takes the terms' values of one step; reads nothing from the device."""
         for term, value in zip(terms, values, strict=True):
-            self._sums[term.name] = self._sums.get(term.name, torch.zeros_like(value)) + value
-            self._counts[term.name] = self._counts.get(term.name, 0) + 1
+            self._values.setdefault(term.name, []).append(value)
 
-    def write(self, step: int, seconds: float, learning_rate: float, progress: float) -> None:
-        """Reads the means since the last line, and logs and shows them.
+    def write(self, step: int, seconds: float, learning_rate: float, progress: float) -> dict[str, float]:
+        """Reads the means since the last line, and logs, shows and returns them, by term.
 
         Raises:
-            Diverged: if one of them isn't finite.
+            Diverged: if a value since then isn't finite; it names the first.
         """
-        means = {name: self._sums[name].item() / count for name, count in self._counts.items()}
-        self._sums.clear()
-        self._counts.clear()
+        seen = {name: torch.stack(values) for name, values in self._values.items()}
+        means = {name: values.mean().item() for name, values in seen.items()}
         self.rows.append(
             {"stage": self._name, "step": step, "seconds": round(seconds, 3)}
             | means
@@ -52,9 +65,29 @@ class StageLog:
         self._bar.update(step - self._bar.n)
         self._bar.set_postfix_str(f"loss {sum(means.values()):.3f}, lr {learning_rate:.2g}")
         self._heartbeat()
-        for name, mean in means.items():
-            if not math.isfinite(mean):
-                raise Diverged(f"{name} is {mean} at step {step} of stage {self._name}")
+        for name, values in seen.items():
+            bad = (~values.isfinite()).nonzero()
+            if len(bad):
+                first = self._read + 1 + int(bad[0]) * (step - self._read) // len(values)
+                raise Diverged(f"{name} is {values[bad[0]].item()} at step {first} of stage {self._name}")
+        self._values.clear()
+        self._read = step
+        return means
+
+    def warn(self, warnings: Sequence[Warned]) -> None:
+        """Takes what isn't as it should be."""
+        for one in warnings:
+            log.warning("%s from step %s of stage %s: %s", one["kind"], one["step"], one["stage"], one["text"])
+        self.warnings.extend(warnings)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its lines, and what is in none yet."""
+        return {"rows": self.rows, "warnings": self.warnings, "values": self._values, "read": self._read}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes what ``state_dict`` of a log of the same stage has returned."""
+        self.rows[:], self.warnings[:] = state["rows"], state["warnings"]
+        self._values, self._read = state["values"], state["read"]
 
 
 class Journal:
@@ -72,7 +105,7 @@ class Journal:
 
     def __init__(self, title: str, heartbeat: Callable[[], None], quiet: bool | None = None) -> None:
         self._title, self._heartbeat, self._quiet = title, heartbeat, quiet
-        self._stages: list[list[Row]] = []
+        self._stages: list[Lines] = []
         self.updates = 0
         self.saved_seconds = 0.0
 
@@ -80,28 +113,33 @@ class Journal:
     def stage(self, name: str, steps: int) -> Generator[StageLog]:
         """Opens the log of one Fit and shows a progress bar of ``steps`` while it is open."""
         with tqdm(total=steps, desc=f"{self._title}: {name}", leave=False, disable=self._quiet, unit="step") as bar:
-            log = StageLog(name, bar, self._heartbeat)
-            self._stages.append(log.rows)
-            yield log
+            lines = StageLog(name, bar, self._heartbeat)
+            self._stages.append(Lines(lines.rows, lines.warnings))
+            yield lines
             self.updates += steps
 
     @property
-    def last(self) -> list[Row]:
-        """The lines of the last Fit."""
+    def last(self) -> Lines:
+        """Of the last Fit."""
         return self._stages[-1]
 
-    def add(self, rows: list[Row]) -> None:
-        """Takes the lines of a Fit that another run has made."""
-        self._stages.append(rows)
-        self.updates += int(rows[-1]["step"])
-        self.saved_seconds += float(rows[-1]["seconds"])
+    @property
+    def warnings(self) -> list[Warned]:
+        """Of all Fits."""
+        return [one for stage in self._stages for one in stage.warnings]
+
+    def add(self, lines: Lines) -> None:
+        """Takes those of a Fit that another run has made."""
+        self._stages.append(lines)
+        self.updates += int(lines.rows[-1]["step"])
+        self.saved_seconds += float(lines.rows[-1]["seconds"])
 
     def save(self, path: Path) -> None:
         """Writes ``stage, step, seconds, <terms>, learning_rate, progress``, a line per reading."""
-        rows = [row for stage in self._stages for row in stage]
+        rows = [row for stage in self._stages for row in stage.rows]
         first, last = ["stage", "step", "seconds"], ["learning_rate", "progress"]
         terms = dict.fromkeys(name for row in rows for name in row if name not in first + last)
-        with path.open("w", newline="", encoding="utf-8") as file:
+        with replaced(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, [*first, *terms, *last], restval="")
             writer.writeheader()
             writer.writerows(rows)

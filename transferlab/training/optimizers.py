@@ -21,7 +21,8 @@ def eager(kind: Kind) -> Kind:
     """The same optimiser for networks that aren't compiled, without torch.compile's wrappers around its methods."""
     # The wrappers import torch._dynamo once the first optimiser is made: a quarter of the seconds that a short command
     # takes (experiment=smoke: 28 and 19 on two busy cores). A torch without them has nothing to unwrap.
-    methods = {name: inspect.unwrap(getattr(kind, name)) for name in ("add_param_group", "zero_grad", "step")}
+    names = ("add_param_group", "zero_grad", "step", "state_dict", "load_state_dict")
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in names}
     methods["step"] = torch.no_grad()(methods["step"])
     return type(kind.__name__, (kind,), methods)  # type: ignore[return-value] (a class of this kind)
 
@@ -82,11 +83,24 @@ class Several(torch.optim.Optimizer):
     def __init__(self, optimizers: list[torch.optim.Optimizer], groups: Groups) -> None:
         self._optimizers = optimizers
         super().__init__(groups, {})
-        place = {id(group["params"][0]): group for one in optimizers for group in one.param_groups}
-        self.param_groups = [place[id(group["params"][0])] for group in groups]
+        self._take_groups()
+
+    def _take_groups(self) -> None:
+        place = {id(group["params"][0]): group for one in self._optimizers for group in one.param_groups}
+        self.param_groups = [place[id(group["params"][0])] for group in self.param_groups]
 
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """A step of each."""
         assert closure is None
         for one in self._optimizers:
             one.step()
+
+    def state_dict(self) -> dict[str, Any]:  # type: ignore[override]
+        """Of each."""
+        return {"each": [one.state_dict() for one in self._optimizers]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:  # type: ignore[override]
+        """Takes what ``state_dict`` has returned."""
+        for one, state in zip(self._optimizers, state_dict["each"], strict=True):
+            one.load_state_dict(state)
+        self._take_groups()

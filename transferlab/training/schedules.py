@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 from transferlab.errors import Refusal
@@ -23,6 +23,13 @@ class Observes(Protocol):
 
     def observe(self, loss: float) -> None:
         """Takes the mean loss of the last ``every`` steps."""
+
+    def state_dict(self) -> dict[str, float]:
+        """What it has seen so far."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, float], /) -> None:
+        """Goes on from there."""
 
 
 def inverse(*, alpha: float, power: float) -> Schedule:
@@ -99,3 +106,11 @@ class Plateau:
         if self._bad > self._patience:
             self._rate *= self._factor
             self._bad = 0
+
+    def state_dict(self) -> dict[str, float]:
+        """The best reading, how many came since, and the factor."""
+        return {"best": self._best, "bad": self._bad, "rate": self._rate}
+
+    def load_state_dict(self, state: Mapping[str, float], /) -> None:
+        """Goes on from there."""
+        self._best, self._bad, self._rate = state["best"], int(state["bad"]), state["rate"]

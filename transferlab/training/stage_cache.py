@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from transferlab.errors import Diverged
 from transferlab.identity import stage_key, start_key
 from transferlab.models.network import Blueprint, Modules
 from transferlab.schema import TrainConfig
+from transferlab.training.checkpoint import Checkpoint
 from transferlab.training.devices import machine
 from transferlab.training.entries import Entries
 from transferlab.training.feature_cache import FeatureCache
 from transferlab.training.fit import Snapshot
-from transferlab.training.journal import Journal, Row
+from transferlab.training.journal import Journal, Lines
 from transferlab.training.stages import Stage
 from transferlab.training.streams import Examples, content_digest
 
@@ -29,19 +33,24 @@ class StageCache:
     """The folder of Fits, and how far one run has come.
 
     Args:
-        config: with device and precision resolved; with ``cache=false``, or code from ``allow_packages``, nothing is
-            read or written.
+        config: with device and precision resolved; with ``cache=false``, or code from ``allow_packages``, no run finds
+            what another has made.
         blueprints: what the run's modules are built for.
         seed: the run's.
         journal: the run's; told of what is read.
+        own: a folder for this run's Fits alone, so that it goes on where it was stopped though no other may find them;
+            None: then nothing of them is kept.
 
     Attributes:
         encode: ``in_chunks``, whose results are kept likewise.
     """
 
-    def __init__(self, config: TrainConfig, blueprints: Sequence[Blueprint], seed: int, journal: Journal) -> None:
+    def __init__(
+        self, config: TrainConfig, blueprints: Sequence[Blueprint], seed: int, journal: Journal, own: Path | None
+    ) -> None:
         self.encode, self._journal = FeatureCache(config, journal), journal
-        self._entries = Entries.of_run(config, "stages")
+        self._entries = Entries.of_run(config, "stages") or (Entries(own, math.inf) if own else None)
+        self._every = config.checkpoint_seconds
         self._key = start_key(config, blueprints, seed, machine(config))
         self._digests: dict[str, str] = {}
 
@@ -52,24 +61,30 @@ class StageCache:
             self._key = stage_key(self._key, stage, {name: self._digests[name] for name in examples})
 
     def fitted(
-        self, modules: Modules, *, prepare: Callable[[], None], fit: Callable[[], list[Snapshot]]
+        self, modules: Modules, *, prepare: Callable[[], None], fit: Callable[[Checkpoint | None], list[Snapshot]]
     ) -> list[Snapshot]:
-        """What ``fit()`` returns, with the same effects on modules and journal; read instead, if it is there.
+        """What ``fit`` returns, with the same effects on modules and journal; read instead, if it is there.
 
         Processes that want one entry at the same time wait for the first of them to make it.
 
         Args:
             modules: what ``fit`` trains in place.
             prepare: gives ``modules`` those that ``fit`` would add, with whatever weights.
-            fit: the stage that was named last, which writes to the journal.
+            fit: the stage that was named last, which writes to the journal, and goes on from a checkpoint.
         """
         if self._entries is None:
-            return fit()
+            return fit(None)
         with self._entries.alone(self._key):
             found = self._entries.read(self._key)
             if found is None:
-                snapshots = fit()
+                checkpoint = self._entries.checkpoint(self._key, self._every)
+                try:
+                    snapshots = fit(checkpoint)
+                except Diverged:
+                    checkpoint.remove()
+                    raise
                 self._entries.write(self._key, *_entry(modules, snapshots, self._journal.last))
+                checkpoint.remove()
                 return snapshots
         about, stored = found
         prepare()
@@ -78,7 +93,7 @@ class StageCache:
             _load(modules, names, stored)
             snapshots.append(Snapshot(step, copy.deepcopy(modules)))
         _load(modules, about["final"], stored)
-        self._journal.add(about["rows"])
+        self._journal.add(Lines(about["rows"], about["warnings"]))
         return snapshots
 
 
@@ -89,12 +104,12 @@ def _digest(examples: Examples) -> str:
     return content.hexdigest()
 
 
-def _entry(modules: Modules, snapshots: Sequence[Snapshot], rows: Sequence[Row]) -> tuple[dict[str, Any], Stored]:
+def _entry(modules: Modules, snapshots: Sequence[Snapshot], lines: Lines) -> tuple[dict[str, Any], Stored]:
     stored: Stored = {}
     about = {
         "final": _named(modules, stored),
         "snapshots": [(one.step, _named(one.modules, stored)) for one in snapshots],
-        "rows": rows,
+        **lines._asdict(),
     }
     return about, stored
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -162,6 +162,17 @@ class Stream:
             self._waiting[place] = torch.cat([self._waiting[place], epoch])
         chosen, self._waiting[place] = self._waiting[place].split([size, len(self._waiting[place]) - size])
         return chosen
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next batches depend on beside the examples."""
+        return {"order": self._order.get_state(), "waiting": self._waiting, "estimates": self.estimates}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes what ``state_dict`` of a stream of the same examples has returned."""
+        self._order.set_state(state["order"])
+        self._waiting = list(state["waiting"])
+        device = self.examples.inputs.device
+        self.estimates = {name: values.to(device) for name, values in state["estimates"].items()}
 
     def again(self, order: torch.Generator) -> Stream:
         """The same examples from the start, in another order."""

@@ -33,6 +33,7 @@ class Update:
 
     Attributes:
         parameters: all that move, those of its losses included.
+        logits: what the classifiers said last, (n, classes) each, under ``<terms> on <stream>``.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Update:
         self._device = next(modules["head"].parameters()).device
         self._reads = list(dict.fromkeys(read for term in phase.terms for read in term.reads))
         self._losses = [self._built(term, parts, blueprint.classes) for term in phase.terms]
+        self.logits: dict[str, Tensor] = {}
         self._part = self._moving()
         begun = {"backbone": config.pretrained_lr_scale} if blueprint.backbone.options.get("weights") else {}
         groups = self._groups({**begun, **stage.lr_scales})
@@ -61,6 +63,13 @@ class Update:
         return self._part.modules
 
     @property
+    def saturates_below(self) -> dict[str, float]:
+        """Of its terms, those with a discriminator, and below which value it is nearly always right."""
+        terms = zip(self.phase.terms, self._losses, strict=True)
+        least = {term.name: getattr(type(those[0]), "SATURATED", None) for term, those in terms}
+        return {name: value for name, value in least.items() if value is not None}
+
+    @property
     def learning_rate(self) -> float:
         """That of the last group now: a head, or the losses' own parameters."""
         return self._optimizer.param_groups[-1]["lr"]
@@ -68,6 +77,7 @@ class Update:
     def __call__(self, batches: Mapping[View, Batch], progress: Tensor, rate: float, factor: float) -> list[Tensor]:
         """One update, or as many as the phase repeats; returns the terms' last values, unweighted and detached."""
         values: list[Tensor] = []
+        outputs: dict[Read, Output] = {}
         for group, scale in zip(self._optimizer.param_groups, self._scales, strict=True):
             group["lr"] = rate * scale * factor
         self._allow_gradients(True)
@@ -86,7 +96,20 @@ class Update:
             self._optimizer.step()
             self._optimizer.zero_grad(set_to_none=True)
         self._allow_gradients(False)
+        self.logits = {self._spoken(read): output.logits.detach() for read, output in outputs.items()}
         return [value.detach() for value in values]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Of its optimiser and its losses."""
+        losses = [[loss.state_dict() for loss in those] for those in self._losses]
+        return {"optimizer": self._optimizer.state_dict(), "losses": losses}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes what ``state_dict`` of an update of the same phase has returned."""
+        for those, states in zip(self._losses, state["losses"], strict=True):
+            for loss, one in zip(those, states, strict=True):
+                loss.load_state_dict(one)
+        self._optimizer.load_state_dict(state["optimizer"])
 
     def _built(self, term: Term, parts: Mapping[str, int], classes: int) -> list[nn.Module]:
         """The term's loss, once for each part where it asks for that."""
@@ -102,6 +125,10 @@ class Update:
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.precision == "bf16"):
             output = forward(*inputs)
         return output.float() if isinstance(output, Tensor) else output
+
+    def _spoken(self, read: Read) -> str:
+        terms = [term.name for term in self.phase.terms if read in term.reads]
+        return f"{' + '.join(terms)} on {read.stream}"
 
     def _moving(self) -> Part:
         if self.phase.part is None:

@@ -1,0 +1,27 @@
+"""`transferlab train` in a process of its own, which can be stopped and starved."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PROGRAM = """
+import resource, signal, sys
+from transferlab import cli
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if {largest}:
+    resource.setrlimit(resource.RLIMIT_FSIZE, ({largest}, resource.RLIM_INFINITY))
+sys.exit(cli.run(sys.argv[1:]))
+"""
+
+
+def started(*arguments: str, largest: int = 0) -> subprocess.Popen[str]:
+    """The command, Ctrl-C as in a terminal, and a process group of its own.
+
+    Args:
+        arguments: behind ``transferlab train``.
+        largest: bytes that a file may have; 0: no limit.
+    """
+    program = [sys.executable, "-c", PROGRAM.format(largest=largest), "train", *arguments]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(program, stdout=pipe, stderr=pipe, text=True, start_new_session=True)

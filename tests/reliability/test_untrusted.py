@@ -1,0 +1,156 @@
+"""No file and no config runs code that nobody allowed."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from jobs import TINY, Said
+
+from transferlab.training.checkpoint import Checkpoint
+
+Train = Callable[..., Said]
+
+
+class Attack:
+    """Unpickled, it leaves a mark."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
+        return Path.touch, (self.mark,)  # type: ignore[return-value]
+
+
+@pytest.fixture
+def mark(tmp_path: Path) -> Path:
+    return tmp_path / "mark"
+
+
+def test_the_attack_works_where_pickles_are_believed(mark: Path) -> None:
+    pickle.loads(pickle.dumps(Attack(mark)))
+    assert mark.exists()
+
+
+def _pickled(mark: Path) -> bytes:
+    return pickle.dumps(Attack(mark))
+
+
+def _saved(mark: Path) -> bytes:
+    path = mark.with_name("saved")
+    torch.save({"state_dict": {"weight": Attack(mark)}}, path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("suffix", ["pt", "pth", "safetensors"])
+@pytest.mark.parametrize("made", [_pickled, _saved])
+def test_weights(transferlab: Train, mark: Path, made: Callable[[Path], bytes], suffix: str) -> None:
+    path = mark.with_name(f"weights.{suffix}")
+    path.write_bytes(made(mark))
+    said = transferlab("train", *TINY, "backbone=resnet18", f"backbone.weights={path}", f"output_root={mark.parent}")
+    assert said.code == 2
+    assert f"backbone.weights={path}" in said.err
+    assert "Traceback" not in said.err
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("made", [_pickled, _saved])
+def test_checkpoints(mark: Path, made: Callable[[Path], bytes]) -> None:
+    """With a right checksum too, as one who means harm would give it."""
+    import hashlib
+
+    path = mark.with_name("fit.checkpoint")
+    path.write_bytes(hashlib.sha256(made(mark)).digest() + made(mark))
+    assert Checkpoint(path, 0).read() is None
+    assert not mark.exists()
+
+
+TARGETS = [
+    "os.system",
+    "builtins.eval",
+    "subprocess.run",
+    "pathlib.Path",
+    "transferlab",
+    "transferlab.files.os.system",
+    "transferlab.files.os",
+    "transferlab.files.Path",
+    "transferlabx.losses.MMD",
+    "transferlab..os.system",
+    "transferlab.losses.discrepancy:MMD",
+    "",
+]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    "key", ["source", "target", "backbone", "strategy", "loss", "optimizer", "schedule", "validator"]
+)
+def test_targets(transferlab: Train, tmp_path: Path, key: str, target: str) -> None:
+    given = ["strategy=adapt", "loss=mmd", f"output_root={tmp_path}", f"{key}._target_={target}"]
+    said = transferlab("train", *TINY, *given)
+    assert said.code == 2, said.out
+    assert f"{key}._target_={target}:" in said.err
+    assert len(said.err.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+HANDLER = "{version:1,handlers:{evil:{'()':pathlib.Path.touch,self:x}},root:{handlers:[evil]}}"
+ATTACKS = {
+    "hydra.sweeper._target_=pathlib.Path.touch": "hydra/sweeper: only basic",
+    "hydra.launcher._target_=pathlib.Path.touch": "hydra/launcher: only basic",
+    "+hydra.callbacks.evil._target_=pathlib.Path.touch": "hydra.callbacks: none",
+    f"hydra.job_logging={HANDLER}": "hydra/job_logging: only none",
+    f"hydra.hydra_logging={HANDLER}": "hydra/hydra_logging: only none",
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("flag", [[], ["-m"], ["--cfg", "job"]])
+def test_hydras_own_parts(
+    transferlab: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attack: str, flag: list[str]
+) -> None:
+    called: list[object] = []
+    monkeypatch.setattr(Path, "touch", lambda *given, **more: called.append((given, more)))
+    job = [*flag, *TINY, "strategy=source_only", "baselines=[]", f"output_root={tmp_path}", attack]
+    said = transferlab("train", *job)
+    assert not called
+    assert said.code == 2, said.err
+    assert ATTACKS[attack] in said.err
+    assert len(said.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["../../out", "/etc/out", "a/b", "..\\\\out", "x" * 300, "out\\nside"])
+@pytest.mark.parametrize("role", ["source", "target", "backbone", "strategy"])
+def test_names_that_would_leave_the_folder(transferlab: Train, tmp_path: Path, role: str, name: str) -> None:
+    said = transferlab("train", *TINY, f"output_root={tmp_path / 'root'}", f'{role}.name="{name}"')
+    assert said.code == 2, said.out
+    assert "letters, digits and . _ + - only" in said.err
+    assert not (tmp_path / "root").exists()
+
+
+def test_a_result_that_names_another_folder_writes_nothing_there(transferlab: Train, tmp_path: Path) -> None:
+    """`compare` reads whatever stands in result files; it takes no path from them, and escapes what it prints."""
+    folder = tmp_path / "root" / "runs" / "a" / "seed0"
+    folder.mkdir(parents=True)
+    evil = {
+        **{"schema_version": 1, "run_id": "../../x", "comparison_id": "../../y", "status": "ok", "seed": 0},
+        **{"source": "../s|`<b>", "target": "$(touch x)\\input{evil}", "backbone": "b&_%", "strategy": "dann"},
+        **{"variant": "<script>", "loss": "l", "target_labels_per_class": 3},
+        **{"metrics": {"target_accuracy": 0.5}, "timing": {"seconds": 1.0}},
+    }
+    (folder / "result.json").write_text(json.dumps(evil))
+    said = transferlab("compare", f"output_root={tmp_path / 'root'}")
+    assert said.code == 0, said.err
+    written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert written == {
+        "root/runs/a/seed0/result.json",
+        *(f"root/comparison/table.{kind}" for kind in ("csv", "md", "tex")),
+    }
+    markdown = (tmp_path / "root" / "comparison" / "table.md").read_text()
+    assert "<script>" not in markdown.replace("\\<", "")
+    latex = (tmp_path / "root" / "comparison" / "table.tex").read_text()
+    assert "\\input{evil}" not in latex

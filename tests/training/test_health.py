@@ -1,0 +1,144 @@
+"""Numbers that go bad are noticed, named, and in no table in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from jobs import TINY, Said, results
+from torch import Tensor
+
+from transferlab.errors import Diverged
+from transferlab.training.health import FEWEST, LINES, Health
+
+Train = Callable[..., Said]
+
+
+class Steps:
+    """What ``Health`` looks at of a loop."""
+
+    def __init__(self) -> None:
+        self.parameters = [torch.nn.Parameter(torch.ones(4))]
+        self.logits: dict[str, Tensor] = {}
+        self.saturates_below: dict[str, float] = {}
+
+
+@pytest.fixture
+def steps() -> Steps:
+    return Steps()
+
+
+@pytest.fixture
+def health(steps: Steps) -> Health:
+    return Health("s", steps, 100)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("weight", "words"),
+    [
+        (float("nan"), "weights not finite: their norm is nan"),
+        (float("inf"), "weights not finite: their norm is inf"),
+        (1e9, "exploding gradients: their norm is 2e\\+09"),
+    ],
+)
+def test_weights(health: Health, steps: Steps, weight: float, words: str) -> None:
+    assert health.look(10, {"a": 1.0, "b": 2.0}) == []
+    steps.parameters[0].data.fill_(weight)
+    with pytest.raises(Diverged, match=f"{words} at step 20 of stage s, moved by a \\+ b"):
+        health.look(20, {"a": 1.0, "b": 2.0})
+
+
+def test_a_discriminator_is_reported_once(health: Health, steps: Steps) -> None:
+    steps.saturates_below = {"domain": 0.01}
+    assert health.look(10, {"domain": 0.5, "other": 0.0}) == []
+    (warned,) = health.look(20, {"domain": 0.001, "other": 0.0})
+    assert warned == {
+        **{"kind": "saturated", "stage": "s", "step": 20},
+        "text": "domain is 0.001: the discriminator is nearly always right",
+    }
+    assert health.look(30, {"domain": 0.001, "other": 0.0}) == []
+
+
+def _said(count: int, *, alike: bool) -> Tensor:
+    logits = torch.zeros(count, 3)
+    logits[:, 1] = 1.0
+    if not alike:
+        logits[0, 2] = 2.0
+    return logits
+
+
+def test_a_classifier_that_says_one_class_to_the_end_has_collapsed(health: Health, steps: Steps) -> None:
+    steps.logits = {"ce on source": _said(FEWEST, alike=True)}
+    lines = list(range(50, 101, 5))
+    found = [health.look(step, {}) for step in lines[:-1]]
+    assert [len(one) for one in found] == [int(place == LINES - 1) for place in range(len(found))]
+    text = "ce on source: class 1 for every example"
+    assert found[LINES - 1] == [{"kind": "collapsed", "stage": "s", "step": 50, "text": text}]
+    with pytest.raises(Diverged, match="collapsed classifier: ce on source: class 1 for every example, from step 50"):
+        health.look(100, {})
+
+
+def test_one_that_recovers_or_sees_too_little_has_not(health: Health, steps: Steps) -> None:
+    for step in range(5, 101, 5):
+        steps.logits = {
+            "recovers": _said(FEWEST, alike=step < 60),
+            "small": _said(FEWEST - 1, alike=True),
+            "discriminator": torch.zeros(FEWEST, 1),
+            "late": _said(FEWEST, alike=step > 60),
+        }
+        assert {one["text"] for one in health.look(step, {})} <= {
+            "recovers: class 1 for every example",
+            "late: class 1 for every example",
+        }
+
+
+def test_it_goes_on_from_where_it_was(health: Health, steps: Steps) -> None:
+    steps.logits, steps.saturates_below = {"a": _said(FEWEST, alike=True)}, {"d": 0.01}
+    health.look(50, {"d": 0.0})
+    other = Health("s", steps, 100)  # type: ignore[arg-type]
+    other.load_state_dict(health.state_dict())
+    assert other.state_dict() == health.state_dict()
+    assert other.look(55, {"d": 0.0}) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        (["optimizer.lr=1e30"], r"is (?:nan|inf) at step \d of stage source"),
+        (["optimizer=adamw", "optimizer.lr=100", "optimizer.weight_decay=0"], "exploding gradients|nan|inf"),
+    ],
+)
+def test_a_run_that_goes_bad_is_in_the_table_as_such_and_the_sweep_goes_on(
+    transferlab: Train, tmp_path: Path, more: list[str], reason: str
+) -> None:
+    job = [*TINY, "strategy=source_only", "baselines=[]", f"output_root={tmp_path}", "log_every=2", "steps=30"]
+    said = transferlab("train", "-m", *job, "seeds=2", *more)
+    assert said.code == 0, said.err
+    assert said.err.count("diverged: source_only seed") == 2
+    found = results(tmp_path)
+    assert [one["status"] for one in found] == ["diverged"] * 2
+    assert all(one["metrics"]["target_accuracy"] is None for one in found)
+    assert all(pd.Series(one["selection"]["reason"]).str.contains(reason).all() for one in found), found
+    table = pd.read_csv(tmp_path / "comparison" / "table.csv")
+    assert table["diverged"].tolist() == [2]
+    assert table["accuracy_mean"].isna().all()
+    assert "(2 diverged)" in said.out
+
+
+def test_warnings_are_in_the_result_and_in_the_table_with_the_cache_and_without(
+    transferlab: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transferlab.losses.adversarial.DANN.SATURATED", 10.0)
+    job = [*TINY, "strategy=dann", "baselines=[]", f"output_root={tmp_path}", "log_every=2"]
+    warned: list[object] = []
+    for more in (["cache=true"], ["cache=true", "overwrite=true"], ["cache=false", "overwrite=true"]):
+        said = transferlab("train", *job, *more)
+        assert said.code == 0, said.err
+        assert "(1 saturated)" in said.out
+        warned += [one["warnings"] for one in results(tmp_path)]
+    assert warned[0] == warned[1] == warned[2]
+    ((one,),) = warned[:1]  # type: ignore[misc]
+    assert (one["kind"], one["stage"], one["step"]) == ("saturated", "adapt", 2)

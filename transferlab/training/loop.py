@@ -1,0 +1,157 @@
+"""A Fit made ready for its steps, and one step of it.
+
+A step is a pure function of tensors: nothing in it waits for the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from transferlab.models.network import Blueprint, Modules, named
+from transferlab.schema import TrainConfig
+from transferlab.training.estimates import estimated
+from transferlab.training.stages import Fit, Refresh, Term
+from transferlab.training.streams import Batch, Stream
+from transferlab.training.update import Update, View
+
+
+class Loop:
+    """A stage made ready for its steps.
+
+    Args:
+        stage: what to minimise, and over what.
+        modules: all that the stage needs; put into training mode where they move.
+        streams: by name.
+        config: optimiser, precision, batch statistics.
+        blueprint: what losses with parameters are made for.
+    """
+
+    def __init__(
+        self, stage: Fit, modules: Modules, streams: Mapping[str, Stream], config: TrainConfig, blueprint: Blueprint
+    ) -> None:
+        parts = {name: max(len(stream.examples.parts), 1) for name, stream in streams.items()}
+        self._stage, self._modules = stage, modules
+        self._updates = [Update(phase, stage, modules, parts, config, blueprint) for phase in stage.phases]
+        _set_modes(modules, self._updates)
+        self._raw, self._streams = streams, _encoded_once(stage, modules, streams, self._updates)
+        self._views: list[View] = list(dict.fromkeys((read.stream, read.view) for read in stage.reads))
+        self._progress = torch.zeros((), device=next(modules["head"].parameters()).device)
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the first phase's last group now."""
+        return self._updates[0].learning_rate
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """All that move."""
+        return [parameter for update in self._updates for parameter in update.parameters]
+
+    @property
+    def logits(self) -> dict[str, Tensor]:
+        """What the classifiers said in the last step, (n, classes) each, under ``<terms> on <stream>``."""
+        return {name: logits for update in self._updates for name, logits in update.logits.items()}
+
+    @property
+    def saturates_below(self) -> dict[str, float]:
+        """The terms with a discriminator, and below which value it is nearly always right."""
+        return {name: least for update in self._updates for name, least in update.saturates_below.items()}
+
+    def step(self, number: int, q: float, rate: float, factor: float) -> list[tuple[tuple[Term, ...], list[Tensor]]]:
+        """One step: each phase once, in order.
+
+        Args:
+            number: of the step, from 1.
+            q: the progress.
+            rate: the optimiser's learning rate.
+            factor: the schedule's, which multiplies it.
+
+        Returns:
+            Each phase's terms with their values, unweighted and detached.
+        """
+        self._progress.fill_(q)
+        for refresh in self._stage.refreshed:
+            if (number - 1) % (refresh.every or self._raw[refresh.estimate.streams[0]].epoch) == 0:
+                _refresh(refresh, self._modules, self._raw, self._streams)
+                _set_modes(self._modules, self._updates)
+        batches = _viewed(self._stage, self._views, self._streams)
+        values = [(one.phase.terms, one(batches, self._progress, rate, factor)) for one in self._updates]
+        _follow(self._stage, self._modules, q)
+        return values
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next steps depend on beside the modules: optimisers, losses, streams."""
+        streams = {"raw": self._raw, "ready": self._streams}
+        return {
+            "updates": [update.state_dict() for update in self._updates],
+            **{kind: {name: one.state_dict() for name, one in those.items()} for kind, those in streams.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes what ``state_dict`` of a loop over the same modules and streams has returned."""
+        for update, one in zip(self._updates, state["updates"], strict=True):
+            update.load_state_dict(one)
+        for kind, those in (("raw", self._raw), ("ready", self._streams)):
+            for name, stream in those.items():
+                stream.load_state_dict(state[kind][name])
+
+
+def _set_modes(modules: Modules, updates: Sequence[Update]) -> None:
+    """Training mode for what moves; what is frozen keeps its BatchNorm statistics too."""
+    for module in modules.values():
+        module.requires_grad_(False).eval()
+    for update in updates:
+        for module in update.trained:
+            module.train()
+
+
+def _encoded_once(
+    stage: Fit, modules: Modules, streams: Mapping[str, Stream], updates: Sequence[Update]
+) -> dict[str, Stream]:
+    """The streams; those that are only ever seen through one frozen encoder, as its features."""
+    ready = dict(streams)
+    moving = {id(parameter) for update in updates for parameter in update.parameters}
+    for name in {read.stream for read in stage.reads}:
+        (encoder, view), *others = {(read.encoder, read.view) for read in stage.reads if read.stream == name}
+        chain = [named(modules, part) for part in encoder]
+        moves = any(id(parameter) in moving for part in chain for parameter in part.parameters())
+        moves |= any(module.training for part in chain for module in part.modules())
+        if not (others or view or moves or set(encoder) & set(stage.averages)):
+            ready[name] = streams[name].through(nn.Sequential(*chain).eval())
+    return ready
+
+
+def _refresh(refresh: Refresh, modules: Modules, raw: Mapping[str, Stream], streams: Mapping[str, Stream]) -> None:
+    examples = {name: replace(raw[name].examples, estimates=raw[name].estimates) for name in refresh.estimate.streams}
+    for name, values in estimated(refresh.estimate, modules, examples).items():
+        raw[name].estimates |= values
+        streams[name].estimates |= values
+
+
+def _viewed(stage: Fit, views: Sequence[View], streams: Mapping[str, Stream]) -> dict[View, Batch]:
+    """One batch of every stream, and the stage's views of it."""
+    batches = {name: streams[name].next() for name in dict.fromkeys(name for name, _ in views)}
+    return {
+        (name, view): replace(batches[name], inputs=stage.views[view](batches[name].inputs)) if view else batches[name]
+        for name, view in views
+    }
+
+
+@torch.no_grad()
+def _follow(stage: Fit, modules: Modules, q: float) -> None:
+    """Moves the averages' parameters; their buffers too, unless they are in training mode and so find their own."""
+    for name, average in stage.averages.items():
+        decay = average.first + (average.last - average.first) * q
+        mean, original = modules[name], named(modules, average.of)
+        parameters = zip(mean.parameters(), original.parameters(), strict=True)
+        buffers = () if mean.training else zip(mean.buffers(), original.buffers(), strict=True)
+        for follower, value in [*parameters, *buffers]:
+            if follower.is_floating_point():
+                follower.lerp_(value, 1 - decay)
+            else:
+                follower.copy_(value)
