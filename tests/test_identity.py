@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from jobs import contenders
 
+from transferlab import identity
 from transferlab.component import Component
 from transferlab.identity import (
     IRRELEVANT,
@@ -45,6 +46,7 @@ CHANGED: dict[str, Any] = {
     "device": "cpu",
     "precision": "bf16",
     "threads": 7,
+    "deterministic": True,
     "parallel": 7,
     "snapshots": 7,
     "log_every": 7,
@@ -56,6 +58,7 @@ CHANGED: dict[str, Any] = {
     "allow_packages": ["mine"],
     "cache": False,
     "cache_gigabytes": 7.0,
+    "checkpoint_seconds": 7.0,
 }
 BY_CONTENT = {"source", "target", "bridge"}
 
@@ -64,7 +67,7 @@ def test_what_changes_no_result_is_written_down_twice() -> None:
     """A key added to the list by mistake would pass every other test here."""
     assert {
         *("seeds", "device", "parallel", "log_every", "baselines", "margin", "fail_on", "output_root", "overwrite"),
-        *("allow_packages", "cache", "cache_gigabytes"),
+        *("allow_packages", "cache", "cache_gigabytes", "checkpoint_seconds", "deterministic"),
     } == IRRELEVANT
 
 
@@ -134,11 +137,28 @@ def test_a_key_changes_the_start_of_a_stage_unless_listed(config: TrainConfig, k
 
 def test_a_stage_depends_on_the_code(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     before = start_key(config, [], 0, {})
-    monkeypatch.setattr("transferlab.identity.code_digest", lambda: "edited")
+    monkeypatch.setattr("transferlab.identity.code_digest", lambda *_: "edited")
     assert start_key(config, [], 0, {}) != before
 
 
-MACHINE = {"torch": "2", "device": "cpu", "precision": "fp32", "threads": 1}
+def test_a_stage_depends_on_the_code_of_packages_that_are_allowed(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "my_code").mkdir()
+    (tmp_path / "my_module.py").write_text("x = 1\n")
+    (tmp_path / "my_code" / "__init__.py").write_text("")
+    (tmp_path / "my_code" / "loss.py").write_text("y = 1\n")
+    mine = replace(config, allow_packages=["my_code", "my_module", "no_such_package"])
+    keys = [start_key(config, [], 0, {}), start_key(mine, [], 0, {})]
+    for name in ("my_module.py", "my_code/loss.py"):
+        (tmp_path / name).write_text("z = 2\n")
+        identity.code_digest.cache_clear()
+        keys.append(start_key(mine, [], 0, {}))
+    assert len(set(keys)) == 4
+
+
+MACHINE = {"torch": "2", "device": "cpu", "precision": "fp32", "threads": 1, "deterministic": False}
 
 
 @pytest.mark.parametrize("key", MACHINE)

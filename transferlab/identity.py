@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ IRRELEVANT = frozenset(
     {
         "seeds",
         "device",
+        "deterministic",
         "parallel",
         "log_every",
         "baselines",
@@ -65,8 +67,8 @@ def start_key(
         machine: type of device, resolved precision, threads, version of torch.
     """
     values = {key: value for key, value in asdict(config).items() if key not in NOT_OF_A_STAGE}
-    built = [asdict(one) for one in blueprints]
-    return _digest(_by_content({**values, "built": built, "seed": seed, **machine, "code": code_digest()}), 40)
+    built, packages = [asdict(one) for one in blueprints], tuple(config.allow_packages)
+    return _digest(_by_content({**values, "built": built, "seed": seed, **machine, "code": code_digest(packages)}), 40)
 
 
 def stage_key(before: str, stage: DataclassInstance, examples: Mapping[str, str]) -> str:
@@ -82,13 +84,22 @@ def stage_key(before: str, stage: DataclassInstance, examples: Mapping[str, str]
 
 
 @cache
-def code_digest() -> str:
-    """Of every module of this package: a Fit that older code made isn't taken for one of today's."""
-    root = Path(__file__).parent
+def code_digest(packages: tuple[str, ...] = ()) -> str:
+    """Of every module of this package and of ``packages``: what older code made isn't taken for today's."""
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
+    for root in [Path(__file__).parent, *(place for package in packages for place in _places(package))]:
+        for path in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
+            digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def _places(package: str) -> list[Path]:
+    """The folders of a package, or the file of a module; nothing is imported."""
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        return []
+    folders = spec.submodule_search_locations
+    return [Path(one) for one in (folders if folders is not None else [spec.origin]) if one]
 
 
 def run_id(config: TrainConfig, fingerprints: tuple[str, ...]) -> str:

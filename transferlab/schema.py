@@ -75,6 +75,8 @@ class TrainConfig:
     device: Literal["auto", "cpu", "cuda", "mps"]
     precision: Literal["auto", "fp32", "bf16"]
     threads: int
+    deterministic: bool
+    """Only algorithms that give the same bytes every time, on a GPU; on a CPU all do."""
     parallel: int | Literal["auto"]
     """Processes that train side by side; changes no number."""
     snapshots: int

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jobs import contenders
+from jobs import Said, contenders
+from made_folders import fill
 
 from transferlab.domains.digits import digits
 from transferlab.domains.domain import Domain
 from transferlab.domains.images import resized, with_channels
 from transferlab.domains.multi import in_order
-from transferlab.domains.pair import load_pair
+from transferlab.domains.pair import load_pair, shared_test_images
 from transferlab.domains.splits import Unlabelled, refuse_budget, split, test_mask
 from transferlab.errors import Refusal
 
@@ -149,3 +152,36 @@ def test_budgets_larger_than_a_class_name_it() -> None:
         refuse_budget(domain, "mine", 4)
     with pytest.raises(Refusal, match=r"target=mine.*test examples of c2 \(0\)"):
         refuse_budget(_domain([0, 1, 0, 1, 0, 1, 2] * 1), "mine", "all")
+
+
+def test_test_images_that_training_data_hold_too_are_counted_by_part(
+    monkeypatch: pytest.MonkeyPatch, transferlab: Callable[..., Said], tmp_path: Path
+) -> None:
+    """Two of the target's four test images are among its training images, one of them twice, and one in the source."""
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)
+    test = np.arange(40) >= 36
+    target = pixels.copy()
+    target[[0, 1, 2]] = pixels[[36, 36, 37]]
+    source = pixels[::-1].copy()
+    source[:4] = 0
+    source[5] = pixels[39]
+    labels = np.arange(40) % 2
+    domains = {"digits": Domain(target, labels, ("0", "1"), test), "mnist5k": Domain(source, labels, ("0", "1"), test)}
+    monkeypatch.setattr("transferlab.domains.pair.loaded", lambda _role, component: domains[component.name])
+    config = contenders("source=mnist5k", "target=digits")[0].config
+    assert shared_test_images(config.source, config.target) == [
+        "2 of 4 different test images of target=digits are in the training part of target=digits too: "
+        "accuracy on them is no news",
+        "1 of 4 different test images of target=digits are in the training part of source=mnist5k too: "
+        "accuracy on them is no news",
+    ]
+
+
+def test_train_says_so_and_trains(tmp_path: Path, transferlab: Callable[..., Said]) -> None:
+    root = fill(tmp_path / "photos" / "train", count=8)
+    fill(tmp_path / "photos" / "test", count=4)
+    job = ["source=folder", "target=folder", f"source.path={root}", f"target.path={root.parent}", "image.size=8"]
+    small = ["source.size=8", "target.size=8", "steps=2", "batch_size=4", "snapshots=1", "seeds=1", "bottleneck=8"]
+    said = transferlab("train", *job, *small, "strategy=source_only", "baselines=[]", f"output_root={tmp_path / 'out'}")
+    assert said.code == 0, said.err
+    assert "8 of 8 different test images of target=folder are in the training part of target=folder too" in said.err

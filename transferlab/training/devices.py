@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 from dataclasses import replace
 from typing import Any
@@ -32,6 +33,9 @@ def on_device(config: TrainConfig) -> TrainConfig:
         raise Refusal(f"device={device}: not on this machine. Choices: auto, {', '.join(n for n in there if there[n])}")
     torch.set_num_threads(config.threads)
     keep_freed_memory()
+    if device == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first product is made
+        torch.use_deterministic_algorithms(config.deterministic)
     precision = ("bf16" if has_bf16(device) else "fp32") if config.precision == "auto" else config.precision
     return replace(config, device=device, precision=precision)
 
@@ -68,6 +72,7 @@ def machine(config: TrainConfig) -> dict[str, Any]:
         "device": config.device,
         "precision": config.precision,
         "threads": config.threads,
+        "deterministic": config.deterministic,
     }
 
 
@@ -86,4 +91,5 @@ def environment(config: TrainConfig) -> dict[str, Any]:
         "device": torch.cuda.get_device_name() if config.device == "cuda" else config.device,
         "threads": config.threads,
         "precision": config.precision,
+        "deterministic": config.deterministic,
     }
