@@ -12,7 +12,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "transferlab"
 
 LAYERS = [
-    {"errors", "files", "locks"},
+    {"errors"},
+    {"files", "locks", "signals"},
     {"component", "comparison"},
     {"roles"},
     {"schema"},
@@ -21,7 +22,7 @@ LAYERS = [
     {"training"},
     {"strategies"},
     {"config_files"},
-    {"hydra_errors"},
+    {"hydra_errors", "hydra_parts"},
     {"composition"},
     {"runs"},
     {"outcome", "report"},

@@ -22,8 +22,8 @@ TrainTiny = Callable[..., Said]
 
 FIELDS = [
     *("schema_version", "run_id", "comparison_id", "status", "source", "target", "backbone", "strategy", "variant"),
-    *("setting", "loss", "seed", "target_labels_per_class", "metrics", "selection", "timing", "environment"),
-    *("config", "sha256"),
+    *("setting", "loss", "seed", "target_labels_per_class", "metrics", "selection", "warnings", "timing"),
+    *("environment", "config", "sha256"),
 ]
 FILES = {
     *("config.yaml", "result.json", "metrics.csv", "predictions.csv", "model.safetensors", "train.log", "state.json")

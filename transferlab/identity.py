@@ -17,7 +17,7 @@ from transferlab.schema import TrainConfig
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-ENGINE = 2
+ENGINE = 3
 """Raised whenever the numbers that one config gives change."""
 
 IRRELEVANT = frozenset(

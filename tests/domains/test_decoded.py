@@ -111,7 +111,7 @@ def test_what_was_killed_is_continued(
     assert len(opened) <= 20 - 4 * 2
     assert not said
     assert np.array_equal(domain.images, load(photos, cache=str(tmp_path / "other")).images)
-    assert [path.suffix for path in sorted(journal.parent.iterdir())] == [".json", "", ".u8"]
+    assert [path.suffix for path in sorted(journal.parent.iterdir())] == [".json", ".u8"]
 
 
 def test_two_processes_decode_once(tmp_path: Path, photos: Path) -> None:

@@ -37,7 +37,7 @@ def test_the_attack_works_where_pickles_are_believed(mark: Path) -> None:
 
 
 def _pickled(mark: Path) -> bytes:
-    return pickle.dumps(Attack(mark))
+    return pickle.dumps(Attack(mark), protocol=2)  # torch.save's, and the one that torch.load expects
 
 
 def _saved(mark: Path) -> bytes:
@@ -98,13 +98,13 @@ def test_targets(transferlab: Train, tmp_path: Path, key: str, target: str) -> N
     assert not list(tmp_path.iterdir())
 
 
-HANDLER = "{version:1,handlers:{evil:{'()':pathlib.Path.touch,self:x}},root:{handlers:[evil]}}"
 ATTACKS = {
     "hydra.sweeper._target_=pathlib.Path.touch": "hydra/sweeper: only basic",
     "hydra.launcher._target_=pathlib.Path.touch": "hydra/launcher: only basic",
     "+hydra.callbacks.evil._target_=pathlib.Path.touch": "hydra.callbacks: none",
-    f"hydra.job_logging={HANDLER}": "hydra/job_logging: only none",
-    f"hydra.hydra_logging={HANDLER}": "hydra/hydra_logging: only none",
+    "+hydra.job_logging.handlers.evil.class=pathlib.Path.touch": "hydra/job_logging: only none",
+    "+hydra.hydra_logging.handlers.evil.class=pathlib.Path.touch": "hydra/hydra_logging: only none",
+    "hydra/job_logging=default": "hydra/job_logging: only none",
 }
 
 

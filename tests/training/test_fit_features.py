@@ -236,7 +236,7 @@ def test_a_loss_per_part_compares_each_source_with_the_target(modules: Modules, 
     run_fit(Fit("t", (Phase((term,)),)), modules, replace(config, steps=1, snapshots=1), journal, parts=(10, 30))
     assert len(made) == 2
     assert sizes == [(8, 16), (8, 16)]
-    assert journal.last[0]["compared"] == pytest.approx(2.0)
+    assert journal.last.rows[0]["compared"] == pytest.approx(2.0)
 
 
 def test_frozen_inner_blocks_do_not_make_a_moving_encoder_frozen(modules: Modules, config: TrainConfig) -> None:

@@ -96,7 +96,7 @@ def test_the_loop_tells_the_plateau_the_mean_loss(modules: Modules, config: Trai
     always = Noting(factor=0.5, patience=0, threshold=10.0, every=2)
     config = replace(config, steps=6, log_every=2, schedule=lambda: always)  # type: ignore[arg-type]
     run_fit(STAGE, modules, config, journal)
-    rows = journal.last
+    rows = journal.last.rows
     assert readings == pytest.approx([row["cross_entropy_source"] for row in rows], rel=1e-5)
     assert [row["learning_rate"] for row in rows] == pytest.approx([0.03, 0.03, 0.015])
 
@@ -186,7 +186,7 @@ def test_a_rate_is_found_and_trains(modules: Modules, config: TrainConfig) -> No
     sgd = replace(config.optimizer, options={**config.optimizer.options, "lr": "auto"})
     journal = Journal("test", lambda: None, quiet=True)
     run_fit(STAGE, modules, replace(config, optimizer=sgd, steps=100, log_every=1), journal)
-    rows = journal.last
+    rows = journal.last.rows
     assert 1e-3 < rows[0]["learning_rate"] < 1
     assert rows[-1]["cross_entropy_source"] < rows[0]["cross_entropy_source"] / 2
 
@@ -197,7 +197,7 @@ def test_the_search_for_a_rate_leaves_no_trace(modules: Modules, config: TrainCo
     searched, given = copy.deepcopy(modules), copy.deepcopy(modules)
     journal = Journal("test", lambda: None, quiet=True)
     run_fit(STAGE, searched, replace(config, optimizer=auto, log_every=1, schedule=Component(CONSTANT)), journal)
-    rate = journal.last[0]["learning_rate"]
+    rate = journal.last.rows[0]["learning_rate"]
     by_hand = replace(config.optimizer, options={**config.optimizer.options, "lr": rate})
     run_fit(STAGE, given, replace(config, optimizer=by_hand, schedule=Component(CONSTANT)))
     for name in searched:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -99,13 +100,13 @@ def test_a_damaged_entry_is_made_again(transferlab: Train, tmp_path: Path, suffi
     assert transferlab("train", *job).code == 0
     whole = numbers(tmp_path)
     file = _entries(tmp_path)[0].with_suffix(suffix)
-    content = bytearray(file.readnumbers())
+    content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     match harm:
         case "cut":
-            file.writenumbers(file.readnumbers()[:-40])
+            file.write_bytes(file.read_bytes()[:-40])
         case "flipped":
-            file.writenumbers(content)
+            file.write_bytes(content)
         case "another number":
             about = json.loads(file.read_text())
             about["rows"][0]["learning_rate"] += 1
@@ -196,14 +197,14 @@ def test_what_cannot_be_kept_stops_no_run(
     transferlab: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def full(_stored: object, path: Path) -> None:
-        path.writenumbers(b"half")
+        path.write_bytes(b"half")
         raise error
 
     monkeypatch.setattr(entries, "save_file", full)
     job = [*TINY, f"output_root={tmp_path}", "strategy=source_only", "baselines=[]"]
     assert transferlab("train", *job).code == 0
-    assert "not kept in the cache: no space left" in _log(tmp_path)
-    assert {path.suffix for path in tmp_path.glob("cache/stages/*/*")} == {".lock"}
+    assert re.search("not kept in the cache: .*no space left", _log(tmp_path))
+    assert not list(tmp_path.glob("cache/stages/*/*"))
 
 
 def test_code_of_ones_own_is_not_kept(transferlab: Train, tmp_path: Path) -> None:

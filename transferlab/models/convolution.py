@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+Pair = tuple[int, int]
 
 
 class MatmulConv2d(nn.Conv2d):
@@ -21,9 +26,34 @@ class MatmulConv2d(nn.Conv2d):
         if len(input) * rows * columns > self.out_channels:
             return super()._conv_forward(input, weight, bias)
         padded = functional.pad(input.permute(0, 2, 3, 1), (0, 0, left, left, above, above))
-        windows = padded.unfold(1, height, down).unfold(2, width, right).permute(0, 1, 2, 4, 5, 3)
-        outputs = functional.linear(windows.flatten(3), weight.permute(0, 2, 3, 1).flatten(1), bias)
-        return outputs.permute(0, 3, 1, 2)
+        windows: Tensor = _Windows.apply(padded, self.kernel_size, self.stride)  # type: ignore[assignment]
+        outputs = functional.linear(windows, weight.permute(0, 2, 3, 1).flatten(1), bias)
+        return outputs.view(len(input), rows, columns, -1).permute(0, 3, 1, 2)
+
+
+class _Windows(torch.autograd.Function):
+    """The windows of images (n, height, width, channels), a row (n · rows · columns, kernel height · width · channels).
+
+    By itself autograd takes as long over the gradient of a view of windows as the products take.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, kernel: Pair, stride: Pair) -> Tensor:
+        ctx.shape, ctx.kernel, ctx.stride = images.shape, kernel, stride
+        windows = images.unfold(1, kernel[0], stride[0]).unfold(2, kernel[1], stride[1]).permute(0, 1, 2, 4, 5, 3)
+        ctx.rows, ctx.columns = windows.shape[1:3]
+        return windows.flatten(3).flatten(0, 2)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (height, width), (down, right) = ctx.kernel, ctx.stride
+        windows = gradients[0].view(ctx.shape[0], ctx.rows, ctx.columns, height, width, -1)
+        images = windows.new_zeros(ctx.shape, dtype=torch.promote_types(windows.dtype, torch.float32))
+        for i in range(height):
+            for j in range(width):
+                under = images[:, i : i + down * ctx.rows : down, j : j + right * ctx.columns : right]
+                under += windows[:, :, :, i, j]
+        return images.to(windows.dtype), None, None
 
 
 def with_matmuls(module: nn.Module) -> nn.Module:

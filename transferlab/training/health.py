@@ -15,8 +15,8 @@ from transferlab.training.loop import Loop
 GROWTH = 1000.0
 """Times the norm of the weights that a Fit began with, or of 1, if that is more: beyond it, gradients have exploded."""
 
-FEWEST, LINES = 8, 8
-"""Examples in a batch, and lines of the log, from which one class for all of them means a collapse."""
+FEWEST, LONGEST = 8, 100
+"""Examples in a batch, and steps, from which one class for all of them means a collapse."""
 
 
 class Health:
@@ -31,7 +31,8 @@ class Health:
     def __init__(self, stage: str, loop: Loop, steps: int) -> None:
         self._stage, self._loop, self._steps = stage, loop, steps
         self._limit = GROWTH * max(_norm(loop), 1.0)
-        self._alike: dict[str, tuple[int, int]] = {}
+        self._alike: dict[str, int] = {}
+        self._collapsed: set[str] = set()
         self._saturated: set[str] = set()
 
     def look(self, step: int, means: Mapping[str, float]) -> list[Warned]:
@@ -42,8 +43,8 @@ class Health:
             means: of the terms since the line before, by name.
 
         Raises:
-            Diverged: if weights aren't finite or gradients have exploded; and if by the last step a classifier has
-                said one class of every example for as long as the second half of the Fit, at least ``LINES`` lines.
+            Diverged: if weights aren't finite or gradients have exploded; and at the last step, if in every line of
+                the second half of the Fit, ``LONGEST`` steps or more, a classifier said one class of every example.
         """
         norm = _norm(self._loop)
         if not norm <= self._limit:
@@ -69,13 +70,14 @@ class Health:
             said = logits.argmax(1)
             if logits.shape[1] < 2 or len(logits) < FEWEST or bool((said != said[0]).any()):
                 self._alike.pop(name, None)
+                self._collapsed.discard(name)
                 continue
-            first, lines = self._alike.get(name, (step, 0))
-            self._alike[name] = first, lines + 1
+            first = self._alike.setdefault(name, step)
             text = f"{name}: class {int(said[0])} for every example"
-            if lines + 1 == LINES:
+            if step - first >= LONGEST and name not in self._collapsed:
+                self._collapsed.add(name)
                 found.append(self._warned("collapsed", first, text))
-            if step == self._steps and lines + 1 >= LINES and first <= self._steps / 2:
+            if step == self._steps and name in self._collapsed and first <= self._steps / 2:
                 raise Diverged(f"collapsed classifier: {text}, from step {first} of stage {self._stage} to its end")
         return found
 
@@ -84,12 +86,13 @@ class Health:
 
     def state_dict(self) -> dict[str, Any]:
         """What it has seen so far."""
-        return {"alike": self._alike, "saturated": sorted(self._saturated), "limit": self._limit}
+        seen = {"collapsed": sorted(self._collapsed), "saturated": sorted(self._saturated)}
+        return {"alike": self._alike, "limit": self._limit, **seen}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from there."""
-        self._alike, self._saturated = dict(state["alike"]), set(state["saturated"])
-        self._limit = state["limit"]
+        self._alike, self._limit = dict(state["alike"]), state["limit"]
+        self._collapsed, self._saturated = set(state["collapsed"]), set(state["saturated"])
 
 
 def _norm(loop: Loop) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -23,8 +24,39 @@ def eager(kind: Kind) -> Kind:
     # takes (experiment=smoke: 28 and 19 on two busy cores). A torch without them has nothing to unwrap.
     names = ("add_param_group", "zero_grad", "step", "state_dict", "load_state_dict")
     methods = {name: inspect.unwrap(getattr(kind, name)) for name in names}
-    methods["step"] = torch.no_grad()(methods["step"])
+    step = methods["step"]
+
+    @torch.no_grad()
+    def flat(self: torch.optim.Optimizer) -> None:
+        with _as_they_lie(self.param_groups):
+            step(self)
+
+    methods["step"] = flat
     return type(kind.__name__, (kind,), methods)  # type: ignore[return-value] (a class of this kind)
+
+
+@contextmanager
+def _as_they_lie(groups: Groups) -> Generator[None]:
+    """Inside the block weights that lie channels last are the contiguous arrays that they are in memory.
+
+    The fused kernels want contiguous arrays, and would copy weights, gradients and momentum there and back.
+    """
+    turned = [one for group in groups for one in group["params"] if one.grad is not None and _channels_last(one)]
+    for parameter in turned:
+        gradient, parameter.grad = parameter.grad, None
+        parameter.data, parameter.grad = parameter.data.permute(0, 2, 3, 1), gradient.permute(0, 2, 3, 1)
+    yield
+    for parameter in turned:
+        gradient, parameter.grad = parameter.grad, None
+        parameter.data, parameter.grad = parameter.data.permute(0, 3, 1, 2), gradient.permute(0, 3, 1, 2)
+
+
+def _channels_last(parameter: torch.Tensor) -> bool:
+    return (
+        parameter.dim() == 4
+        and not parameter.is_contiguous()
+        and parameter.is_contiguous(memory_format=torch.channels_last)
+    )
 
 
 SGD, AdamW = eager(torch.optim.SGD), eager(torch.optim.AdamW)
