@@ -12,15 +12,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 START_UP = (["--help"], ["train", "--help"], ["train", "--cfg", "job"])
+ALONE = ("-m", "baselines=[]")
 SHARING = (
-    ["-m", "strategy=source_only,feature_sharing,adda,shot,adabn,distillation"],
-    ["-m", "strategy=finetune", "strategy.train=head,last_n,gradual,full"],
+    [*ALONE, "strategy=source_only,feature_sharing,adda,shot,adabn,distillation"],
+    [*ALONE, "strategy=finetune", "strategy.train=head,last_n,gradual,full"],
     [
-        *("-m", "strategy=feature_extraction"),
+        *(*ALONE, "strategy=feature_extraction"),
         "strategy.head=linear,mlp,logistic,kernel_logistic,svm_linear,svm_rbf,knn,lda",
     ],
 )
-"""One comparison in which all but the scratch runs begin with the same fit of the source."""
+"""One comparison, in which all runs but two begin with the same fit of the source: shot's is smoothed and under another
+head, and distillation's is of a larger network."""
 
 
 def start_up(rounds: int) -> dict[str, float]:

@@ -38,7 +38,7 @@ def main() -> None:
         "steps": _steps,
         "without": lambda given: steps.without(_works(given), _place(given), rounds=given.rounds),
         "losses": _losses,
-        "sharing": lambda given: {"the comparison": commands.sharing(TINY if given.tiny else ["seeds=2"], 1)},
+        "sharing": lambda given: {"the comparison": commands.sharing(TINY if given.tiny else [], 1)},
         "parallel": lambda given: {"strategy=dann": commands.side_by_side(TINY if given.tiny else [], given.rounds)},
         "folders": _folders,
         "startup": lambda given: {"seconds": commands.start_up(given.rounds)},
