@@ -54,6 +54,6 @@ def numbers(root: Path) -> dict[str, Any]:
             found[name] = [line.split(",")[:2] + line.split(",")[3:] for line in path.read_text().splitlines()]
         if path.name == "result.json":
             result = json.loads(path.read_text())
-            found[name] = {key: result[key] for key in ("metrics", "selection", "run_id", "status")}
+            found[name] = {key: result[key] for key in ("metrics", "selection", "run_id", "status", "warnings")}
             found[name]["updates"] = result["timing"]["updates"]
     return found

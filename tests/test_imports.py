@@ -13,7 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "transferlab"
 
 LAYERS = [
     {"errors"},
-    {"files", "locks", "signals"},
+    {"files", "signals"},
+    {"locks"},
     {"component", "comparison"},
     {"roles"},
     {"schema"},

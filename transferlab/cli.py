@@ -95,6 +95,10 @@ def _train(arguments: Sequence[str]) -> int:
         return train(jobs, again)
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted; the same command continues:\n  {again}") from None
+    except Interrupted as stop:
+        if again in str(stop):
+            raise
+        raise Interrupted(f"{stop}; the same command continues:\n  {again}", stop.exit_code) from None
 
 
 def _compare(arguments: Sequence[str]) -> int:

@@ -8,8 +8,11 @@ class Refusal(Exception):
     """
 
 
-class Interrupted(Exception):
-    """Stopped from outside; its text says how to continue, and ``exit_code`` is 130 or 143; 1 for want of room."""
+class Interrupted(BaseException):
+    """Stopped from outside, and, like KeyboardInterrupt, nobody's error to handle.
+
+    Its text says how to continue; ``exit_code`` is 130 or 143, and 1 for want of room.
+    """
 
     def __init__(self, message: str, exit_code: int = 130) -> None:
         super().__init__(message)

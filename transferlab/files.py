@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from transferlab.errors import Unwritable
@@ -27,7 +27,8 @@ def replaced(path: Path) -> Generator[Path]:
                 os.fsync(file.fileno())  # or a crash of the machine leaves the new name with nothing in it
             part.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # as where the disk has become read-only, which was said above
+            part.unlink(missing_ok=True)
 
 
 @contextmanager

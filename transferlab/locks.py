@@ -5,9 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+
+from transferlab.files import writing
 
 
 @contextmanager
@@ -20,10 +22,15 @@ def alone(path: Path, *, wait: bool = True) -> Generator[bool]:
 
     Yields:
         Whether this process holds it.
+
+    Raises:
+        Unwritable: if its file can't be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        with path.open("w") as file:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("w")
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
@@ -34,7 +41,8 @@ def alone(path: Path, *, wait: bool = True) -> Generator[bool]:
             try:
                 yield True
             finally:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
             return
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from transferlab.domains.mapped import Images
 from transferlab.domains.splits import TestData, TrainingData
+from transferlab.errors import Diverged
 from transferlab.evaluation import Predictions, target_metrics
 from transferlab.runs import Run
 from transferlab.schema import TrainConfig
@@ -55,13 +56,19 @@ def evaluated(
 
     ``oracle`` in the selection is the best accuracy of any snapshot, chosen on the test labels as much
     of the literature does: reported beside the honest choice, and used for nothing.
+
+    Raises:
+        Diverged: if a prediction isn't finite.
     """
     held_out = training.source_validation
     read = "source" in run.strategy.reads(config.loss) and not run.strategy.source_free
     knows_source = read and run.pair.same_classes and len(held_out.labels) > 0
 
     def probabilities(snapshot: Snapshot, images: Images) -> Tensor:
-        return predict(snapshot.modules, run.strategy.predictor, images, config.device)
+        found = predict(snapshot.modules, run.strategy.predictor, images, config.device)
+        if not found.isfinite().all():
+            raise Diverged(f"the predictions aren't finite, of the snapshot at step {snapshot.step}")
+        return found
 
     evidence = [
         Evidence(

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
@@ -75,7 +76,8 @@ def side_by_side(missing: Sequence[Run], count: int) -> Generator[tuple[Run, Out
                 process, connection = idle.pop() if idle else _started()
                 wait_for_it = not todo
                 run = later.pop() if wait_for_it else todo.pop()
-                connection.send((run.config, run.variant, run.setting, run.seed, wait_for_it))
+                with suppress(BrokenPipeError):  # its process is dead, as the next lines find
+                    connection.send((run.config, run.variant, run.setting, run.seed, wait_for_it))
                 busy[connection] = process, run
             ready = wait(list(busy))
             for connection in [one for one in busy if one in ready]:
@@ -127,8 +129,6 @@ def _work(connection: Connection) -> None:
             try:
                 run = Run(config, variant, setting, load_pair(config), seed)
                 outcome: Outcome | None = run_experiment(run, run.title, quiet=True, wait=wait_for_it)
-            except Interrupted:
-                raise
             except Unwritable as error:
                 outcome = error
             except Exception as error:

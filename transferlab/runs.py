@@ -103,7 +103,9 @@ class Run:
             marked = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))["state"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return "interrupted" if marked == "running" and not is_held(self.folder / LOCK) else marked
+        if marked != "running" or is_held(self.folder / LOCK):
+            return marked
+        return "finished" if self.finished else "interrupted"
 
     def mark(self, state: State, **more: Any) -> None:
         """Writes state.json: the state, and whose process last said so and when."""
@@ -116,6 +118,11 @@ class _Handler(logging.FileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
         """Nothing, where logging would print a traceback."""
+
+    def close(self) -> None:
+        """Likewise of what is still to be written."""
+        with suppress(OSError):
+            super().close()
 
 
 @contextmanager

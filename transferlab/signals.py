@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
@@ -11,11 +12,16 @@ from types import FrameType
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
+PAUSE = 1.0
+"""Seconds within which a second signal is the same request: a parent and a group may both pass it on."""
+
+
 class Asked:
     """Whether this process was asked to stop, and by what."""
 
     def __init__(self) -> None:
         self._number: int | None = None
+        self._when = 0.0
         self._handlers = {number: signal.getsignal(number) for number in NUMBERS}
 
     def __bool__(self) -> bool:
@@ -24,13 +30,15 @@ class Asked:
     def act(self) -> None:
         """Does what would have been done at once."""
         assert self._number is not None
-        handler = self._handlers[signal.Signals(self._number)]
+        number, self._number = self._number, None
+        handler = self._handlers[signal.Signals(number)]
         if callable(handler):
-            handler(self._number, None)
+            handler(number, None)
 
     def note(self, number: int, _frame: FrameType | None) -> None:
-        """Takes a signal; the second one acts at once."""
-        again, self._number = bool(self), number
+        """Takes a signal; a second one acts at once."""
+        again = bool(self) and time.monotonic() - self._when > PAUSE
+        self._number, self._when = number, self._when if self else time.monotonic()
         if again:
             self.act()
 
@@ -44,6 +52,8 @@ class Asked:
 def deferred() -> Generator[Asked]:
     """Inside the block a first Ctrl-C or SIGTERM is only noted; whoever is inside looks, and calls ``act``.
 
+    If nobody has, the end of the block does, however it ends.
+
     Signals reach the main thread alone: in another one nothing changes.
     """
     asked = Asked()
@@ -54,3 +64,5 @@ def deferred() -> Generator[Asked]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        if asked:
+            asked.act()

@@ -58,11 +58,9 @@ def train(jobs: Sequence[Sequence[Contender]], again: str) -> int:
     _announce(runs, missing)
     failed = _train_all(missing, again) if missing else []
     finished = {run.comparison_id for run in runs if run.finished}
-    if not finished:
-        return 1
-    code = exit_code(show(config.root, config.margin, finished), config.fail_on)
+    code = exit_code(show(config.root, config.margin, finished), config.fail_on) if finished else 1
     for run in failed:
-        _say(f"missing above, for it failed: {run.title}; {run.folder / 'train.log'}")
+        _say(f"missing, for it failed: {run.title}; {run.folder / 'train.log'}")
     return 1 if failed else code
 
 
@@ -226,7 +224,7 @@ def _outcomes(missing: Sequence[Run]) -> Generator[tuple[Run, Outcome]]:
         for run in runs:
             try:
                 outcome = run_experiment(run, titles[run.folder], wait=wait)
-            except (Interrupted, Unwritable):
+            except Unwritable:
                 raise
             except Exception as error:
                 outcome = Failed(repr(error))

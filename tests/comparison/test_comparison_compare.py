@@ -109,3 +109,15 @@ def test_no_torch_and_nothing_of_the_package_but_errors_and_files():
         "transferlab.errors",
         "transferlab.files",
     }
+
+
+def test_runs_that_were_not_made_alike_are_told_of(outputs):
+    """Per comparison, and only of what differs."""
+    outputs.add("scratch", [0.5, 0.6], environment={"torch": "2.1", "device": "cpu"})
+    outputs.add("dan", [0.7], environment={"torch": "2.2", "device": "cpu"})
+    other = {"comparison_id": "other", "target": "letters"}
+    outputs.add("scratch", [0.5], **other)
+    assert compare(outputs.root, 1.0).warnings == [
+        "mnist5k → digits: not made alike: torch 2.1 in 2 runs, 2.2 in 1 run"
+    ]
+    assert compare(outputs.root, 1.0, ["other"]).warnings == []

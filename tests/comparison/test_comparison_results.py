@@ -58,6 +58,11 @@ def test_neither_config_nor_folder_names_are_read(outputs, result):
         ({"metrics": {"target_accuracy": None}}, "target_accuracy is None"),
         ({"timing": {"seconds": -1}}, "seconds is -1"),
         ({"timing": {"seconds": math.inf}}, "seconds is inf"),
+        ({"environment": ["torch"]}, "environment is ['torch'], not dict"),
+        ({"setting": 5}, "setting is 5, not str"),
+        ({"warnings": "saturated"}, "warnings is 'saturated', not a list of objects"),
+        ({"timing": {"seconds": 10**400}}, "timing.seconds is 1000"),
+        ({"source": "half\ud800"}, "surrogates not allowed"),
     ],
 )
 def test_an_unusable_file_is_left_out_and_named(outputs, result, fields: dict[str, Any], reason: str):

@@ -93,7 +93,7 @@ def test_a_run_that_fails_is_named_at_the_end_and_tried_again(
     monkeypatch.setattr("transferlab.losses.discrepancy.MMD.forward", broken)
     said = transferlab("train", *job)
     assert said.code == 1
-    assert said.err.count("missing above, for it failed: dan seed") == 2
+    assert said.err.count("missing, for it failed: dan seed") == 2
     assert "Traceback" not in said.err
     logs = [path for path in tmp_path.glob("runs/**/train.log") if "the cat sat on it" in path.read_text()]
     assert sorted(path.parent.name for path in logs) == ["seed0", "seed1"]

@@ -142,3 +142,11 @@ def test_warnings_are_in_the_result_and_in_the_table_with_the_cache_and_without(
     assert warned[0] == warned[1] == warned[2]
     ((one,),) = warned[:1]  # type: ignore[misc]
     assert (one["kind"], one["stage"], one["step"]) == ("saturated", "adapt", 2)
+
+
+def test_what_is_no_class_is_no_collapse(transferlab: Train, tmp_path: Path) -> None:
+    """A reconstruction reads images where others read logits, and grey ones have their largest colour first."""
+    job = ["source=mnist5k_m", *TINY[2:], "strategy=drcn", "baselines=[]", "log_every=2"]
+    said = transferlab("train", *job, f"output_root={tmp_path}")
+    assert said.code == 0, said.err
+    assert [one["status"] for one in results(tmp_path)] == ["ok"]

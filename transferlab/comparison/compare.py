@@ -90,4 +90,5 @@ def _unlike(results: pd.DataFrame) -> list[str]:
 
 
 def _counted(values: pd.Series[str]) -> str:
-    return ", ".join(f"{str(value)[:40]} ({count} runs)" for value, count in values.value_counts().items())
+    counts = values.value_counts().items()
+    return ", ".join(f"{str(value)[:40]} in {count} run{'s' if count > 1 else ''}" for value, count in counts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def _read(path: Path) -> dict[str, Any]:
     return row | {
         "variant": row["variant"] or "",
         "loss": row["loss"] or "",
-        "setting": str(result.get("setting") or ""),
+        "setting": _field({"setting": "", **result}, "setting", (str,)),
         "warned": _warned(result),
         "target_accuracy": _number(result, "metrics", "target_accuracy", highest=1)
         if row["status"] == "ok"
@@ -109,7 +110,7 @@ def _read(path: Path) -> dict[str, Any]:
         "seconds": _number(result, "timing", "seconds"),
         **{name: _number(result, "timing", name) if name in result["timing"] else math.nan for name in _COSTS},
         "config": result.get("config") or {},
-        "environment": result.get("environment") or {},
+        "environment": _field({"environment": {}, **result}, "environment", (dict,)),
     }
 
 
@@ -127,11 +128,13 @@ def _field(result: dict[str, Any], name: str, types: tuple[type, ...]) -> Any:
     # Not isinstance: JSON's true would pass for an integer.
     if type(result[name]) not in types:
         raise ValueError(f"{name} is {result[name]!r}, not {' or '.join(kind.__name__ for kind in types)}")
+    if isinstance(result[name], str):
+        result[name].encode("utf-8")  # half a surrogate could be in no table
     return result[name]
 
 
 def _number(result: dict[str, Any], section: str, name: str, highest: float = math.inf) -> float:
     number = _field(_field(result, section, (dict,)), name, (int, float))
-    if not (0 <= number <= highest and math.isfinite(number)):
+    if not (0 <= number <= min(highest, sys.float_info.max)):
         raise ValueError(f"{section}.{name} is {number!r}, not between 0 and {highest}")
     return float(number)

@@ -51,7 +51,7 @@ class _Block:
     files: str
     """Digest of names, sizes and times of change."""
     pixels: str
-    """Digest of the pixels."""
+    """Digest of the pixels, and of which are no image's."""
     unreadable: list[int]
     """Places within the block."""
 
@@ -118,8 +118,10 @@ def _files_digest(root: Path, names: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _pixels_digest(pixels: NDArray[np.uint8]) -> str:
-    return hashlib.blake2b(pixels.data, digest_size=16).hexdigest()
+def _pixels_digest(pixels: NDArray[np.uint8], unreadable: Sequence[int]) -> str:
+    digest = hashlib.blake2b(pixels.data, digest_size=16)
+    digest.update(repr(list(unreadable)).encode())
+    return digest.hexdigest()
 
 
 def _indexed(folder: Path) -> tuple[Path, dict[int, _Block]]:
@@ -153,7 +155,7 @@ def _intact(path: Path, known: Mapping[int, _Block], wanted: _Wanted) -> dict[in
     pixels = _mapped(path)
 
     def intact(place: int) -> bool:
-        return _pixels_digest(pixels[wanted.bytes(place)]) == known[place].pixels
+        return _pixels_digest(pixels[wanted.bytes(place)], known[place].unreadable) == known[place].pixels
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         good = {place: known[place] for place, is_good in zip(places, pool.map(intact, places), strict=True) if is_good}
@@ -202,7 +204,7 @@ def _completed(
                 bar.update(len(wanted.part(place)))
             else:
                 pixels, unreadable = pictures(wanted.part(place), *wanted.shape[2:], pool, bar.update)
-            blocks[place] = _Block(files, _pixels_digest(pixels), unreadable)
+            blocks[place] = _Block(files, _pixels_digest(pixels, unreadable), unreadable)
             if writing is not None:
                 writing.result()
             line = json.dumps([place, asdict(blocks[place])])

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -22,6 +23,10 @@ from transferlab.schema import TrainConfig
 from transferlab.training.checkpoint import Checkpoint
 
 log = logging.getLogger("transferlab")
+
+
+ABANDONED = 24 * 3600
+"""Seconds after which nobody writes to an unfinished file any more."""
 
 
 class Entries:
@@ -71,8 +76,8 @@ class Entries:
         log.info("from the cache: %s", key)
         return about, stored
 
-    def write(self, key: str, about: Mapping[str, Any], tensors: dict[str, Tensor]) -> None:
-        """Keeps an entry, where there is room for it.
+    def write(self, key: str, about: Mapping[str, Any], tensors: dict[str, Tensor]) -> bool:
+        """Keeps an entry, where there is room for it; returns whether there was.
 
         Args:
             key: hexadecimal digits.
@@ -88,12 +93,18 @@ class Entries:
             self._trim()
         except (OSError, SafetensorError) as error:
             log.warning("not kept in the cache: %s", error)
+            return False
+        return True
 
     def _index(self, key: str) -> Path:
         return self._folder / key[:2] / f"{key}.json"
 
     def _trim(self) -> None:
         """Removes what was used longest ago until the rest fits; other processes may be at the same."""
+        for left in self._folder.glob("*/.*"):  # by a process that was killed while it wrote
+            with suppress(OSError):
+                if time.time() - left.stat().st_mtime > ABANDONED:
+                    left.unlink()
         entries: list[tuple[int, int, Path]] = []
         for path in [*self._folder.glob("*/*.safetensors"), *self._folder.glob("*/*.checkpoint")]:
             with suppress(FileNotFoundError):

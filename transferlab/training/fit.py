@@ -167,10 +167,10 @@ class Underway:
         if isinstance(self._schedule, Observes):
             self._schedule.load_state_dict(state["schedule"])
         self._since_reading.copy_(state["since_reading"])
-        self._lines.load_state_dict(state["lines"])
+        self._lines.load_state_dict(state["lines"], self._since_reading.device)
         self.health.load_state_dict(state["health"])
         torch.set_rng_state(state["random"])
-        if state["random_cuda"]:
+        if len(state["random_cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(state["random_cuda"])
 
 

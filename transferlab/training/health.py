@@ -68,7 +68,7 @@ class Health:
         found: list[Warned] = []
         for name, logits in self._loop.logits.items():
             said = logits.argmax(1)
-            if logits.shape[1] < 2 or len(logits) < FEWEST or bool((said != said[0]).any()):
+            if logits.dim() != 2 or logits.shape[1] < 2 or len(logits) < FEWEST or bool((said != said[0]).any()):
                 self._alike.pop(name, None)
                 self._collapsed.discard(name)
                 continue

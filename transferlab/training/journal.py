@@ -84,10 +84,11 @@ class StageLog:
         """Its lines, and what is in none yet."""
         return {"rows": self.rows, "warnings": self.warnings, "values": self._values, "read": self._read}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes what ``state_dict`` of a log of the same stage has returned."""
+    def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Takes what ``state_dict`` of a log of the same stage has returned; values are on ``device``."""
         self.rows[:], self.warnings[:] = state["rows"], state["warnings"]
-        self._values, self._read = state["values"], state["read"]
+        self._values = {name: [one.to(device) for one in values] for name, values in state["values"].items()}
+        self._read = state["read"]
 
 
 class Journal:

@@ -54,7 +54,7 @@ class Loop:
 
     @property
     def logits(self) -> dict[str, Tensor]:
-        """What the classifiers said in the last step, (n, classes) each, under ``<terms> on <stream>``."""
+        """What the head, or a part of it, said in the last step, under ``<terms> on <stream>``."""
         return {name: logits for update in self._updates for name, logits in update.logits.items()}
 
     @property

@@ -75,17 +75,18 @@ class StageCache:
         if self._entries is None:
             return fit(None)
         with self._entries.alone(self._key):
+            checkpoint = self._entries.checkpoint(self._key, self._every)
             found = self._entries.read(self._key)
             if found is None:
-                checkpoint = self._entries.checkpoint(self._key, self._every)
                 try:
                     snapshots = fit(checkpoint)
                 except Diverged:
                     checkpoint.remove()
                     raise
-                self._entries.write(self._key, *_entry(modules, snapshots, self._journal.last))
-                checkpoint.remove()
+                if self._entries.write(self._key, *_entry(modules, snapshots, self._journal.last)):
+                    checkpoint.remove()  # else it is all there is to go on from
                 return snapshots
+            checkpoint.remove()  # where the process that made the entry was killed before it could
         about, stored = found
         prepare()
         snapshots: list[Snapshot] = []

@@ -33,7 +33,7 @@ class Update:
 
     Attributes:
         parameters: all that move, those of its losses included.
-        logits: what the classifiers said last, (n, classes) each, under ``<terms> on <stream>``.
+        logits: what the head, or a part of it, said last, under ``<terms> on <stream>``.
     """
 
     def __init__(
@@ -96,7 +96,11 @@ class Update:
             self._optimizer.step()
             self._optimizer.zero_grad(set_to_none=True)
         self._allow_gradients(False)
-        self.logits = {self._spoken(read): output.logits.detach() for read, output in outputs.items()}
+        self.logits = {
+            self._spoken(read): output.logits.detach()
+            for read, output in outputs.items()
+            if read.classifier.partition(".")[0] == "head"
+        }
         return [value.detach() for value in values]
 
     def state_dict(self) -> dict[str, Any]:
