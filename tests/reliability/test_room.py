@@ -87,6 +87,34 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_goes_on_once_there_is_room(
         assert numbers(root) == _whole(transferlab, tmp_path)
 
 
+def test_a_disk_that_is_full_at_the_end_of_a_stage_costs_no_checkpoint(
+    transferlab: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither stage can be kept, and the run is stopped before it has a result."""
+
+    def full(*_arguments: object) -> None:
+        raise OSError("no space left")
+
+    def stopped(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    root, taken, take = tmp_path / "out", list[int](), Underway.take
+    monkeypatch.setattr("transferlab.training.entries.save_file", full)
+    monkeypatch.setattr("transferlab.experiment.evaluated", stopped)
+    assert transferlab("train", *JOB, f"output_root={root}").code == 130
+    monkeypatch.undo()
+
+    def counted(self: Underway, q: float) -> None:
+        take(self, q)
+        taken.append(self.step)
+
+    monkeypatch.setattr(Underway, "take", counted)
+    said = transferlab("train", *JOB, f"output_root={root}")
+    assert said.code == 0, said.err
+    assert taken == [6, 6], "of each stage the step after the last checkpoint"
+    assert numbers(root) == _whole(transferlab, tmp_path)
+
+
 def test_a_read_only_place_is_refused_before_anything_is_trained(transferlab: Train, tmp_path: Path) -> None:
     with _small(tmp_path / "frozen", "1m", "ro") as root:
         said = transferlab("train", *JOB, f"output_root={root / 'out'}")

@@ -68,6 +68,7 @@ class DANN(nn.Module):
     """
 
     SATURATED = 0.01
+    """In nats: below it the discriminator is nearly always right (``training/health.py``)."""
 
     def __init__(self, features: int, classes: int, *, width: int) -> None:
         super().__init__()
@@ -84,6 +85,7 @@ class TellDomainsApart(nn.Module):
     """``domain_cross_entropy`` where the discriminator is the classifier: ADDA's first phase."""
 
     SATURATED = 0.01
+    """In nats: below it the discriminator is nearly always right (``training/health.py``)."""
 
     def __init__(self, features: int, classes: int) -> None:
         super().__init__()

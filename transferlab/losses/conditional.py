@@ -77,6 +77,7 @@ class CDAN(nn.Module):
     """
 
     SATURATED = 0.01
+    """In nats: below it the discriminator is nearly always right (``training/health.py``)."""
 
     def __init__(
         self, features: int, classes: int, *, width: int, entropy: bool, project_above: int, projection: int
