@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -90,7 +91,7 @@ def test_one_that_fails_leaves_the_others_standing(
 def _training(root: Path) -> Generator[tuple[subprocess.Popen[str], list[int]]]:
     """A sweep whose two processes are at work, and their ids."""
     program = [sys.executable, "-m", "transferlab", "train", *TWO, "seeds=3", "steps=100000", "log_every=1"]
-    default = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    default = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), "start_new_session": True}
     command = [*program, f"output_root={root}"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **default) as sweep:
         try:
@@ -133,6 +134,19 @@ def test_no_process_outlives_the_sweep(number: signal.Signals, code: int, tmp_pa
         assert "0 of 3 runs are done, and the same command continues" in err
         assert "Traceback" not in err
         assert [state["state"] for state in _states(tmp_path)] == ["interrupted"] * 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc which processes are alive")
+def test_a_signal_to_all_of_them_leaves_a_checkpoint_of_each(tmp_path: Path) -> None:
+    """As a scheduler sends it: to the command, to its processes, and to those that serve them."""
+    with _training(tmp_path) as (sweep, workers):
+        os.killpg(sweep.pid, signal.SIGTERM)
+        _, err = sweep.communicate(timeout=60)
+    assert sweep.returncode == 143
+    assert "Traceback" not in err
+    assert not any(map(_alive, workers))
+    assert [state["state"] for state in _states(tmp_path)] == ["interrupted"] * 2
+    assert len(list(tmp_path.glob("cache/stages/*/*.checkpoint"))) == 2
 
 
 @pytest.mark.parametrize(

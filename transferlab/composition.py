@@ -40,6 +40,9 @@ UNTITLED = {"optimizer", "schedule", "validator"}
 UNSAID = IRRELEVANT | {"target_labels_per_class"}
 """Keys that no setting needs to say: they change no result, or stand in the title."""
 
+ALLOWS = re.compile(r"\+*allow_packages=")
+"""What only the person at the command line may say: a config that could allow itself code would run any."""
+
 OPEN = re.compile(r"bridge\.|source\.[^.]+\.")
 """Keys that Hydra doesn't know, for a data set's options come with its name; ``roles.py`` checks them."""
 
@@ -87,6 +90,9 @@ def compose_train(arguments: Sequence[str]) -> list[list[Contender]]:
     jobs: list[list[Contender]] = []
 
     def collect(config: DictConfig, domains: Mapping[str, DictConfig]) -> None:
+        if config.allow_packages and not any(map(ALLOWS.match, arguments)):
+            names = ",".join(map(str, config.allow_packages))
+            raise Refusal(f"allow_packages: a config can't allow itself code; if you do, add allow_packages=[{names}]")
         jobs.append(_contenders(config, domains))
 
     _run_hydra("train", arguments, collect)

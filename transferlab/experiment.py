@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from torch import nn
 from transferlab.comparison.results import SCHEMA_VERSION, digest
 from transferlab.domains.splits import Labelled, TestData, TrainingData, Unlabelled, split
 from transferlab.errors import Diverged, Refusal
-from transferlab.files import replaced, write_whole, writing
+from transferlab.files import file_digest, replaced, write_whole, writing
 from transferlab.models.network import Blueprint, Modules, Writes, build_network, has_batch_norm, named
 from transferlab.outcome import NO_METRICS, Outcome, evaluated
 from transferlab.runs import Run, logged, plain, write_json, write_predictions
@@ -69,7 +70,8 @@ def run_experiment(run: Run, title: str, quiet: bool | None = None, *, wait: boo
 
 def _performed(run: Run, title: str, quiet: bool | None) -> dict[str, Any]:
     run.mark("running")
-    (run.folder / "result.json").unlink(missing_ok=True)  # overwrite=true: it stands for a finished run alone
+    for name in ("result.json", "predictions.csv", "model.safetensors"):  # of a run that is done again
+        (run.folder / name).unlink(missing_ok=True)
     started = time.perf_counter()
     config = on_device(run.config)
     training, test = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed, run.pair.bridges)
@@ -80,15 +82,17 @@ def _performed(run: Run, title: str, quiet: bool | None) -> dict[str, Any]:
         log.warning("diverged: %s", problem)
         outcome = Outcome("diverged", NO_METRICS, {"reason": str(problem)})
     timing = {
-        "seconds": time.perf_counter() - started + journal.saved_seconds,  # as if the run had been alone
+        # As if the run had been alone, and never stopped.
+        "seconds": time.perf_counter() - started + journal.saved_seconds + journal.earlier_seconds,
         "cached_seconds": journal.saved_seconds,
         "updates": journal.updates,
         **outcome.cost,
     }
     with writing(run.folder):
         journal.save(run.folder / "metrics.csv")
-        _write_predictor(run, outcome, test)
-        result = _result(run, config, outcome, timing, journal.warnings)
+        names = ["metrics.csv", *_write_predictor(run, outcome, test)]
+        files = {name: file_digest(run.folder / name) for name in names}
+        result = _result(run, config, outcome, timing, journal.warnings, files)
         write_json(run.folder / "result.json", result)
         shutil.rmtree(run.folder / UNFINISHED, ignore_errors=True)
         run.mark("finished")
@@ -229,10 +233,11 @@ def _encoded(modules: Modules, encoder: Sequence[str], examples: Examples, encod
     return replace(examples, inputs=encode(network, examples.inputs).flatten(1).cpu(), labels=labels)
 
 
-def _write_predictor(run: Run, outcome: Outcome, test: TestData) -> None:
+def _write_predictor(run: Run, outcome: Outcome, test: TestData) -> list[str]:
+    """Writes the config, and the predictor if there is one; returns the names of the files."""
     write_whole(run.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(run.config))))
     if outcome.predictor is None or outcome.predictions is None:
-        return
+        return ["config.yaml"]
     write_predictions(run, outcome.predictions, test)
     weights = {
         f"{name}.{key}": value.cpu().contiguous()
@@ -241,13 +246,18 @@ def _write_predictor(run: Run, outcome: Outcome, test: TestData) -> None:
     }
     with replaced(run.folder / "model.safetensors") as part:
         part.write_bytes(save(weights))
-    for module in outcome.predictor.values():
-        if isinstance(module, Writes):
-            module.write(run.folder, run.pair.source.class_names, run.pair.target.class_names)
+    classes = run.pair.source.class_names, run.pair.target.class_names
+    found = [module.write(run.folder, *classes) for module in outcome.predictor.values() if isinstance(module, Writes)]
+    return ["config.yaml", "predictions.csv", "model.safetensors", *chain.from_iterable(found)]
 
 
 def _result(
-    run: Run, config: TrainConfig, outcome: Outcome, timing: Mapping[str, Any], warnings: Sequence[Mapping[str, Any]]
+    run: Run,
+    config: TrainConfig,
+    outcome: Outcome,
+    timing: Mapping[str, Any],
+    warnings: Sequence[Mapping[str, Any]],
+    files: Mapping[str, str],
 ) -> dict[str, Any]:
     result = {
         "schema_version": SCHEMA_VERSION,
@@ -269,5 +279,6 @@ def _result(
         "timing": dict(timing),
         "environment": environment(config),
         "config": plain(run.config),
+        "files": dict(files),
     }
     return result | {"sha256": digest(result)}

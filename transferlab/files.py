@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from transferlab.errors import Unwritable
@@ -50,3 +52,19 @@ def write_whole(path: Path, text: str) -> None:
     """Writes a text, in UTF-8 with its line ends as they are, whole or not at all."""
     with replaced(path) as part:
         part.write_text(text, encoding="utf-8", newline="\n")
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file's content, read again only where its size or time is another.
+
+    Raises:
+        OSError: if it can't be read.
+    """
+    about = path.stat()
+    return _digest(path, about.st_size, about.st_mtime_ns)
+
+
+@cache
+def _digest(path: Path, _size: int, _time: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

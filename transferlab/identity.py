@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from transferlab.files import file_digest
 from transferlab.schema import TrainConfig
 
 if TYPE_CHECKING:
@@ -135,15 +136,8 @@ def _by_content(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_by_content(one) for one in value]
     if isinstance(value, str) and (path := Path(value)).suffix and path.is_file():
-        about = path.stat()
-        return _file_digest(value, about.st_size, about.st_mtime_ns)
+        return file_digest(path)
     return value
-
-
-@cache
-def _file_digest(path: str, _size: int, _changed: int) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _digest(values: dict[str, Any], length: int = 10) -> str:

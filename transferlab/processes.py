@@ -56,7 +56,6 @@ def get_ready(missing: Sequence[Run]) -> None:
     config = missing[0].config
     if config.device in ("auto", "cpu") and how_many(missing, "cpu") > 1:
         _context()
-        forkserver.ensure_running()
 
 
 def side_by_side(missing: Sequence[Run], count: int) -> Generator[tuple[Run, Outcome]]:
@@ -113,6 +112,12 @@ def _context() -> ForkServerContext:
     # Not forked from this process, whose OpenMP threads a fork would lack; from a server that has imported torch once.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
+    # A SIGTERM to the whole group, as schedulers send it, must leave the server: it says whether the others have ended.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
 
 
@@ -124,6 +129,7 @@ def _work(connection: Connection) -> None:
     from transferlab.experiment import run_experiment
 
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # as the server has it blocked
         while True:
             config, variant, setting, seed, wait_for_it = connection.recv()
             try:

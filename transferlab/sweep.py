@@ -30,6 +30,7 @@ BEGUN: dict[State, str] = {
     "interrupted": "go on where they were stopped",
     "failed": "failed before",
     "running": "are another process's, and waited for",
+    "finished": "were finished, and files of theirs are gone or damaged",
 }
 
 
@@ -170,7 +171,7 @@ def _announce(runs: Sequence[Run], missing: Sequence[Run]) -> None:
     strategies = Counter(run.config.strategy.name for run in missing)
     rows = ", ".join(f"{name} ({count})" for name, count in strategies.items())
     found = f"{len(runs) - len(missing)} of {len(runs)} found; " if len(missing) < len(runs) else ""
-    states = Counter(run.state for run in missing)
+    states = Counter(run.state for run in missing if not run.finished)
     begun = [f"{states[state]} {words}" for state, words in BEGUN.items() if states[state]]
     for config in {repr((run.config.source, run.config.target)): run.config for run in missing}.values():
         for line in shared_test_images(config.source, config.target):
@@ -189,7 +190,8 @@ def _train_all(missing: Sequence[Run], again: str) -> list[Run]:
                     raise outcome
                 if isinstance(outcome, Failed):
                     failed.append(run)
-                    _say(f"failed: {run.title}: {outcome}; the traceback is in {run.folder / 'train.log'}")
+                    told = f"; the traceback is in {run.folder / 'train.log'}" if run.state == "failed" else ""
+                    _say(f"failed: {run.title}: {outcome}{told}")
                 else:
                     done += 1
                     _show_result(run, outcome)

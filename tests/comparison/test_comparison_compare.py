@@ -27,7 +27,7 @@ def test_csv_reads_back_to_the_same_values(two_comparisons):
     comparison = compare(two_comparisons.root, 1.0)
     comparison.write(two_comparisons.root)
     path = two_comparisons.root / "comparison" / "table.csv"
-    texts = ["variant", "loss"]
+    texts = ["variant", "loss", "warned"]
     back = pd.read_csv(path, dtype=dict.fromkeys(texts, str)).fillna(dict.fromkeys(texts, ""))
     assert list(back.columns) == COLUMNS
     pd.testing.assert_frame_equal(back, comparison.table[COLUMNS], rtol=1e-15, check_dtype=False)

@@ -50,7 +50,7 @@ def test_columns_are_the_contract(full):
         "source,target,backbone,strategy,variant,loss,seeds,target_labels_per_class,accuracy_mean,accuracy_std,"
         "delta_scratch,delta_scratch_low,delta_scratch_high,p_scratch,verdict,"
         "delta_source_only,delta_source_only_low,delta_source_only_high,p_source_only,verdict_adaptation,"
-        "gap_closed,negative_transfer,diverged,seconds,parameters,milliseconds_per_image,comparison_id"
+        "gap_closed,negative_transfer,diverged,warned,seconds,parameters,milliseconds_per_image,comparison_id"
     )
     assert list(table_of(full).columns) == COLUMNS + NOTES
 

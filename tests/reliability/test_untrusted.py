@@ -154,3 +154,27 @@ def test_a_result_that_names_another_folder_writes_nothing_there(transferlab: Tr
     assert "<script>" not in markdown.replace("\\<", "")
     latex = (tmp_path / "root" / "comparison" / "table.tex").read_text()
     assert "\\input{evil}" not in latex
+
+
+MINE = "def mine(groups, *, lr: float, momentum: float, nesterov: bool, weight_decay: float): ...\n"
+
+
+def test_no_config_allows_itself_code(
+    transferlab: Train, mark: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an experiment or in a sweep's parameters; on the command line it is the user who allows it."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "evil.py").write_text(f"import pathlib\npathlib.Path({str(mark)!r}).touch()\n{MINE}")
+    experiments = tmp_path / "configs" / "experiment"
+    experiments.mkdir(parents=True)
+    (experiments / "itself.yaml").write_text("# @package _global_\nallow_packages: [evil]\n")
+    sweep = "hydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      allow_packages: '[evil]'\n"
+    (experiments / "swept.yaml").write_text(f"# @package _global_\n{sweep}")
+    for name in ("itself", "swept"):
+        job = ["--config-dir", str(tmp_path / "configs"), f"experiment={name}", "optimizer._target_=evil.mine"]
+        said = transferlab("train", *TINY, *job, f"output_root={tmp_path / 'out'}")
+        assert said.code == 2, said.out
+        assert said.err.startswith("transferlab: allow_packages: a config can't allow itself code")
+        assert not mark.exists()
+    transferlab("train", *TINY, *job, "allow_packages=[evil]", f"output_root={tmp_path / 'out'}")
+    assert mark.exists(), "the attack works where it is allowed"

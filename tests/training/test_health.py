@@ -12,7 +12,8 @@ from jobs import TINY, Said, results
 from torch import Tensor
 
 from transferlab.errors import Diverged
-from transferlab.training.health import FEWEST, LONGEST, Health
+from transferlab.training.health import EVERY, FEWEST, LONGEST, WINDOW, Health
+from transferlab.training.journal import Warned
 
 Train = Callable[..., Said]
 
@@ -36,6 +37,13 @@ def health(steps: Steps) -> Health:
     return Health("s", steps, 100)  # type: ignore[arg-type]
 
 
+def _line(health: Health, step: int, since: int = EVERY, **losses: float) -> list[Warned]:
+    """What is found at a line of the log, ``since`` steps after the last, with the same values in all of them."""
+    for one in range(step - since + 1, step + 1):
+        health.gather(one)
+    return health.judge(step, {name: torch.full((since,), value) for name, value in losses.items()})
+
+
 @pytest.mark.parametrize(
     ("weight", "words"),
     [
@@ -45,24 +53,36 @@ def health(steps: Steps) -> Health:
     ],
 )
 def test_weights(health: Health, steps: Steps, weight: float, words: str) -> None:
-    assert health.look(10, {"a": 1.0, "b": 2.0}) == []
+    assert _line(health, 10, 10, a=1.0, b=2.0) == []
     steps.parameters[0].data.fill_(weight)
-    with pytest.raises(Diverged, match=f"{words} at step 20 of stage s, moved by a \\+ b"):
-        health.look(20, {"a": 1.0, "b": 2.0})
+    with pytest.raises(Diverged, match=f"{words} at step 15 of stage s, moved by a \\+ b"):
+        _line(health, 20, 10, a=1.0, b=2.0)
+
+
+def test_the_first_loss_that_is_not_finite_is_named(health: Health, steps: Steps) -> None:
+    """By its own step, whichever term it is, and before what it does to the weights."""
+    _line(health, 10, 10, a=1.0, b=1.0)
+    losses = {"a": torch.ones(10), "b": torch.ones(20)}
+    losses["a"][7], losses["b"][12] = float("inf"), float("nan")
+    steps.parameters[0].data.fill_(float("nan"))
+    for step in range(17, 21):
+        health.gather(step)
+    with pytest.raises(Diverged, match="b is nan at step 17 of stage s"):
+        health.judge(20, losses)
 
 
 def test_a_discriminator_is_reported_once(health: Health, steps: Steps) -> None:
     steps.saturates_below = {"domain": 0.01}
-    assert health.look(10, {"domain": 0.5, "other": 0.0}) == []
-    (warned,) = health.look(20, {"domain": 0.001, "other": 0.0})
+    assert _line(health, WINDOW, WINDOW, domain=0.5, other=0.0) == []
+    (warned,) = _line(health, 2 * WINDOW, WINDOW, domain=0.001, other=0.0)
     assert warned == {
-        **{"kind": "saturated", "stage": "s", "step": 20},
+        **{"kind": "saturated", "stage": "s", "step": 2 * WINDOW},
         "text": "domain is 0.001: the discriminator is nearly always right",
     }
-    assert health.look(30, {"domain": 0.001, "other": 0.0}) == []
+    assert _line(health, 3 * WINDOW, WINDOW, domain=0.001, other=0.0) == []
 
 
-def _said(count: int, *, alike: bool) -> Tensor:
+def _batch(count: int, *, alike: bool) -> Tensor:
     logits = torch.zeros(count, 3)
     logits[:, 1] = 1.0
     if not alike:
@@ -72,36 +92,53 @@ def _said(count: int, *, alike: bool) -> Tensor:
 
 def test_a_classifier_that_says_one_class_to_the_end_has_collapsed(steps: Steps) -> None:
     health = Health("s", steps, 200)  # type: ignore[arg-type]
-    steps.logits = {"ce on source": _said(FEWEST, alike=True)}
+    steps.logits = {"ce on source": _batch(FEWEST, alike=True)}
     text = "ce on source: class 1 for every example"
     warned = {"kind": "collapsed", "stage": "s", "step": 80, "text": text}
-    found = {step: health.look(step, {}) for step in range(80, 200, 10)}
+    found = {step: _line(health, step) for step in range(80, 200, EVERY)}
     assert found == {step: [warned] if step == 80 + LONGEST else [] for step in found}
     with pytest.raises(Diverged, match="collapsed classifier: ce on source: class 1 for every example, from step 80"):
-        health.look(200, {})
+        _line(health, 200)
 
 
 @pytest.mark.parametrize("length", [200, 90])
 def test_one_that_recovers_or_sees_too_little_has_not(steps: Steps, length: int) -> None:
     health = Health("s", steps, length)  # type: ignore[arg-type]
-    for step in range(5, length + 1, 5):
+    for step in range(EVERY, length + 1, EVERY):
         steps.logits = {
-            "recovers": _said(FEWEST, alike=step < 195),
-            "small": _said(FEWEST - 1, alike=True),
+            "recovers": _batch(FEWEST, alike=step < 195),
+            "small": _batch(FEWEST - 1, alike=True),
             "discriminator": torch.zeros(FEWEST, 1),
-            "late": _said(FEWEST, alike=step > 110),
+            "late": _batch(FEWEST, alike=step > 110),
         }
-        warned = [one["text"] for one in health.look(step, {})]
-        assert warned == (["recovers: class 1 for every example"] if step == 5 + LONGEST else [])
+        warned = [one["text"] for one in _line(health, step)]
+        assert warned == (["recovers: class 1 for every example"] if step == EVERY + LONGEST else [])
 
 
 def test_it_goes_on_from_where_it_was(health: Health, steps: Steps) -> None:
-    steps.logits, steps.saturates_below = {"a": _said(FEWEST, alike=True)}, {"d": 0.01}
-    health.look(50, {"d": 0.0})
+    """Between two lines of the log too."""
+    steps.logits, steps.saturates_below = {"a": _batch(FEWEST, alike=True)}, {"d": 0.01}
+    _line(health, 50, 50, d=0.0)
+    health.gather(55)
     other = Health("s", steps, 100)  # type: ignore[arg-type]
     other.load_state_dict(health.state_dict())
     assert other.state_dict() == health.state_dict()
-    assert other.look(55, {"d": 0.0}) == []
+    assert other.judge(55, {"d": torch.zeros(5)}) == []
+    assert other.state_dict()["windows"] == {"d": [0.0] * 15}
+
+
+@pytest.mark.parametrize("every", [1, 7, 25, 150])
+def test_how_often_the_log_has_a_line_changes_nothing(steps: Steps, every: int) -> None:
+    health, found, since = Health("s", steps, 200), list[Warned](), 0  # type: ignore[arg-type]
+    steps.saturates_below = {"domain": 0.01}
+    values = torch.tensor([1.0] * 30 + [0.001] * 170)
+    for step in range(1, 200):
+        steps.logits = {"ce": _batch(FEWEST, alike=5 < step < 120)}
+        health.gather(step)
+        if step % every == 0 or step == 199:
+            found += health.judge(step, {"domain": values[since:step]})
+            since = step
+    assert sorted((one["kind"], one["step"]) for one in found) == [("collapsed", 10), ("saturated", 60)]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +169,7 @@ def test_warnings_are_in_the_result_and_in_the_table_with_the_cache_and_without(
     transferlab: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("transferlab.losses.adversarial.DANN.SATURATED", 10.0)
-    job = [*TINY, "strategy=dann", "baselines=[]", f"output_root={tmp_path}", "log_every=2"]
+    job = [*TINY, "strategy=dann", "baselines=[]", f"output_root={tmp_path}", f"steps={WINDOW}"]
     warned: list[object] = []
     for more in (["cache=true"], ["cache=true", "overwrite=true"], ["cache=false", "overwrite=true"]):
         said = transferlab("train", *job, *more)
@@ -141,7 +178,7 @@ def test_warnings_are_in_the_result_and_in_the_table_with_the_cache_and_without(
         warned += [one["warnings"] for one in results(tmp_path)]
     assert warned[0] == warned[1] == warned[2]
     ((one,),) = warned[:1]  # type: ignore[misc]
-    assert (one["kind"], one["stage"], one["step"]) == ("saturated", "adapt", 2)
+    assert (one["kind"], one["stage"], one["step"]) == ("saturated", "adapt", WINDOW)
 
 
 def test_what_is_no_class_is_no_collapse(transferlab: Train, tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from fits import BLUEPRINT, IMAGES, LABELS
 from jobs import TINY, Said, numbers, results
 from safetensors import SafetensorError
@@ -20,6 +23,7 @@ from transferlab.models.network import Blueprint, Modules
 from transferlab.schema import TrainConfig
 from transferlab.training import entries
 from transferlab.training.checkpoint import Checkpoint
+from transferlab.training.entries import ABANDONED, Entries
 from transferlab.training.fit import Snapshot
 from transferlab.training.journal import Journal
 from transferlab.training.stage_cache import StageCache
@@ -177,6 +181,22 @@ def test_what_is_read_counts_as_used(transferlab: Train, tmp_path: Path) -> None
     assert transferlab("train", *job, "steps=8", f"cache_gigabytes={2.5 * size}").code == 0
     assert first.exists()
     assert not second.exists()
+
+
+def test_what_a_run_goes_on_from_goes_last(tmp_path: Path) -> None:
+    """Though it is older; unless nobody has come back to it for long."""
+    weights = {"weight": torch.zeros(1000)}
+    checkpoint = tmp_path / "cc" / "cc.checkpoint"
+    for key in ("aa", "bb", "cc"):
+        (tmp_path / key).mkdir()
+    for abandoned in (False, True):
+        checkpoint.write_bytes(bytes(4000))
+        age = ABANDONED * (2 if abandoned else 0.5)
+        os.utime(checkpoint, (time.time() - age,) * 2)
+        for key in ("aa", "bb"):
+            assert Entries(tmp_path, 10_000).write(key, {}, weights)
+        assert checkpoint.exists() is not abandoned
+        assert [path.stem for path in sorted(tmp_path.glob("*/*.json"))] == (["aa", "bb"] if abandoned else ["bb"])
 
 
 def test_what_another_process_removes_meanwhile_is_no_concern(transferlab: Train, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from transferlab.files import file_digest
+
 SCHEMA_VERSION = 1
 
 _FIELDS: dict[str, tuple[type, ...]] = {
@@ -63,12 +65,12 @@ def read_results(output_root: Path) -> tuple[pd.DataFrame, list[str]]:
 
 
 def is_usable(path: Path) -> bool:
-    """Whether a result file is there, whole and undamaged."""
+    """Whether a result file is there, whole and undamaged, and with it the files of which it knows the checksums."""
     try:
-        _read(path)
+        files = _read(path)["files"]
+        return all(file_digest(path.with_name(name)) == checksum for name, checksum in files.items())
     except (ValueError, OSError):
         return False
-    return True
 
 
 def digest(result: dict[str, Any]) -> str:
@@ -111,6 +113,7 @@ def _read(path: Path) -> dict[str, Any]:
         **{name: _number(result, "timing", name) if name in result["timing"] else math.nan for name in _COSTS},
         "config": result.get("config") or {},
         "environment": _field({"environment": {}, **result}, "environment", (dict,)),
+        "files": _field({"files": {}, **result}, "files", (dict,)),
     }
 
 

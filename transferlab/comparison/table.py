@@ -36,6 +36,7 @@ COLUMNS = [
     "gap_closed",
     "negative_transfer",
     "diverged",
+    "warned",
     "seconds",
     "parameters",
     "milliseconds_per_image",
@@ -43,9 +44,9 @@ COLUMNS = [
 ]
 """The columns of ``table.csv``, in order. Other programs read them."""
 
-NOTES = ["note", "note_adaptation", "setting", "warned"]
-"""For readers, so not in ``table.csv``: what stands in parentheses behind an inconclusive verdict, what the title of a
-comparison says beside its columns, and how many runs have which warning, in words."""
+NOTES = ["note", "note_adaptation", "setting"]
+"""For readers, so not in ``table.csv``: what stands in parentheses behind an inconclusive verdict, and what the title
+of a comparison says beside its columns."""
 
 _ROW = ["comparison_id", "source", "target", "backbone", "strategy", "variant", "loss", "target_labels_per_class"]
 _PLACES = {"scratch": 0, "source_only": 1, "target_oracle": 3}
@@ -63,7 +64,7 @@ def comparison_table(results: pd.DataFrame, margin: float) -> pd.DataFrame:
         ``COLUMNS`` and ``NOTES``; one row per strategy, variant and loss of each comparison. Accuracies and
         ``gap_closed`` are fractions, deltas are points, ``seconds`` is the mean of a run, ``parameters`` and
         ``milliseconds_per_image`` are the predictor's (the latter the median). Diverged runs are counted, and enter
-        nothing else. What is unknown is NaN.
+        nothing else; ``warned`` says how many runs have which warning. What is unknown is NaN.
     """
     key = list(_ROW)
     # Two configurations may differ in what their variant doesn't say; pooled, one seed would count twice.

@@ -20,8 +20,9 @@ Modules = dict[str, nn.Module]
 class Writes(Protocol):
     """A module that has found something to be read by people, and writes it into the run's folder."""
 
-    def write(self, folder: Path, source_classes: Sequence[str], target_classes: Sequence[str]) -> None:
-        """Writes its files into ``folder``."""
+    def write(self, folder: Path, source_classes: Sequence[str], target_classes: Sequence[str]) -> list[str]:
+        """Writes its files into ``folder``; returns their names."""
+        ...
 
 
 BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)

@@ -49,7 +49,7 @@ class NearestPrototype(nn.Linear):
             self.weight.copy_(2 * prototypes.nan_to_num())
             self.bias.copy_(torch.where(known, -prototypes.nan_to_num().square().sum(1), -1e9))
 
-    def write(self, folder: Path, source_classes: Sequence[str], target_classes: Sequence[str]) -> None:
+    def write(self, folder: Path, source_classes: Sequence[str], target_classes: Sequence[str]) -> list[str]:
         """Writes the ``similarity`` of every source class with every target class, as a table and as a picture.
 
         ``class_similarity.csv`` has a row for each source class and a column for each target class; a class without
@@ -59,6 +59,9 @@ class NearestPrototype(nn.Linear):
             folder: where to.
             source_classes: names, in the order of the labels.
             target_classes: likewise.
+
+        Returns:
+            The two names.
         """
         source, target = (
             pad(means.detach().cpu().double(), (0, 0, 0, len(names) - len(means)), value=torch.nan)
@@ -71,6 +74,7 @@ class NearestPrototype(nn.Linear):
             writer.writerow(["source_class", *target_classes])
             writer.writerows([name, *row] for name, row in zip(source_classes, rows, strict=True))
         _draw(folder / "class_similarity.png", matrix, source_classes, target_classes)
+        return ["class_similarity.csv", "class_similarity.png"]
 
 
 def _draw(path: Path, matrix: Tensor, source_classes: Sequence[str], target_classes: Sequence[str]) -> None:

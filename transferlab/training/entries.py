@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -17,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from transferlab.comparison.results import digest
-from transferlab.files import replaced, write_whole
+from transferlab.files import file_digest, replaced, write_whole
 from transferlab.locks import alone
 from transferlab.schema import TrainConfig
 from transferlab.training.checkpoint import Checkpoint
@@ -25,8 +24,8 @@ from transferlab.training.checkpoint import Checkpoint
 log = logging.getLogger("transferlab")
 
 
-ABANDONED = 24 * 3600
-"""Seconds after which nobody writes to an unfinished file any more."""
+ABANDONED = 7 * 24 * 3600
+"""Seconds after which nobody comes back to what is unfinished."""
 
 
 class Entries:
@@ -64,7 +63,7 @@ class Entries:
         tensors = index.with_suffix(".safetensors")
         try:
             about = json.loads(index.read_text(encoding="utf-8"))
-            if about.pop("sha256") != digest(about) or about.pop("tensors") != _checksum(tensors):
+            if about.pop("sha256") != digest(about) or about.pop("tensors") != file_digest(tensors):
                 raise ValueError("checksum")
             stored = load_file(tensors)
             os.utime(tensors)  # used now, says _trim
@@ -88,7 +87,7 @@ class Entries:
         try:
             with replaced(index.with_suffix(".safetensors")) as part:
                 save_file(tensors, part)
-                described = {**about, "tensors": _checksum(part)}
+                described = {**about, "tensors": file_digest(part)}
             write_whole(index, json.dumps(described | {"sha256": digest(described)}))
             self._trim()
         except (OSError, SafetensorError) as error:
@@ -100,26 +99,26 @@ class Entries:
         return self._folder / key[:2] / f"{key}.json"
 
     def _trim(self) -> None:
-        """Removes what was used longest ago until the rest fits; other processes may be at the same."""
+        """Removes what was used longest ago until the rest fits; other processes may be at the same.
+
+        What a run goes on from comes last: it has nothing else, and a finished entry may never be wanted again.
+        """
+        abandoned = time.time() - ABANDONED
         for left in self._folder.glob("*/.*"):  # by a process that was killed while it wrote
             with suppress(OSError):
-                if time.time() - left.stat().st_mtime > ABANDONED:
+                if left.stat().st_mtime < abandoned:
                     left.unlink()
-        entries: list[tuple[int, int, Path]] = []
+        entries: list[tuple[bool, int, int, Path]] = []
         for path in [*self._folder.glob("*/*.safetensors"), *self._folder.glob("*/*.checkpoint")]:
             with suppress(FileNotFoundError):
                 about = path.stat()
-                entries.append((about.st_mtime_ns, about.st_size, path))
-        total = sum(size for _, size, _ in entries)
-        for _, size, path in sorted(entries):
+                wanted = path.suffix == ".checkpoint" and about.st_mtime > abandoned
+                entries.append((wanted, about.st_mtime_ns, about.st_size, path))
+        total = sum(size for _, _, size, _ in entries)
+        for _, _, size, path in sorted(entries):
             if total <= self._limit:
                 break
             total -= size
             if path.suffix == ".safetensors":
                 path.with_suffix(".json").unlink(missing_ok=True)
             path.unlink(missing_ok=True)
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -81,13 +81,13 @@ def fit(
         work = Underway(modules, loop, config.schedule(), lines, rate, Health(stage.name, loop, steps))
         if left:
             work.load_state_dict(left)
-            journal.saved_seconds += work.seconds
+            journal.earlier_seconds += work.seconds
             log.info("stage %s goes on after step %d", stage.name, work.step)
         while work.step < steps:
             work.take(work.step / steps)
             if work.step % config.log_every == 0 or work.step == steps:
-                means = lines.write(work.step, work.seconds, loop.learning_rate, (work.step - 1) / steps)
-                lines.warn(work.health.look(work.step, means))
+                losses = lines.write(work.step, work.seconds, loop.learning_rate, (work.step - 1) / steps)
+                lines.warn(work.health.judge(work.step, losses))
             if work.step in due:
                 work.snapshots.append(Snapshot(work.step, copy.deepcopy(modules)))
             if checkpoint and (asked or (checkpoint.due and work.step < steps)):
@@ -135,6 +135,7 @@ class Underway:
             self._lines.add(terms, values)
             if observes:
                 self._since_reading += torch.stack(values).sum()
+        self.health.gather(self.step)
         if isinstance(self._schedule, Observes) and self.step % self._schedule.every == 0:
             self._schedule.observe(self._since_reading.item() / self._schedule.every)
             self._since_reading.zero_()

@@ -1,4 +1,8 @@
-"""Whether the numbers of a Fit are still good ones, looked at with every line of the log."""
+"""Whether the numbers of a Fit are still good ones: gathered at steps of their own, judged with every line of the log.
+
+What is found doesn't depend on how often the log has a line; only of a Fit that diverges are the warnings missing that
+would have come with its last.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from transferlab.errors import Diverged
 from transferlab.training.journal import Warned
 from transferlab.training.loop import Loop
+
+EVERY = 5
+"""Steps from one look at weights and classifiers to the next."""
 
 GROWTH = 1000.0
 """Times the norm of the weights that a Fit began with, or of 1, if that is more: beyond it, gradients have exploded."""
 
 FEWEST, LONGEST = 8, 100
 """Examples in a batch, and steps, from which one class for all of them means a collapse."""
+
+WINDOW = 20
+"""Values of a discriminator's loss over which it is averaged."""
 
 
 class Health:
@@ -30,55 +41,94 @@ class Health:
 
     def __init__(self, stage: str, loop: Loop, steps: int) -> None:
         self._stage, self._loop, self._steps = stage, loop, steps
-        self._limit = GROWTH * max(_norm(loop), 1.0)
+        self._limit = GROWTH * max(float(_norm(loop)), 1.0)
+        self._judged = 0
+        self._pending: list[tuple[int, Tensor]] = []
+        self._windows: dict[str, list[float]] = {}
         self._alike: dict[str, int] = {}
         self._collapsed: set[str] = set()
         self._saturated: set[str] = set()
 
-    def look(self, step: int, means: Mapping[str, float]) -> list[Warned]:
-        """What is wrong since this step's line, and was not before.
+    def gather(self, step: int) -> None:
+        """Notes, after a step, what ``judge`` will read; reads nothing from the device."""
+        if step % EVERY == 0 or step == self._steps:
+            said = [one for logits in self._loop.logits.values() for one in _said(logits)]
+            self._pending.append((step, torch.stack([_norm(self._loop), *said])))
+
+    def judge(self, step: int, losses: Mapping[str, Tensor]) -> list[Warned]:
+        """What is wrong by now, and was not before.
 
         Args:
-            step: of the line.
-            means: of the terms since the line before, by name.
+            step: the last one.
+            losses: each term's values of the steps since the last call, by name.
 
         Raises:
-            Diverged: if weights aren't finite or gradients have exploded; and at the last step, if in every line of
-                the second half of the Fit, ``LONGEST`` steps or more, a classifier said one class of every example.
+            Diverged: if a loss or a weight isn't finite or gradients have exploded; and at the last step, if through
+                all of the second half of the Fit, ``LONGEST`` steps or more, a classifier said one class of every
+                example.
         """
-        norm = _norm(self._loop)
-        if not norm <= self._limit:
-            terms, what = " + ".join(means), "exploding gradients" if math.isfinite(norm) else "weights not finite"
-            raise Diverged(f"{what}: their norm is {norm:.3g} at step {step} of stage {self._stage}, moved by {terms}")
-        return [*self._discriminators(step, means), *self._classifiers(step)]
-
-    def _discriminators(self, step: int, means: Mapping[str, float]) -> list[Warned]:
-        """Those that are right about nearly every example, so that nothing is left to be learnt from them."""
-        new = {name: means[name] for name, least in self._loop.saturates_below.items() if means[name] < least}
-        found = [
-            self._warned("saturated", step, f"{name} is {mean:.2g}: the discriminator is nearly always right")
-            for name, mean in new.items()
-            if name not in self._saturated
-        ]
-        self._saturated |= set(new)
+        bad = [*self._bad_losses(step, losses), *self._bad_weights(" + ".join(losses))]
+        if bad:
+            raise Diverged(min(bad)[1])
+        found = [*self._discriminators(step, losses), *self._classifiers()]
+        self._pending.clear()
+        self._judged = step
         return found
 
-    def _classifiers(self, step: int) -> list[Warned]:
+    def _bad_losses(self, step: int, losses: Mapping[str, Tensor]) -> list[tuple[int, str]]:
+        found: list[tuple[int, str]] = []
+        for name, values in losses.items():
+            place = (~values.isfinite()).nonzero()
+            if len(place):
+                first = self._judged + 1 + int(place[0]) * (step - self._judged) // len(values)
+                found.append((first, f"{name} is {values[place[0]].item()} at step {first} of stage {self._stage}"))
+        return found
+
+    def _bad_weights(self, terms: str) -> list[tuple[int, str]]:
+        norms = [(step, float(noted[0])) for step, noted in self._pending]
+        return [
+            (step, f"{what}: their norm is {norm:.3g} at step {step} of stage {self._stage}, moved by {terms}")
+            for step, norm in norms
+            for what in ["exploding gradients" if math.isfinite(norm) else "weights not finite"]
+            if not norm <= self._limit
+        ]
+
+    def _discriminators(self, step: int, losses: Mapping[str, Tensor]) -> list[Warned]:
+        """Those that are right about nearly every example, so that nothing is left to be learnt from them."""
+        found: list[Warned] = []
+        for name, least in self._loop.saturates_below.items():
+            window = self._windows.setdefault(name, [])
+            for place, value in enumerate(losses[name].tolist()):
+                window.append(value)
+                mean = sum(window) / len(window)
+                full = len(window) == WINDOW
+                if full:
+                    window.clear()
+                if full and mean < least and name not in self._saturated:
+                    self._saturated.add(name)
+                    at = self._judged + 1 + place * (step - self._judged) // len(losses[name])
+                    text = f"{name} is {mean:.2g}: the discriminator is nearly always right"
+                    found.append(self._warned("saturated", at, text))
+        return found
+
+    def _classifiers(self) -> list[Warned]:
         """Those that say one class of all."""
         found: list[Warned] = []
-        for name, logits in self._loop.logits.items():
-            said = logits.argmax(1)
-            if logits.dim() != 2 or logits.shape[1] < 2 or len(logits) < FEWEST or bool((said != said[0]).any()):
-                self._alike.pop(name, None)
-                self._collapsed.discard(name)
-                continue
-            first = self._alike.setdefault(name, step)
-            text = f"{name}: class {int(said[0])} for every example"
-            if step - first >= LONGEST and name not in self._collapsed:
-                self._collapsed.add(name)
-                found.append(self._warned("collapsed", first, text))
-            if step == self._steps and name in self._collapsed and first <= self._steps / 2:
-                raise Diverged(f"collapsed classifier: {text}, from step {first} of stage {self._stage} to its end")
+        for step, noted in self._pending:
+            said = noted[1:].view(-1, 2).tolist()
+            for name, (alike, which) in zip(self._loop.logits, said, strict=True):
+                if not alike:
+                    self._alike.pop(name, None)
+                    self._collapsed.discard(name)
+                    continue
+                first = self._alike.setdefault(name, step)
+                text = f"{name}: class {which:.0f} for every example"
+                if step - first >= LONGEST and name not in self._collapsed:
+                    self._collapsed.add(name)
+                    found.append(self._warned("collapsed", first, text))
+                if step == self._steps and name in self._collapsed and first <= self._steps / 2:
+                    where = f"from step {first} of stage {self._stage} to its end"
+                    raise Diverged(f"collapsed classifier: {text}, {where}")
         return found
 
     def _warned(self, kind: str, step: int, text: str) -> Warned:
@@ -86,15 +136,27 @@ class Health:
 
     def state_dict(self) -> dict[str, Any]:
         """What it has seen so far."""
-        seen = {"collapsed": sorted(self._collapsed), "saturated": sorted(self._saturated)}
-        return {"alike": self._alike, "limit": self._limit, **seen}
+        return {
+            **{"limit": self._limit, "judged": self._judged, "pending": self._pending, "windows": self._windows},
+            **{"alike": self._alike, "collapsed": sorted(self._collapsed), "saturated": sorted(self._saturated)},
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from there."""
-        self._alike, self._limit = dict(state["alike"]), state["limit"]
+        self._limit, self._judged, self._pending = state["limit"], state["judged"], list(state["pending"])
+        self._windows = {name: list(those) for name, those in state["windows"].items()}
+        self._alike = dict(state["alike"])
         self._collapsed, self._saturated = set(state["collapsed"]), set(state["saturated"])
 
 
-def _norm(loop: Loop) -> float:
-    parameters: Sequence[torch.Tensor] = loop.parameters
-    return float(torch.nn.utils.get_total_norm(parameters)) if parameters else 0.0
+def _norm(loop: Loop) -> Tensor:
+    parameters: Sequence[Tensor] = loop.parameters
+    return torch.nn.utils.get_total_norm(parameters).detach() if parameters else torch.zeros(())
+
+
+def _said(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether one class is said of every example, of ``FEWEST`` or more, and which."""
+    if logits.dim() != 2 or logits.shape[1] < 2 or len(logits) < FEWEST:
+        return logits.new_zeros(()), logits.new_zeros(())
+    said = logits.argmax(1)
+    return (said == said[0]).all().to(logits.dtype), said[0].to(logits.dtype)

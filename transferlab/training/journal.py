@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from transferlab.errors import Diverged
 from transferlab.files import replaced
 from transferlab.training.stages import Term
 
@@ -40,7 +39,6 @@ class StageLog:
     def __init__(self, name: str, bar: tqdm[NoReturn], heartbeat: Callable[[], None]) -> None:
         self._name, self._bar, self._heartbeat = name, bar, heartbeat
         self._values: dict[str, list[Tensor]] = {}
-        self._read = 0
         self.rows: list[Row] = []
         self.warnings: list[Warned] = []
 
@@ -49,13 +47,9 @@ class StageLog:
         for term, value in zip(terms, values, strict=True):
             self._values.setdefault(term.name, []).append(value)
 
-    def write(self, step: int, seconds: float, learning_rate: float, progress: float) -> dict[str, float]:
-        """Reads the means since the last line, and logs, shows and returns them, by term.
-
-        Raises:
-            Diverged: if a value since then isn't finite; it names the first.
-        """
-        seen = {name: torch.stack(values) for name, values in self._values.items()}
+    def write(self, step: int, seconds: float, learning_rate: float, progress: float) -> dict[str, Tensor]:
+        """Logs and shows the means since the last line; returns the values that they are of, on the CPU, by term."""
+        seen = {name: torch.stack(values).cpu() for name, values in self._values.items()}
         means = {name: values.mean().item() for name, values in seen.items()}
         self.rows.append(
             {"stage": self._name, "step": step, "seconds": round(seconds, 3)}
@@ -65,14 +59,8 @@ class StageLog:
         self._bar.update(step - self._bar.n)
         self._bar.set_postfix_str(f"loss {sum(means.values()):.3f}, lr {learning_rate:.2g}")
         self._heartbeat()
-        for name, values in seen.items():
-            bad = (~values.isfinite()).nonzero()
-            if len(bad):
-                first = self._read + 1 + int(bad[0]) * (step - self._read) // len(values)
-                raise Diverged(f"{name} is {values[bad[0]].item()} at step {first} of stage {self._name}")
         self._values.clear()
-        self._read = step
-        return means
+        return seen
 
     def warn(self, warnings: Sequence[Warned]) -> None:
         """Takes what isn't as it should be."""
@@ -82,13 +70,16 @@ class StageLog:
 
     def state_dict(self) -> dict[str, Any]:
         """Its lines, and what is in none yet."""
-        return {"rows": self.rows, "warnings": self.warnings, "values": self._values, "read": self._read}
+        return {"rows": self.rows, "warnings": self.warnings, "values": self._values}
 
     def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
         """Takes what ``state_dict`` of a log of the same stage has returned; values are on ``device``."""
         self.rows[:], self.warnings[:] = state["rows"], state["warnings"]
         self._values = {name: [one.to(device) for one in values] for name, values in state["values"].items()}
-        self._read = state["read"]
+
+
+def _place(warned: Warned) -> tuple[int, str, str]:
+    return int(warned["step"]), str(warned["kind"]), str(warned["text"])
 
 
 class Journal:
@@ -102,13 +93,14 @@ class Journal:
     Attributes:
         updates: steps of all Fits.
         saved_seconds: what the Fits and features took that another run has made.
+        earlier_seconds: what this run took of its Fits before it was stopped.
     """
 
     def __init__(self, title: str, heartbeat: Callable[[], None], quiet: bool | None = None) -> None:
         self._title, self._heartbeat, self._quiet = title, heartbeat, quiet
         self._stages: list[Lines] = []
         self.updates = 0
-        self.saved_seconds = 0.0
+        self.saved_seconds = self.earlier_seconds = 0.0
 
     @contextmanager
     def stage(self, name: str, steps: int) -> Generator[StageLog]:
@@ -126,8 +118,8 @@ class Journal:
 
     @property
     def warnings(self) -> list[Warned]:
-        """Of all Fits."""
-        return [one for stage in self._stages for one in stage.warnings]
+        """Of all Fits, each one's in the order of their steps, however often the log has a line."""
+        return [one for stage in self._stages for one in sorted(stage.warnings, key=_place)]
 
     def add(self, lines: Lines) -> None:
         """Takes those of a Fit that another run has made."""
