@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jobs import contenders
 
 from transferlab import identity
@@ -102,6 +105,25 @@ def test_a_file_of_weights_counts_by_content(config: TrainConfig, tmp_path: Path
     assert starting_from("other.pth", b"a") == one
     assert starting_from("one.pth", b"ab") != one
     assert starting_from("one.pth", b"a") == one
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+options = st.dictionaries(st.text(min_size=1), values, max_size=4)
+
+
+@given(options, options)
+def test_options_count_by_what_they_are_and_not_by_their_order(
+    config: TrainConfig, one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    def named(options: dict[str, Any]) -> str:
+        return run_id(replace(config, schedule=Component("x.y", options)), PRINTS)
+
+    assert named(dict(reversed(one.items()))) == named(one)
+    assert (named(one) == named(other)) == (json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True))
 
 
 def test_bridges_count_by_content_and_order_and_are_the_rows_own(config: TrainConfig) -> None:

@@ -23,7 +23,7 @@ TrainTiny = Callable[..., Said]
 FIELDS = [
     *("schema_version", "run_id", "comparison_id", "status", "source", "target", "backbone", "strategy", "variant"),
     *("setting", "loss", "seed", "target_labels_per_class", "metrics", "selection", "warnings", "timing"),
-    *("environment", "config", "sha256"),
+    *("environment", "config", "files", "sha256"),
 ]
 FILES = {
     *("config.yaml", "result.json", "metrics.csv", "predictions.csv", "model.safetensors", "train.log", "state.json")
@@ -34,20 +34,11 @@ def test_a_run_leaves_what_the_contract_promises(train_tiny: TrainTiny, tmp_path
     said = train_tiny("strategy=finetune", "strategy.train=head", "baselines=[]")
     assert said.code == 0, said.err
     (folder,) = tmp_path.glob("runs/rendered_digits-to-digits/lenet/finetune/*/seed0")
-    assert {path.name for path in folder.iterdir()} == {
-        *(
-            "config.yaml",
-            "result.json",
-            "metrics.csv",
-            "predictions.csv",
-            "model.safetensors",
-            "train.log",
-            "state.json",
-        )
-    }
+    assert {path.name for path in folder.iterdir()} == FILES
     result = json.loads((folder / "result.json").read_text())
     assert list(result) == FIELDS
     assert result["sha256"] == digest(result)
+    assert set(result["files"]) == {"config.yaml", "metrics.csv", "predictions.csv", "model.safetensors"}
     assert (result["status"], result["variant"], result["loss"]) == ("ok", "train=head", "none")
     assert result["run_id"] == folder.parent.name
     assert set(result["metrics"]) == {

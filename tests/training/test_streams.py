@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from transferlab.domains.mapped import Mapped
@@ -28,6 +31,49 @@ def test_a_domain_smaller_than_a_batch_comes_round_again() -> None:
     batch = _stream(3, 8).next()
     assert len(batch.inputs) == 8
     assert torch.bincount(batch.inputs[:, 0].int()).min() >= 2
+
+
+parts = st.lists(st.integers(1, 30), min_size=1, max_size=4)
+
+
+@given(parts, st.integers(1, 40), st.integers(1, 12))
+def test_domains_have_equal_parts_of_full_batches_and_examples_equal_turns(
+    parts: list[int], batch_size: int, batches: int
+) -> None:
+    count = sum(parts)
+    domain = torch.repeat_interleave(torch.arange(len(parts)), torch.tensor(parts))
+    inputs = torch.arange(count)[:, None].float()
+    stream = Stream(Examples(inputs, domain, parts=tuple(parts)), batch_size, generator(0, "order"))
+    turns = torch.zeros(count, dtype=torch.int64)
+    for _ in range(batches):
+        batch = stream.next()
+        assert batch.labels is not None
+        assert len(batch.inputs) == batch_size
+        shares = torch.bincount(batch.labels, minlength=len(parts))
+        assert shares.tolist() == list(batch.parts)
+        assert shares.max() - shares.min() <= 1
+        turns += torch.bincount(batch.inputs[:, 0].long(), minlength=count)
+    for those in turns.split(parts):
+        assert those.max() - those.min() <= 1
+
+
+@given(parts, st.integers(1, 40), st.integers(0, 9))
+def test_a_stream_goes_on_where_it_was(parts: list[int], batch_size: int, batches: int) -> None:
+    """Whatever was between two epochs then, and through what a checkpoint may hold."""
+    inputs = torch.arange(sum(parts))[:, None].float()
+
+    def made(seed: int) -> Stream:
+        return Stream(Examples(inputs, parts=tuple(parts)), batch_size, generator(seed, "order"))
+
+    stream, file = made(0), io.BytesIO()
+    for _ in range(batches):
+        stream.next()
+    torch.save(stream.state_dict(), file)
+    file.seek(0)
+    other = made(1)
+    other.load_state_dict(torch.load(file, weights_only=True))
+    for _ in range(5):
+        assert torch.equal(stream.next().inputs, other.next().inputs)
 
 
 def test_labels_go_with_their_examples_and_an_unlabelled_stream_has_none() -> None:

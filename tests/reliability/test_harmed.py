@@ -1,0 +1,99 @@
+"""Files that were cut, flipped, overwritten or mixed up are never believed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from transferlab.comparison.results import SCHEMA_VERSION, digest, read_results
+from transferlab.training.checkpoint import Checkpoint
+from transferlab.training.entries import Entries
+
+STATE: dict[str, Any] = {"step": 7, "weights": {"a": torch.arange(20.0)}, "rows": [{"stage": "s", "loss": 0.5}]}
+ABOUT: dict[str, Any] = {"snapshots": [[7, "abc"]], "rows": [{"stage": "source", "step": 7}]}
+STORED = {"abc": torch.arange(20.0)}
+
+INDEX = st.integers(0, 10**6)
+HARMS = st.one_of(
+    st.tuples(st.just("cut"), INDEX, st.just(b"")),
+    st.tuples(st.just("flipped"), INDEX, st.integers(0, 7).map(lambda bit: bytes([1 << bit]))),
+    st.tuples(st.just("overwritten"), INDEX, st.binary(min_size=1, max_size=40)),
+    st.tuples(st.just("more"), INDEX, st.binary(min_size=1, max_size=40)),
+    st.tuples(st.just("another"), INDEX, st.binary(max_size=200)),
+)
+Harm = tuple[str, int, bytes]
+MANY = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def _harmed(content: bytes, harm: Harm) -> bytes:
+    kind, place, more = harm
+    place %= len(content)
+    match kind:
+        case "cut":
+            return content[:place]
+        case "flipped":
+            return content[:place] + bytes([content[place] ^ more[0]]) + content[place + 1 :]
+        case "overwritten":
+            return (content[:place] + more + content[place + len(more) :])[: len(content)]
+        case "more":
+            return content[:place] + more + content[place:]
+        case _:
+            return more
+
+
+@given(HARMS)
+@MANY
+def test_checkpoints(tmp_path: Path, harm: Harm) -> None:
+    path = tmp_path / "fit.checkpoint"
+    checkpoint = Checkpoint(path, 0)
+    checkpoint.write(STATE)
+    content = path.read_bytes()
+    path.write_bytes(_harmed(content, harm))
+    found = checkpoint.read()
+    assert (found is not None) == (path.read_bytes() == content)
+
+
+@pytest.mark.parametrize("suffix", ["json", "safetensors"])
+@given(harm=HARMS)
+@MANY
+def test_kept_fits(tmp_path: Path, suffix: str, harm: Harm) -> None:
+    entries = Entries(tmp_path, 1e9)
+    (tmp_path / "ab").mkdir(exist_ok=True)
+    assert entries.write("abcd", ABOUT, STORED)
+    path = tmp_path / "ab" / f"abcd.{suffix}"
+    path.write_bytes(_harmed(path.read_bytes(), harm))
+    found = entries.read("abcd")
+    if found is not None:  # JSON may have blanks where it had none
+        assert json.dumps(found[0]) == json.dumps(ABOUT)
+        assert {name: one.tolist() for name, one in found[1].items()} == {"abc": STORED["abc"].tolist()}
+
+
+def _result() -> dict[str, Any]:
+    names = dict.fromkeys(
+        ("run_id", "comparison_id", "source", "target", "backbone", "strategy", "variant", "loss"), "x"
+    )
+    result = {
+        **{"schema_version": SCHEMA_VERSION, "status": "ok", "seed": 0, "target_labels_per_class": 3, **names},
+        **{"metrics": {"target_accuracy": 0.5}, "timing": {"seconds": 1.0}, "warnings": []},
+    }
+    return result | {"sha256": digest(result)}
+
+
+@given(HARMS)
+@MANY
+def test_results(tmp_path: Path, harm: Harm) -> None:
+    path = tmp_path / "runs" / "x" / "seed0" / "result.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = json.dumps(_result(), indent=2).encode()
+    path.write_bytes(_harmed(content, harm))
+    found, reasons = read_results(tmp_path)
+    assert len(found) + len(reasons) == 1
+    if len(found):
+        left = json.loads(path.read_text())
+        assert left == json.loads(content) or "sha256" not in left  # a result without one isn't checked
