@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "transferlab"
 LAYERS = [
     {"errors"},
     {"files", "signals"},
-    {"locks"},
+    {"locks", "result_file"},
     {"component", "comparison"},
     {"roles"},
     {"schema"},
@@ -66,7 +66,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 TORCH_FREE = [
     *("cli", "comparison", "strategies", "schema", "roles", "component", "identity", "composition"),
-    "files",
+    *("files", "result_file"),
     *("domains", "probes", "catalogue"),
 ]
 

@@ -16,7 +16,7 @@ from jobs import TINY, Said, results
 from safetensors.torch import load_file
 
 import transferlab.experiment
-from transferlab.comparison.results import digest
+from transferlab.result_file import digest
 
 TrainTiny = Callable[..., Said]
 

@@ -18,12 +18,12 @@ from omegaconf import OmegaConf
 from safetensors.torch import save
 from torch import nn
 
-from transferlab.comparison.results import SCHEMA_VERSION, digest
 from transferlab.domains.splits import Labelled, TestData, TrainingData, Unlabelled, split
 from transferlab.errors import Diverged, Refusal
 from transferlab.files import file_digest, replaced, write_whole, writing
 from transferlab.models.network import Blueprint, Modules, Writes, build_network, has_batch_norm, named
 from transferlab.outcome import NO_METRICS, Outcome, evaluated
+from transferlab.result_file import SCHEMA_VERSION, digest
 from transferlab.runs import Run, logged, plain, write_json, write_predictions
 from transferlab.schema import TrainConfig
 from transferlab.training.devices import environment, on_device, placed

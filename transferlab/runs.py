@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from transferlab.comparison.results import is_usable
 from transferlab.domains.pair import Pair
 from transferlab.domains.splits import TestData
 from transferlab.errors import Interrupted, Unwritable
@@ -22,6 +21,7 @@ from transferlab.evaluation import Predictions
 from transferlab.files import replaced, write_whole, writing
 from transferlab.identity import comparison_id, run_id
 from transferlab.locks import alone, is_held
+from transferlab.result_file import is_usable
 from transferlab.schema import TrainConfig
 from transferlab.strategies.strategy import Strategy
 

@@ -22,7 +22,6 @@ from transferlab.domains.pair import Pair, load_pair, shared_test_images
 from transferlab.domains.splits import refuse_budget
 from transferlab.errors import Interrupted, Refusal, Unwritable
 from transferlab.processes import Failed, Outcome, get_ready, how_many, side_by_side
-from transferlab.report import exit_code, show
 from transferlab.runs import Run, State
 from transferlab.schema import TrainConfig
 
@@ -55,6 +54,8 @@ def train(jobs: Sequence[Sequence[Contender]], again: str) -> int:
     config = runs[0].config
     missing = [run for run in runs if run.config.overwrite or not run.finished]
     _refuse_what_torch_sees(missing)
+    from transferlab.report import exit_code, show  # pandas, while other processes import torch
+
     _refuse_unwritable(config.root)
     _announce(runs, missing)
     failed = _train_all(missing, again) if missing else []

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from transferlab.comparison.results import digest
+from transferlab.result_file import digest
 
 
 def made_result(strategy: str, seed: int, accuracy: float | None, /, **fields: Any) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from transferlab.comparison.results import digest, read_results
+from transferlab.comparison.results import read_results
+from transferlab.result_file import digest
 
 
 def test_every_finished_run_is_a_row(outputs):

@@ -11,7 +11,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from transferlab.comparison.results import SCHEMA_VERSION, digest, read_results
+from transferlab.comparison.results import read_results
+from transferlab.result_file import SCHEMA_VERSION, digest
 from transferlab.training.checkpoint import Checkpoint
 from transferlab.training.entries import Entries
 

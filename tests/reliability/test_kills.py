@@ -107,6 +107,7 @@ def test_asked_to_stop_it_keeps_what_it_has_and_says_how_to_go_on(
     job = [*TINY, "strategy=dann", "baselines=[]", "steps=100000", "log_every=1", f"output_root={tmp_path}"]
     with started(*job) as command:
         while not _steps(tmp_path):
+            assert command.poll() is None, "it ended by itself"
             time.sleep(0.02)
         asked = time.monotonic()
         command.send_signal(number)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 
 from transferlab.domains.domain import Domain
@@ -19,8 +22,10 @@ def digits() -> Domain:
     Source: the test part of "Optical Recognition of Handwritten Digits", UCI Machine Learning
     Repository, https://doi.org/10.24432/C50P49 (Alpaydin and Kaynak, 1998), CC BY 4.0.
     """
-    from sklearn.datasets import load_digits
-
-    counts, labels = load_digits(return_X_y=True)
-    grey = np.rint(np.asarray(counts) * (255 / 16)).astype(np.uint8)
-    return Domain(grey.reshape(-1, 8, 8, 1), np.asarray(labels, dtype=np.int64), CLASS_NAMES)
+    # The file that sklearn.datasets.load_digits reads: to import that takes a second, and to read it none.
+    spec = find_spec("sklearn")
+    assert spec is not None
+    assert spec.origin is not None
+    table = np.loadtxt(Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")
+    grey = np.rint(table[:, :-1] * (255 / 16)).astype(np.uint8)
+    return Domain(grey.reshape(-1, 8, 8, 1), table[:, -1].astype(np.int64), CLASS_NAMES)

@@ -15,9 +15,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from transferlab.comparison.results import digest
 from transferlab.files import file_digest, replaced, write_whole
 from transferlab.locks import alone
+from transferlab.result_file import digest
 from transferlab.schema import TrainConfig
 from transferlab.training.checkpoint import Checkpoint
 

@@ -1,0 +1,111 @@
+"""One result.json: what has to be in it, whether it is whole, and what of it a table needs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+from transferlab.files import file_digest
+
+SCHEMA_VERSION = 1
+
+FIELDS: dict[str, tuple[type, ...]] = {
+    "run_id": (str,),
+    "comparison_id": (str,),
+    "status": (str,),
+    "source": (str,),
+    "target": (str,),
+    "backbone": (str,),
+    "strategy": (str,),
+    "variant": (str, type(None)),
+    "loss": (str, type(None)),
+    "seed": (int,),
+    "target_labels_per_class": (int, str),
+}
+"""The top-level fields a row needs, and the JSON types each may have; an absent text reads as empty."""
+
+COSTS = ("parameters", "milliseconds_per_image")
+
+
+def is_usable(path: Path) -> bool:
+    """Whether a result file is there, whole and undamaged, and with it the files of which it knows the checksums."""
+    try:
+        files = read_result(path)["files"]
+        return all(file_digest(path.with_name(name)) == checksum for name, checksum in files.items())
+    except (ValueError, OSError):
+        return False
+
+
+def digest(result: dict[str, Any]) -> str:
+    """The ``sha256`` of a result: hexadecimal, over its compact sorted JSON text without that key itself."""
+    contents = {name: value for name, value in result.items() if name != "sha256"}
+    text = json.dumps(contents, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """One file as a row: the top-level fields, and by name what else ``read_results`` gives of it.
+
+    Raises:
+        ValueError: with the reason why the file can't be used.
+        OSError: if it can't be read.
+    """
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not JSON, perhaps cut off ({error})") from error
+    if not isinstance(result, dict):
+        raise ValueError("not a JSON object")
+    if result.get("schema_version") != SCHEMA_VERSION:
+        raise ValueError(f"schema_version is {result.get('schema_version')!r}, this program reads {SCHEMA_VERSION}")
+    if "sha256" in result and result["sha256"] != digest(result):
+        raise ValueError("its contents don't match its sha256: damaged or edited")
+    row = {name: _field(result, name, types) for name, types in FIELDS.items()}
+    if row["status"] not in ("ok", "diverged"):
+        raise ValueError(f"status is {row['status']!r}, not ok or diverged")
+    if isinstance(row["target_labels_per_class"], str) and row["target_labels_per_class"] != "all":
+        raise ValueError(f"target_labels_per_class is {row['target_labels_per_class']!r}, not a number or 'all'")
+    return row | {
+        "variant": row["variant"] or "",
+        "loss": row["loss"] or "",
+        "setting": _field({"setting": "", **result}, "setting", (str,)),
+        "warned": _warned(result),
+        "target_accuracy": _number(result, "metrics", "target_accuracy", highest=1)
+        if row["status"] == "ok"
+        else math.nan,
+        "seconds": _number(result, "timing", "seconds"),
+        **{name: _number(result, "timing", name) if name in result["timing"] else math.nan for name in COSTS},
+        "config": result.get("config") or {},
+        "environment": _field({"environment": {}, **result}, "environment", (dict,)),
+        "files": _field({"files": {}, **result}, "files", (dict,)),
+    }
+
+
+def _warned(result: dict[str, Any]) -> tuple[str, ...]:
+    """The kinds of its warnings, each once; a file without any has none."""
+    warnings = result.get("warnings", [])
+    if not isinstance(warnings, list) or not all(isinstance(one, dict) for one in warnings):
+        raise ValueError(f"warnings is {warnings!r}, not a list of objects")
+    return tuple(sorted({str(one.get("kind")) for one in warnings}))
+
+
+def _field(result: dict[str, Any], name: str, types: tuple[type, ...]) -> Any:
+    if name not in result:
+        raise ValueError(f"{name} is missing")
+    # Not isinstance: JSON's true would pass for an integer.
+    if type(result[name]) not in types:
+        raise ValueError(f"{name} is {result[name]!r}, not {' or '.join(kind.__name__ for kind in types)}")
+    if isinstance(result[name], str):
+        result[name].encode("utf-8")  # half a surrogate could be in no table
+    return result[name]
+
+
+def _number(result: dict[str, Any], section: str, name: str, highest: float = math.inf) -> float:
+    number = _field(_field(result, section, (dict,)), name, (int, float))
+    if not (0 <= number <= min(highest, sys.float_info.max)):
+        raise ValueError(f"{section}.{name} is {number!r}, not between 0 and {highest}")
+    return float(number)
