@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import statistics
 import subprocess
 import sys
@@ -34,19 +35,25 @@ def start_up(rounds: int) -> dict[str, float]:
 
 
 def sharing(overrides: Sequence[str], rounds: int) -> dict[str, float]:
-    """Seconds of ``SHARING`` with the cache and without, alternating; how many fits of the source each made a seed."""
+    """Seconds of ``SHARING`` with the cache and without, alternating; how many fits of the source each made a seed.
+
+    And which part of the runs' own time was not read from the cache: what the ratio would be if commands began and
+    ended in no time.
+    """
     seconds: dict[str, list[float]] = {"true": [], "false": []}
-    fits, results = dict[str, float](), dict[str, str]()
+    fits, results, own = dict[str, float](), dict[str, str](), dict[str, float]()
     for _ in range(rounds):
         for cache, taken in seconds.items():
             with tempfile.TemporaryDirectory() as root:
                 given = [f"cache={cache}", f"output_root={root}", *overrides]
                 taken.append(sum(_seconds(["train", *command, *given]) for command in SHARING))
                 fits[cache], results[cache] = _source_fits(Path(root)), _results(Path(root))
+                own[cache] = _own_part(Path(root))
     medians = {cache: statistics.median(taken) for cache, taken in seconds.items()}
     return {
         **{f"cache={cache}, s": value for cache, value in medians.items()},
         "with / without": medians["true"] / medians["false"],
+        "of the runs' own seconds, not read": own["true"],
         **{f"cache={cache}, fits of the source a seed": value for cache, value in fits.items()},
         "predictions and weights the same": float(results["true"] == results["false"]),
     }
@@ -83,6 +90,12 @@ def _results(root: Path) -> str:
         if path.name in ("predictions.csv", "model.safetensors"):
             digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def _own_part(root: Path) -> float:
+    """Of the seconds that all runs would take alone, the part that they took."""
+    times = [json.loads(path.read_text(encoding="utf-8"))["timing"] for path in root.glob("runs/**/seed*/result.json")]
+    return 1 - sum(one["cached_seconds"] for one in times) / sum(one["seconds"] for one in times)
 
 
 def _source_fits(root: Path) -> float:
