@@ -111,6 +111,17 @@ def test_a_component_is_checked_against_its_target(module: str) -> None:
             component(wrong, "backbone", [module])
 
 
+def test_an_optimiser_of_pytorch_needs_no_permission() -> None:
+    """And is read like our own, without importing torch; parameters with defaults are its options."""
+    assert {"lr", "lr_decay", "weight_decay", "maximize"} <= options_of("torch.optim.Adagrad", "optimizer").keys()
+    assert "params" not in options_of("torch.optim.Adagrad", "optimizer")
+    node = {"_target_": "torch.optim.Adagrad", "name": "adagrad", "lr": 0.01}
+    assert component(node, "optimizer") == Component("torch.optim.Adagrad", {"lr": 0.01}, "adagrad")
+    for target in ("torch.load", "torch.hub.load", "torch.optimx.SGD", "torch.optim.torch.load", "torch.optim.Nothing"):
+        with pytest.raises(Refusal, match="torch"):
+            component({**node, "_target_": target}, "optimizer")
+
+
 def test_a_target_outside_the_allowed_packages_is_never_imported(module: str) -> None:
     with pytest.raises(Refusal, match="allow_packages"):
         component({"_target_": f"{module}.function"}, "source")

@@ -43,6 +43,9 @@ class Component:
         return getattr(importlib.import_module(module), name)(*arguments, **more, **self.options)
 
 
+OPTIMIZERS = "torch.optim."
+"""PyTorch's, which take parameter groups as ours do."""
+
 MISSING = "???"
 """How YAML says that a value has to be given."""
 
@@ -73,8 +76,9 @@ def component(node: Any, key: str, allow_packages: Iterable[str] = ()) -> Compon
         raise Refusal(f"{key}.name={node['name']}: expected text")
     target: str = node["_target_"]
     package = target.partition(".")[0]
-    if package != "transferlab" and package not in allow_packages:
-        raise Refusal(f"{key}._target_={target}: only names under transferlab, or a package in allow_packages=[…]")
+    if package != "transferlab" and package not in allow_packages and not target.startswith(OPTIMIZERS):
+        where = "only names under transferlab, torch.optim, or a package in allow_packages=[…]"
+        raise Refusal(f"{key}._target_={target}: {where}")
     accepted = options_of(target, key)
     given = {name: value for name, value in node.items() if name not in ("_target_", "name")}
     for name in given:
@@ -118,20 +122,44 @@ def options_of(target: str, key: str) -> dict[str, Option]:
         Refusal: if there is no such module, function or class; ``key`` says where it was named.
     """
     module, _, name = target.rpartition(".")
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+    source = _source(module)
+    if source is None:
         raise Refusal(f"{key}._target_={target}: there is no Python module {module!r}")
-    body = ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
+    body = ast.parse(source.read_text(encoding="utf-8")).body
     known = _plain_types(body)
+    foreign = target.startswith(OPTIMIZERS)
     for statement in body:
         if isinstance(statement, ast.FunctionDef) and statement.name == name:
             return _keyword_only(statement.args, known)
         if isinstance(statement, ast.ClassDef) and statement.name == name:
-            return _class_options(statement, known)
+            return _class_options(statement, known, with_defaults=foreign)
+        if foreign and name in _taken_from(statement):
+            return options_of(_taken_from(statement)[name], key)
     raise Refusal(f"{key}._target_={target}: {module} defines no function or class {name!r}")
+
+
+def _taken_from(statement: ast.stmt) -> dict[str, str]:
+    """Where the names are defined that a module takes from another of PyTorch's optimisers."""
+    if not isinstance(statement, ast.ImportFrom) or not (statement.module or "").startswith(OPTIMIZERS):
+        return {}
+    return {alias.name: f"{statement.module}.{alias.name}" for alias in statement.names}
+
+
+def _source(module: str) -> Path | None:
+    """The file of a module, found without importing any of its packages; None if there is none in Python."""
+    top, *inner = module.split(".")
+    try:
+        spec = importlib.util.find_spec(top) if all(part.isidentifier() for part in (top, *inner)) else None
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None:
+        return None
+    if not inner:
+        paths = [Path(spec.origin)] if spec.origin else []
+    else:
+        places = [Path(place, *inner) for place in spec.submodule_search_locations or ()]
+        paths = [path for place in places for path in (place.with_suffix(".py"), place / "__init__.py")]
+    return next((path for path in paths if path.suffix == ".py" and path.is_file()), None)
 
 
 def _plain_types(body: list[ast.stmt]) -> dict[str, Any]:
@@ -153,10 +181,14 @@ def _keyword_only(arguments: ast.arguments, known: dict[str, Any]) -> dict[str, 
     }
 
 
-def _class_options(definition: ast.ClassDef, known: dict[str, Any]) -> dict[str, Option]:
+def _class_options(definition: ast.ClassDef, known: dict[str, Any], *, with_defaults: bool) -> dict[str, Option]:
+    """Its keyword-only parameters, or its fields; of code that isn't made for us, all parameters with defaults too."""
     for statement in definition.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
-            return _keyword_only(statement.args, known)
+            count = len(statement.args.defaults) if with_defaults else 0
+            named = statement.args.args[-count:] if count else []
+            more = {one.arg: Option(_annotation(one.annotation, known), required=False) for one in named}
+            return more | _keyword_only(statement.args, known)
     return {
         statement.target.id: Option(_annotation(statement.annotation, known), required=statement.value is None)
         for statement in definition.body

@@ -164,6 +164,8 @@ def train_config(node: Mapping[str, Any]) -> TrainConfig:
     if packages and str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # a console script, unlike python -m, doesn't look where it was started
     config = TrainConfig(**_values(TrainConfig, node, "", packages))
+    if "lr" not in config.optimizer.options:
+        raise Refusal(f"optimizer.lr: no value given; optimizer={config.optimizer.name} needs one, as all do")
     if not config.takes_bridges:
         if config.bridge.path != ():
             raise Refusal(f"{config.bridge.spelling}: strategy={config.strategy.name} crosses none; transitive does")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from jobs import TINY
+from jobs import TINY, Said
 from torch import nn
 
 from transferlab.training.optimizers import adamw, sgd
@@ -30,6 +30,23 @@ def test_a_run_imports_nothing_that_it_does_not_use(tmp_path: Path, optimizer: s
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("options", "code"), [("lr: 0.01", 0), ("lr_decay: 0.1", 2), ("lr: fast", 2), ("momentum: 1", 2)]
+)
+def test_a_file_may_name_any_optimiser_of_pytorch(
+    transferlab: Callable[..., Said], tmp_path: Path, options: str, code: int
+) -> None:
+    folder = tmp_path / "configs" / "optimizer"
+    folder.mkdir(parents=True)
+    (folder / "adagrad.yaml").write_text(f"_target_: torch.optim.Adagrad\nname: adagrad\n{options}\n")
+    job = [*TINY, "strategy=source_only", "baselines=[]", "--config-dir", str(folder.parent), "optimizer=adagrad"]
+    said = transferlab("train", *job, f"output_root={tmp_path / 'out'}")
+    assert said.code == code, said.err
+    assert "Traceback" not in said.err
+    if code == 2:
+        assert said.err.startswith("transferlab: optimizer")
 
 
 @pytest.mark.parametrize(
