@@ -122,6 +122,12 @@ def test_an_optimiser_of_pytorch_needs_no_permission() -> None:
             component({**node, "_target_": target}, "optimizer")
 
 
+@pytest.mark.parametrize("key", ["strategy", "validator", "loss", "source", "strategy.part"])
+def test_what_is_no_optimiser_may_not_be_one_of_pytorch(key: str) -> None:
+    with pytest.raises(Refusal, match="allow_packages"):
+        component({"_target_": "torch.optim.SGD", "name": "x"}, key)
+
+
 def test_a_target_outside_the_allowed_packages_is_never_imported(module: str) -> None:
     with pytest.raises(Refusal, match="allow_packages"):
         component({"_target_": f"{module}.function"}, "source")

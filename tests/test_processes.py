@@ -137,16 +137,37 @@ def test_no_process_outlives_the_sweep(number: signal.Signals, code: int, tmp_pa
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc which processes are alive")
-def test_a_signal_to_all_of_them_leaves_a_checkpoint_of_each(tmp_path: Path) -> None:
-    """As a scheduler sends it: to the command, to its processes, and to those that serve them."""
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_to_all_of_them_leaves_a_checkpoint_of_each(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    """As a terminal or a scheduler sends it: to the command, to its processes, and to those that serve them."""
     with _training(tmp_path) as (sweep, workers):
-        os.killpg(sweep.pid, signal.SIGTERM)
+        os.killpg(sweep.pid, number)
         _, err = sweep.communicate(timeout=60)
-    assert sweep.returncode == 143
+    assert sweep.returncode == code
     assert "Traceback" not in err
     assert not any(map(_alive, workers))
     assert [state["state"] for state in _states(tmp_path)] == ["interrupted"] * 2
     assert len(list(tmp_path.glob("cache/stages/*/*.checkpoint"))) == 2
+
+
+SERVER = """
+import os, signal, time
+from multiprocessing import forkserver
+from transferlab import processes
+processes._context()
+server = forkserver._forkserver._forkserver_pid
+time.sleep(1)
+os.kill(server, signal.SIGTERM)
+time.sleep(1)
+print(os.waitpid(server, os.WNOHANG))
+print(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+"""
+
+
+def test_the_server_of_processes_outlives_a_signal_to_all() -> None:
+    """Else the command would take its processes for dead, end, and end them with it before they have kept anything."""
+    done = subprocess.run([sys.executable, "-c", SERVER], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines() == ["(0, 0)", "set()"]
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ class Component:
 
 
 OPTIMIZERS = "torch.optim."
-"""PyTorch's, which take parameter groups as ours do."""
+"""PyTorch's, which take parameter groups as ours do, and which the group ``optimizer`` may name."""
 
 MISSING = "???"
 """How YAML says that a value has to be given."""
@@ -76,9 +76,9 @@ def component(node: Any, key: str, allow_packages: Iterable[str] = ()) -> Compon
         raise Refusal(f"{key}.name={node['name']}: expected text")
     target: str = node["_target_"]
     package = target.partition(".")[0]
-    if package != "transferlab" and package not in allow_packages and not target.startswith(OPTIMIZERS):
-        where = "only names under transferlab, torch.optim, or a package in allow_packages=[…]"
-        raise Refusal(f"{key}._target_={target}: {where}")
+    allowed = package == "transferlab" or package in allow_packages
+    if not (allowed or (key == "optimizer" and target.startswith(OPTIMIZERS))):
+        raise Refusal(f"{key}._target_={target}: only names under transferlab, or a package in allow_packages=[…]")
     accepted = options_of(target, key)
     given = {name: value for name, value in node.items() if name not in ("_target_", "name")}
     for name in given:

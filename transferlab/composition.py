@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -26,7 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from transferlab.component import Component, unknown
+from transferlab.component import Component, checked, unknown
 from transferlab.config_files import ROLES, config_root, store_domains, with_named_domains
 from transferlab.errors import Refusal
 from transferlab.hydra_errors import in_one_line
@@ -90,10 +91,7 @@ def compose_train(arguments: Sequence[str]) -> list[list[Contender]]:
     jobs: list[list[Contender]] = []
 
     def collect(config: DictConfig, domains: Mapping[str, DictConfig]) -> None:
-        if config.allow_packages and not any(map(ALLOWS.match, arguments)):
-            names = ",".join(map(str, config.allow_packages))
-            raise Refusal(f"allow_packages: a config can't allow itself code; if you do, add allow_packages=[{names}]")
-        jobs.append(_contenders(config, domains))
+        jobs.append(_contenders(config, domains, _allowed(arguments)))
 
     _run_hydra("train", arguments, collect)
     return jobs
@@ -112,9 +110,20 @@ def compose_compare(arguments: Sequence[str]) -> CompareConfig | None:
     return configs[0] if configs else None
 
 
-def _contenders(config: DictConfig, domains: Mapping[str, DictConfig]) -> list[Contender]:
+def _allowed(arguments: Sequence[str]) -> set[str]:
+    """The packages that the command line itself allows."""
+    said = OverridesParser.create().parse_overrides([one for one in arguments if ALLOWS.match(one)])
+    values = chain.from_iterable(one.sweep_iterator() if one.is_sweep_override() else [one.value()] for one in said)
+    return {str(name) for value in values if isinstance(value, list) for name in value}
+
+
+def _contenders(config: DictConfig, domains: Mapping[str, DictConfig], allowed: set[str]) -> list[Contender]:
     context = HydraConfig.get()
     node = _plain(with_named_domains(config, domains))
+    packages = checked(node.get("allow_packages"), list[str], "allow_packages")
+    if set(packages) - allowed:
+        names = ",".join(packages)
+        raise Refusal(f"allow_packages: a config can't allow itself code; if you do, add allow_packages=[{names}]")
     chosen = train_config(node)
     choices = {group: name for group, name in context.runtime.choices.items() if group in node}
     plain_strategy = hydra.compose("train", [f"strategy={choices['strategy']}"])

@@ -23,7 +23,7 @@ from transferlab.errors import Diverged, Refusal
 from transferlab.files import file_digest, replaced, write_whole, writing
 from transferlab.models.network import Blueprint, Modules, Writes, build_network, has_batch_norm, named
 from transferlab.outcome import NO_METRICS, Outcome, evaluated
-from transferlab.result_file import SCHEMA_VERSION, digest
+from transferlab.result_file import SCHEMA_VERSION, digest, files_of
 from transferlab.runs import Run, logged, plain, write_json, write_predictions
 from transferlab.schema import TrainConfig
 from transferlab.training.devices import environment, on_device, placed
@@ -70,8 +70,9 @@ def run_experiment(run: Run, title: str, quiet: bool | None = None, *, wait: boo
 
 def _performed(run: Run, title: str, quiet: bool | None) -> dict[str, Any]:
     run.mark("running")
-    for name in ("result.json", "predictions.csv", "model.safetensors"):  # of a run that is done again
-        (run.folder / name).unlink(missing_ok=True)
+    stale = files_of(run.folder / "result.json")
+    with writing(run.folder):
+        (run.folder / "result.json").unlink(missing_ok=True)  # overwrite=true: it stands for a finished run alone
     started = time.perf_counter()
     config = on_device(run.config)
     training, test = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed, run.pair.bridges)
@@ -93,6 +94,8 @@ def _performed(run: Run, title: str, quiet: bool | None) -> dict[str, Any]:
         names = ["metrics.csv", *_write_predictor(run, outcome, test)]
         files = {name: file_digest(run.folder / name) for name in names}
         result = _result(run, config, outcome, timing, journal.warnings, files)
+        for name in stale.keys() - files.keys():  # as where a run diverges now
+            (run.folder / name).unlink(missing_ok=True)
         write_json(run.folder / "result.json", result)
         shutil.rmtree(run.folder / UNFINISHED, ignore_errors=True)
         run.mark("finished")

@@ -55,16 +55,23 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def file_digest(path: Path) -> str:
-    """The SHA-256 of a file's content, read again only where its size or time is another.
+    """The SHA-256 of a file's content, in hexadecimal.
 
     Raises:
-        OSError: if it can't be read.
+        OSError: if it can't be read, or is no ordinary file, of which there might be no end.
     """
+    if not path.is_file():
+        raise OSError(f"{path} is no ordinary file")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def known_digest(path: Path) -> str:
+    """The same, read again only where size or time are others than when this process read it last."""
     about = path.stat()
-    return _digest(path, about.st_size, about.st_mtime_ns)
+    return _known(path, about.st_size, about.st_mtime_ns)
 
 
 @cache
-def _digest(path: Path, _size: int, _time: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _known(path: Path, _size: int, _time: int) -> str:
+    return file_digest(path)

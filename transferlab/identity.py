@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transferlab.files import file_digest
+from transferlab.files import known_digest
 from transferlab.schema import TrainConfig
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _by_content(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_by_content(one) for one in value]
     if isinstance(value, str) and (path := Path(value)).suffix and path.is_file():
-        return file_digest(path)
+        return known_digest(path)
     return value
 
 

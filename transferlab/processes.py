@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import suppress
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
@@ -113,6 +113,8 @@ def _context() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     # A SIGTERM to the whole group, as schedulers send it, must leave the server: it says whether the others have ended.
+    # The tracker first, which the server would start too, and whose start unblocks the signal.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     try:
         forkserver.ensure_running()

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from transferlab.files import file_digest
+from transferlab.files import known_digest
 
 SCHEMA_VERSION = 1
 
@@ -32,12 +32,24 @@ COSTS = ("parameters", "milliseconds_per_image")
 
 
 def is_usable(path: Path) -> bool:
-    """Whether a result file is there, whole and undamaged, and with it the files of which it knows the checksums."""
+    """Whether a result file is there, whole and undamaged, as are the files of which it knows the checksums.
+
+    One of these that is gone counts as removed by its owner: whole folders of weights take room.
+    """
     try:
-        files = read_result(path)["files"]
-        return all(file_digest(path.with_name(name)) == checksum for name, checksum in files.items())
+        beside = {path.with_name(name): checksum for name, checksum in read_result(path)["files"].items()}
+        return all(known_digest(one) == checksum for one, checksum in beside.items() if one.exists())
     except (ValueError, OSError):
         return False
+
+
+def files_of(path: Path) -> dict[str, str]:
+    """The checksums of the files beside a result, by their names; of one that can't be used none."""
+    try:
+        files: dict[str, str] = read_result(path)["files"]
+    except (ValueError, OSError):
+        return {}
+    return {name: checksum for name, checksum in files.items() if name == Path(name).name}
 
 
 def digest(result: dict[str, Any]) -> str:
@@ -62,7 +74,7 @@ def read_result(path: Path) -> dict[str, Any]:
         raise ValueError("not a JSON object")
     if result.get("schema_version") != SCHEMA_VERSION:
         raise ValueError(f"schema_version is {result.get('schema_version')!r}, this program reads {SCHEMA_VERSION}")
-    if "sha256" in result and result["sha256"] != digest(result):
+    if ("sha256" in result or "files" in result) and result.get("sha256") != digest(result):
         raise ValueError("its contents don't match its sha256: damaged or edited")
     row = {name: _field(result, name, types) for name, types in FIELDS.items()}
     if row["status"] not in ("ok", "diverged"):

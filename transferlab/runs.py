@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from transferlab.domains.pair import Pair
 from transferlab.domains.splits import TestData
@@ -101,7 +101,9 @@ class Run:
         """What it is at: what it was last marked as, but that a run whose process is gone isn't running; None: new."""
         try:
             marked = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))["state"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
+        if marked not in get_args(State):
             return None
         if marked != "running" or is_held(self.folder / LOCK):
             return marked

@@ -29,7 +29,7 @@ BEGUN: dict[State, str] = {
     "interrupted": "go on where they were stopped",
     "failed": "failed before",
     "running": "are another process's, and waited for",
-    "finished": "were finished, and files of theirs are gone or damaged",
+    "finished": "were finished, and files of theirs are damaged",
 }
 
 
@@ -59,7 +59,7 @@ def train(jobs: Sequence[Sequence[Contender]], again: str) -> int:
     _refuse_unwritable(config.root)
     _announce(runs, missing)
     failed = _train_all(missing, again) if missing else []
-    finished = {run.comparison_id for run in runs if run.finished}
+    finished = {run.comparison_id for run in runs if (run.folder / "result.json").exists()}
     code = exit_code(show(config.root, config.margin, finished), config.fail_on) if finished else 1
     for run in failed:
         _say(f"missing, for it failed: {run.title}; {run.folder / 'train.log'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from transferlab.comparison.results import read_results
-from transferlab.result_file import SCHEMA_VERSION, digest
+from transferlab.result_file import SCHEMA_VERSION, digest, is_usable
 from transferlab.training.checkpoint import Checkpoint
 from transferlab.training.entries import Entries
 
@@ -73,6 +74,32 @@ def test_kept_fits(tmp_path: Path, suffix: str, harm: Harm) -> None:
     if found is not None:  # JSON may have blanks where it had none
         assert json.dumps(found[0]) == json.dumps(ABOUT)
         assert {name: one.tolist() for name, one in found[1].items()} == {"abc": STORED["abc"].tolist()}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        *({"../../etc/passwd": "x"}, {"/etc/passwd": "x"}, {"..": "x"}, {".": "x"}, {"": "x"}),
+        *({"pipe": "x"}, {"endless": "x"}, {"here": None}, {"x" * 5000: "x"}, ["here"], None, "here"),
+    ],
+)
+def test_results_that_name_what_is_no_file_of_theirs(tmp_path: Path, files: Any) -> None:
+    assert not _usable_with(tmp_path, files)
+
+
+@pytest.mark.parametrize("name", ["gone", "a\0b", "\ud800"])
+def test_results_whose_files_are_gone(tmp_path: Path, name: str) -> None:
+    assert _usable_with(tmp_path, {name: "x"})
+
+
+def _usable_with(folder: Path, files: Any) -> bool:
+    (folder / "here").write_text("I am here")
+    os.mkfifo(folder / "pipe")
+    (folder / "endless").symlink_to("/dev/zero")
+    path = folder / "result.json"
+    result = _result() | {"files": files}
+    path.write_text(json.dumps(result | {"sha256": digest(result)}))
+    return is_usable(path)
 
 
 def _result() -> dict[str, Any]:

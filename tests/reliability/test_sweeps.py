@@ -69,8 +69,9 @@ def test_what_a_run_is_at(tiny_run: Callable[..., Run], tmp_path: Path) -> None:
     assert _marked(run, "running") == "interrupted", "nobody holds it"
     with alone(run.folder / LOCK):
         assert run.state == "running"
-    (run.folder / "state.json").write_text('{"sta')
-    assert run.state is None
+    for harmed in ('{"sta', '{"state": []}', '{"state": "sleeping"}', "[" * 100_000):
+        (run.folder / "state.json").write_text(harmed)
+        assert run.state is None
 
 
 def test_a_mark_says_whose_it_is(tiny_run: Callable[..., Run]) -> None:

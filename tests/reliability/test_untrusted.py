@@ -156,6 +156,10 @@ def test_a_result_that_names_another_folder_writes_nothing_there(transferlab: Tr
     assert "\\input{evil}" not in latex
 
 
+ATTEMPTS: list[tuple[str, list[str]]] = [
+    *(("itself", []), ("swept", []), ("late", []), ("wrong", [])),
+    *(("again", ["allow_packages=[]"]), ("again", ["allow_packages=[json]"])),
+]
 MINE = "def mine(groups, *, lr: float, momentum: float, nesterov: bool, weight_decay: float): ...\n"
 
 
@@ -170,11 +174,22 @@ def test_no_config_allows_itself_code(
     (experiments / "itself.yaml").write_text("# @package _global_\nallow_packages: [evil]\n")
     sweep = "hydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      allow_packages: '[evil]'\n"
     (experiments / "swept.yaml").write_text(f"# @package _global_\n{sweep}")
-    for name in ("itself", "swept"):
-        job = ["--config-dir", str(tmp_path / "configs"), f"experiment={name}", "optimizer._target_=evil.mine"]
-        said = transferlab("train", *TINY, *job, f"output_root={tmp_path / 'out'}")
+    (experiments / "wrong.yaml").write_text("# @package _global_\nallow_packages: true\n")
+    again = f"{sweep.replace('evil', '')}      ++allow_packages: '[evil]'\n"
+    (experiments / "again.yaml").write_text(f"# @package _global_\n{again}")
+    late = "defaults:\n  - override /source: multi\nsource:\n  domains: [innocent]\n"
+    (experiments / "late.yaml").write_text(
+        f"# @package _global_\n{late}allow_packages: ${{oc.select:source.innocent.pkgs,null}}\n"
+    )
+    (experiments.parent / "domain").mkdir()
+    (experiments.parent / "domain" / "innocent.yaml").write_text("_target_: evil.mine\nname: x\npkgs: [evil]\n")
+    for name, more in ATTEMPTS:
+        job = ["--config-dir", str(tmp_path / "configs"), f"experiment={name}", "optimizer._target_=evil.mine", *more]
+        said = transferlab("train", *(TINY[2:] if name == "late" else TINY), *job, f"output_root={tmp_path / 'out'}")
         assert said.code == 2, said.out
-        assert said.err.startswith("transferlab: allow_packages: a config can't allow itself code")
+        assert said.err.startswith("transferlab: allow_packages"), said.err
+        assert len(said.err.splitlines()) == 1
         assert not mark.exists()
+    job = ["--config-dir", str(tmp_path / "configs"), "optimizer._target_=evil.mine"]
     transferlab("train", *TINY, *job, "allow_packages=[evil]", f"output_root={tmp_path / 'out'}")
     assert mark.exists(), "the attack works where it is allowed"

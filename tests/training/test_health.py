@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,6 +15,7 @@ from torch import Tensor
 from transferlab.errors import Diverged
 from transferlab.training.health import EVERY, FEWEST, LONGEST, WINDOW, Health
 from transferlab.training.journal import Warned
+from transferlab.training.loop import Loop
 
 Train = Callable[..., Said]
 
@@ -179,6 +181,40 @@ def test_warnings_are_in_the_result_and_in_the_table_with_the_cache_and_without(
     assert warned[0] == warned[1] == warned[2]
     ((one,),) = warned[:1]  # type: ignore[misc]
     assert (one["kind"], one["stage"], one["step"]) == ("saturated", "adapt", WINDOW)
+
+
+@pytest.mark.parametrize("every", [1, 4, 25])
+def test_a_step_that_fails_because_numbers_went_bad_before_is_told_as_that(
+    transferlab: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
+    """As decompositions fail of what isn't finite; and however often the log has a line."""
+    step = Loop.step
+
+    def breaking(self: Loop, number: int, q: float, rate: float, factor: float) -> Any:
+        values = step(self, number, q, rate, factor)
+        if number == 7:
+            self.parameters[0].data.fill_(float("nan"))
+        return values
+
+    monkeypatch.setattr(Loop, "step", breaking)
+    job = [*TINY, "strategy=bnm", "baselines=[]", f"output_root={tmp_path}", "steps=30", f"log_every={every}"]
+    said = transferlab("train", *job)
+    assert said.code == 0, said.err
+    (found,) = results(tmp_path)
+    assert found["status"] == "diverged"
+    assert "weights not finite: their norm is nan at step 7 of stage" in found["selection"]["reason"]
+
+
+def test_a_step_that_fails_for_another_reason_has_failed(
+    transferlab: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: object) -> None:
+        raise ValueError("the dog ate it")
+
+    monkeypatch.setattr(Loop, "step", broken)
+    said = transferlab("train", *TINY, "strategy=bnm", "baselines=[]", f"output_root={tmp_path}")
+    assert said.code == 1
+    assert "the dog ate it" in said.err
 
 
 def test_what_is_no_class_is_no_collapse(transferlab: Train, tmp_path: Path) -> None:

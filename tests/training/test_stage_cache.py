@@ -199,6 +199,18 @@ def test_what_a_run_goes_on_from_goes_last(tmp_path: Path) -> None:
         assert [path.stem for path in sorted(tmp_path.glob("*/*.json"))] == (["aa", "bb"] if abandoned else ["bb"])
 
 
+@pytest.mark.parametrize("limit", [10_000, 5_000, 1_000])
+def test_an_entry_takes_the_place_of_its_checkpoint_or_says_that_it_has_not(tmp_path: Path, limit: int) -> None:
+    checkpoint = tmp_path / "ab" / "abc.checkpoint"
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(bytes(6_400))
+    entries = Entries(tmp_path, limit)
+    kept = entries.write("abc", {"a": 1}, {"weight": torch.zeros(1000)})
+    assert kept == (limit >= 5_000)
+    assert (entries.read("abc") is not None) == kept
+    assert checkpoint.exists()
+
+
 def test_what_another_process_removes_meanwhile_is_no_concern(transferlab: Train, tmp_path: Path) -> None:
     """An index whose tensors are gone, and tensors that are gone once they were seen."""
     folder = tmp_path / "cache" / "stages" / "ab"

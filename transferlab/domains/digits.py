@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from transferlab.domains.domain import Domain
 
@@ -22,10 +23,19 @@ def digits() -> Domain:
     Source: the test part of "Optical Recognition of Handwritten Digits", UCI Machine Learning
     Repository, https://doi.org/10.24432/C50P49 (Alpaydin and Kaynak, 1998), CC BY 4.0.
     """
-    # The file that sklearn.datasets.load_digits reads: to import that takes a second, and to read it none.
+    counts, labels = _counted()
+    grey = np.rint(counts * (255 / 16)).astype(np.uint8)
+    return Domain(grey.reshape(-1, 8, 8, 1), labels.astype(np.int64), CLASS_NAMES)
+
+
+def _counted() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Counts (1797, 64) and labels, as load_digits has them: to import it takes a second, to read its file none."""
     spec = find_spec("sklearn")
-    assert spec is not None
-    assert spec.origin is not None
-    table = np.loadtxt(Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")
-    grey = np.rint(table[:, :-1] * (255 / 16)).astype(np.uint8)
-    return Domain(grey.reshape(-1, 8, 8, 1), table[:, -1].astype(np.int64), CLASS_NAMES)
+    file = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz" if spec and spec.origin else None
+    if file and file.exists():
+        table = np.loadtxt(file, delimiter=",")
+        return table[:, :-1], table[:, -1]
+    from sklearn.datasets import load_digits
+
+    counts, labels = load_digits(return_X_y=True)
+    return np.asarray(counts), np.asarray(labels)

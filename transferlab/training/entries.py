@@ -24,7 +24,7 @@ from transferlab.training.checkpoint import Checkpoint
 log = logging.getLogger("transferlab")
 
 
-ABANDONED = 7 * 24 * 3600
+ABANDONED = 24 * 3600
 """Seconds after which nobody comes back to what is unfinished."""
 
 
@@ -89,19 +89,20 @@ class Entries:
                 save_file(tensors, part)
                 described = {**about, "tensors": file_digest(part)}
             write_whole(index, json.dumps(described | {"sha256": digest(described)}))
-            self._trim()
+            self._trim(index.with_suffix(".checkpoint"))
         except (OSError, SafetensorError) as error:
             log.warning("not kept in the cache: %s", error)
             return False
-        return True
+        return index.exists()
 
     def _index(self, key: str) -> Path:
         return self._folder / key[:2] / f"{key}.json"
 
-    def _trim(self) -> None:
+    def _trim(self, done: Path) -> None:
         """Removes what was used longest ago until the rest fits; other processes may be at the same.
 
-        What a run goes on from comes last: it has nothing else, and a finished entry may never be wanted again.
+        What a run goes on from comes last: it has nothing else, and a finished entry may never be wanted again. The
+        checkpoint ``done``, which is of the entry that was just written, doesn't count.
         """
         abandoned = time.time() - ABANDONED
         for left in self._folder.glob("*/.*"):  # by a process that was killed while it wrote
@@ -110,6 +111,8 @@ class Entries:
                     left.unlink()
         entries: list[tuple[bool, int, int, Path]] = []
         for path in [*self._folder.glob("*/*.safetensors"), *self._folder.glob("*/*.checkpoint")]:
+            if path == done:
+                continue
             with suppress(FileNotFoundError):
                 about = path.stat()
                 wanted = path.suffix == ".checkpoint" and about.st_mtime > abandoned

@@ -9,13 +9,15 @@ import copy
 import itertools
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from transferlab.errors import Diverged
 from transferlab.models.network import Blueprint, Modules, named
 from transferlab.schema import TrainConfig
 from transferlab.signals import deferred
@@ -67,7 +69,7 @@ def fit(
 
     Raises:
         Diverged: if a loss or a weight stops being finite, gradients explode, or a classifier has collapsed; noticed
-            within ``log_every`` steps.
+            with the next line of the log after ``Health`` has looked.
         Unwritable: if the checkpoint can't be written.
     """
     steps = stage.steps or max(round(config.steps * stage.share), 1)
@@ -78,16 +80,17 @@ def fit(
         loop = Loop(stage, modules, streams, config, blueprint)
     due = {round(steps * (i + 1) / config.snapshots) for i in range(config.snapshots)}
     with seeded(seed, "steps", stage.name), journal.stage(stage.name, steps) as lines, deferred() as asked:
-        work = Underway(modules, loop, config.schedule(), lines, rate, Health(stage.name, loop, steps))
+        health = Health(stage.name, loop, steps)
+        work = Underway(modules, loop, config.schedule(), lines, rate, health, steps)
         if left:
             work.load_state_dict(left)
             journal.earlier_seconds += work.seconds
             log.info("stage %s goes on after step %d", stage.name, work.step)
         while work.step < steps:
-            work.take(work.step / steps)
+            with work.named():
+                work.take(work.step / steps)
             if work.step % config.log_every == 0 or work.step == steps:
-                losses = lines.write(work.step, work.seconds, loop.learning_rate, (work.step - 1) / steps)
-                lines.warn(work.health.judge(work.step, losses))
+                work.log(work.step)
             if work.step in due:
                 work.snapshots.append(Snapshot(work.step, copy.deepcopy(modules)))
             if checkpoint and (asked or (checkpoint.due and work.step < steps)):
@@ -107,6 +110,7 @@ class Underway:
         lines: its log.
         rate: its learning rate.
         health: of its numbers.
+        steps: how many.
 
     Attributes:
         step: the number of the last.
@@ -114,10 +118,17 @@ class Underway:
     """
 
     def __init__(
-        self, modules: Modules, loop: Loop, schedule: Schedule, lines: StageLog, rate: float, health: Health
+        self,
+        modules: Modules,
+        loop: Loop,
+        schedule: Schedule,
+        lines: StageLog,
+        rate: float,
+        health: Health,
+        steps: int,
     ) -> None:
         self._modules, self._loop, self._schedule, self._lines, self._rate = modules, loop, schedule, lines, rate
-        self.health = health
+        self.health, self._steps = health, steps
         self._since_reading = torch.zeros((), device=next(modules["head"].parameters()).device)
         self._started, self.step = time.perf_counter(), 0
         self.snapshots: list[Snapshot] = []
@@ -126,6 +137,30 @@ class Underway:
     def seconds(self) -> float:
         """How long it has taken so far, stops aside."""
         return time.perf_counter() - self._started
+
+    @contextmanager
+    def named(self) -> Generator[None]:
+        """A block that takes a step: what it raises because numbers have gone bad is told as that.
+
+        Raises:
+            Diverged: instead of what ``take`` raises, if a loss or a weight of the steps before isn't finite.
+        """
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:  # decompositions and clusterings refuse what isn't finite
+            before = self.step - 1
+            try:
+                if before > self.health.judged:
+                    self.log(before)
+                self.health.refuse_bad_weights(before)
+            except Diverged as problem:
+                raise problem from error
+            raise
+
+    def log(self, step: int) -> None:
+        """A line of the log, after that step, and what is wrong by then; raises as ``Health.judge`` does."""
+        losses = self._lines.write(step, self.seconds, self._loop.learning_rate, (step - 1) / self._steps)
+        self._lines.warn(self.health.judge(step, losses))
 
     def take(self, q: float) -> None:
         """The next step, at progress q."""

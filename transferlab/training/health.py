@@ -37,12 +37,15 @@ class Health:
         stage: its name.
         loop: its steps.
         steps: how many.
+
+    Attributes:
+        judged: the step of the last line.
     """
 
     def __init__(self, stage: str, loop: Loop, steps: int) -> None:
         self._stage, self._loop, self._steps = stage, loop, steps
         self._limit = GROWTH * max(float(_norm(loop)), 1.0)
-        self._judged = 0
+        self.judged = 0
         self._pending: list[tuple[int, Tensor]] = []
         self._windows: dict[str, list[float]] = {}
         self._alike: dict[str, int] = {}
@@ -67,31 +70,42 @@ class Health:
                 all of the second half of the Fit, ``LONGEST`` steps or more, a classifier said one class of every
                 example.
         """
-        bad = [*self._bad_losses(step, losses), *self._bad_weights(" + ".join(losses))]
+        seen = [(at, noted.tolist()) for at, noted in self._pending]
+        moved = f"moved by {' + '.join(losses)}"
+        bad = [
+            *self._bad_losses(step, losses),
+            *(one for at, (norm, *_) in seen for one in self._bad_norm(at, norm, moved)),
+        ]
         if bad:
-            raise Diverged(min(bad)[1])
-        found = [*self._discriminators(step, losses), *self._classifiers()]
+            raise Diverged(min(bad, key=lambda one: one[0])[1])  # a loss first, of those of one step
+        found = [*self._discriminators(step, losses), *self._classifiers(seen)]
         self._pending.clear()
-        self._judged = step
+        self.judged = step
         return found
+
+    def refuse_bad_weights(self, step: int) -> None:
+        """Looks at the weights now.
+
+        Raises:
+            Diverged: if they aren't finite or gradients have exploded.
+        """
+        for _, text in self._bad_norm(step, float(_norm(self._loop)), "whose next step failed"):
+            raise Diverged(text)
 
     def _bad_losses(self, step: int, losses: Mapping[str, Tensor]) -> list[tuple[int, str]]:
         found: list[tuple[int, str]] = []
         for name, values in losses.items():
             place = (~values.isfinite()).nonzero()
             if len(place):
-                first = self._judged + 1 + int(place[0]) * (step - self._judged) // len(values)
+                first = self.judged + 1 + int(place[0]) * (step - self.judged) // len(values)
                 found.append((first, f"{name} is {values[place[0]].item()} at step {first} of stage {self._stage}"))
         return found
 
-    def _bad_weights(self, terms: str) -> list[tuple[int, str]]:
-        norms = [(step, float(noted[0])) for step, noted in self._pending]
-        return [
-            (step, f"{what}: their norm is {norm:.3g} at step {step} of stage {self._stage}, moved by {terms}")
-            for step, norm in norms
-            for what in ["exploding gradients" if math.isfinite(norm) else "weights not finite"]
-            if not norm <= self._limit
-        ]
+    def _bad_norm(self, step: int, norm: float, more: str) -> list[tuple[int, str]]:
+        if norm <= self._limit:
+            return []
+        what = "exploding gradients" if math.isfinite(norm) else "weights not finite"
+        return [(step, f"{what}: their norm is {norm:.3g} at step {step} of stage {self._stage}, {more}")]
 
     def _discriminators(self, step: int, losses: Mapping[str, Tensor]) -> list[Warned]:
         """Those that are right about nearly every example, so that nothing is left to be learnt from them."""
@@ -106,17 +120,16 @@ class Health:
                     window.clear()
                 if full and mean < least and name not in self._saturated:
                     self._saturated.add(name)
-                    at = self._judged + 1 + place * (step - self._judged) // len(losses[name])
+                    at = self.judged + 1 + place * (step - self.judged) // len(losses[name])
                     text = f"{name} is {mean:.2g}: the discriminator is nearly always right"
                     found.append(self._warned("saturated", at, text))
         return found
 
-    def _classifiers(self) -> list[Warned]:
+    def _classifiers(self, seen: Sequence[tuple[int, list[float]]]) -> list[Warned]:
         """Those that say one class of all."""
         found: list[Warned] = []
-        for step, noted in self._pending:
-            said = noted[1:].view(-1, 2).tolist()
-            for name, (alike, which) in zip(self._loop.logits, said, strict=True):
+        for step, (_, *said) in seen:
+            for name, alike, which in zip(self._loop.logits, said[::2], said[1::2], strict=True):
                 if not alike:
                     self._alike.pop(name, None)
                     self._collapsed.discard(name)
@@ -126,7 +139,7 @@ class Health:
                 if step - first >= LONGEST and name not in self._collapsed:
                     self._collapsed.add(name)
                     found.append(self._warned("collapsed", first, text))
-                if step == self._steps and name in self._collapsed and first <= self._steps / 2:
+                if step == self._steps and name in self._collapsed and first - EVERY <= self._steps / 2:
                     where = f"from step {first} of stage {self._stage} to its end"
                     raise Diverged(f"collapsed classifier: {text}, {where}")
         return found
@@ -137,13 +150,13 @@ class Health:
     def state_dict(self) -> dict[str, Any]:
         """What it has seen so far."""
         return {
-            **{"limit": self._limit, "judged": self._judged, "pending": self._pending, "windows": self._windows},
+            **{"limit": self._limit, "judged": self.judged, "pending": self._pending, "windows": self._windows},
             **{"alike": self._alike, "collapsed": sorted(self._collapsed), "saturated": sorted(self._saturated)},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from there."""
-        self._limit, self._judged, self._pending = state["limit"], state["judged"], list(state["pending"])
+        self._limit, self.judged, self._pending = state["limit"], state["judged"], list(state["pending"])
         self._windows = {name: list(those) for name, those in state["windows"].items()}
         self._alike = dict(state["alike"])
         self._collapsed, self._saturated = set(state["collapsed"]), set(state["saturated"])

@@ -92,8 +92,8 @@ class Journal:
 
     Attributes:
         updates: steps of all Fits.
-        saved_seconds: what the Fits and features took that another run has made.
-        earlier_seconds: what this run took of its Fits before it was stopped.
+        saved_seconds: what the Fits and features took that came whole from the shared cache.
+        earlier_seconds: what Fits took before a stop that they go on from.
     """
 
     def __init__(self, title: str, heartbeat: Callable[[], None], quiet: bool | None = None) -> None:
@@ -121,11 +121,15 @@ class Journal:
         """Of all Fits, each one's in the order of their steps, however often the log has a line."""
         return [one for stage in self._stages for one in sorted(stage.warnings, key=_place)]
 
-    def add(self, lines: Lines) -> None:
-        """Takes those of a Fit that another run has made."""
+    def add(self, lines: Lines, *, own: bool) -> None:
+        """Takes those of a Fit that was made before: by this run, if it is its ``own``, or by any."""
         self._stages.append(lines)
         self.updates += int(lines.rows[-1]["step"])
-        self.saved_seconds += float(lines.rows[-1]["seconds"])
+        seconds = float(lines.rows[-1]["seconds"])
+        if own:
+            self.earlier_seconds += seconds
+        else:
+            self.saved_seconds += seconds
 
     def save(self, path: Path) -> None:
         """Writes ``stage, step, seconds, <terms>, learning_rate, progress``, a line per reading."""

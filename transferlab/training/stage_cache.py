@@ -49,7 +49,8 @@ class StageCache:
         self, config: TrainConfig, blueprints: Sequence[Blueprint], seed: int, journal: Journal, own: Path | None
     ) -> None:
         self.encode, self._journal = FeatureCache(config, journal), journal
-        self._entries = Entries.of_run(config, "stages") or (Entries(own, math.inf) if own else None)
+        shared = Entries.of_run(config, "stages")
+        self._entries, self._alone = shared or (Entries(own, math.inf) if own else None), shared is None
         self._every = config.checkpoint_seconds
         self._key = start_key(config, blueprints, seed, machine(config))
         self._digests: dict[str, str] = {}
@@ -94,7 +95,7 @@ class StageCache:
             _load(modules, names, stored)
             snapshots.append(Snapshot(step, copy.deepcopy(modules)))
         _load(modules, about["final"], stored)
-        self._journal.add(Lines(about["rows"], about["warnings"]))
+        self._journal.add(Lines(about["rows"], about["warnings"]), own=self._alone)
         return snapshots
 
 
