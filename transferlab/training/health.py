@@ -72,10 +72,8 @@ class Health:
         """
         seen = [(at, noted.tolist()) for at, noted in self._pending]
         moved = f"moved by {' + '.join(losses)}"
-        bad = [
-            *self._bad_losses(step, losses),
-            *(one for at, (norm, *_) in seen for one in self._bad_norm(at, norm, moved)),
-        ]
+        bad = self._bad_losses(step, losses)
+        bad += [(at, text) for at, (norm, *_) in seen if (text := self._bad_norm(at, norm, moved))]
         if bad:
             raise Diverged(min(bad, key=lambda one: one[0])[1])  # a loss first, of those of one step
         found = [*self._discriminators(step, losses), *self._classifiers(seen)]
@@ -89,7 +87,8 @@ class Health:
         Raises:
             Diverged: if they aren't finite or gradients have exploded.
         """
-        for _, text in self._bad_norm(step, float(_norm(self._loop)), "whose next step failed"):
+        text = self._bad_norm(step, float(_norm(self._loop)), "whose next step failed")
+        if text:
             raise Diverged(text)
 
     def _bad_losses(self, step: int, losses: Mapping[str, Tensor]) -> list[tuple[int, str]]:
@@ -101,11 +100,11 @@ class Health:
                 found.append((first, f"{name} is {values[place[0]].item()} at step {first} of stage {self._stage}"))
         return found
 
-    def _bad_norm(self, step: int, norm: float, more: str) -> list[tuple[int, str]]:
+    def _bad_norm(self, step: int, norm: float, more: str) -> str | None:
         if norm <= self._limit:
-            return []
+            return None
         what = "exploding gradients" if math.isfinite(norm) else "weights not finite"
-        return [(step, f"{what}: their norm is {norm:.3g} at step {step} of stage {self._stage}, {more}")]
+        return f"{what}: their norm is {norm:.3g} at step {step} of stage {self._stage}, {more}"
 
     def _discriminators(self, step: int, losses: Mapping[str, Tensor]) -> list[Warned]:
         """Those that are right about nearly every example, so that nothing is left to be learnt from them."""
