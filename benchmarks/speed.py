@@ -27,6 +27,9 @@ from benchmarks import commands, folders, losses, steps, works
 
 Figures = dict[str, dict[str, float]]
 RESULTS = Path(__file__).parent / "results"
+ONCE = ("sharing", "folders")
+"""Sections that take minutes, and are measured once."""
+
 TINY = ["steps=5", "seeds=2", "snapshots=1", "batch_size=8"]
 
 
@@ -58,7 +61,8 @@ def main() -> None:
     path = given.results / f"{_machine(given)}.json"
     found = json.loads(path.read_text()) if path.is_file() and not given.tiny else {}
     for name in given.sections or sections:
-        found[name] = {"environment": _environment(given), "figures": sections[name](given)}
+        rounds = 1 if name in ONCE else given.rounds
+        found[name] = {"environment": _environment(given, rounds), "figures": sections[name](given)}
         _show(name, found[name]["figures"])
         given.results.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(found, indent=2) + "\n")
@@ -115,14 +119,14 @@ def _machine(given: argparse.Namespace) -> str:
     return kind.lower().replace(" ", "-")
 
 
-def _environment(given: argparse.Namespace) -> dict[str, str | int]:
+def _environment(given: argparse.Namespace, rounds: int) -> dict[str, str | int]:
     return {
         "date": time.strftime("%Y-%m-%d"),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name() if given.device == "cuda" else _processor(),
         "threads": given.threads,
-        "rounds": given.rounds,
+        "rounds": rounds,
     }
 
 

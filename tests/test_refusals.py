@@ -124,6 +124,10 @@ REFUSED = {
     "misspelt baseline": (["baselines=[scrach]"], ["baselines=scrach", "scratch"]),
     "foreign target": (["strategy._target_=os.system"], ["strategy._target_=os.system", "allow_packages"]),
     "budget larger than a class": (["target_labels_per_class=500"], ["target_labels_per_class=500", "digits", "125"]),
+    "classes that the source lacks": (
+        ["source=rendered_letters", "source.examples=260", "strategy=source_only"],
+        ["strategy=source_only", "only rendered_letters has A, B", "only digits has 0, 1"],
+    ),
     "no labels to learn from": (["strategy=finetune", "target_labels_per_class=0"], ["target_labels_per_class=0"]),
     "a provider's own refusal": (["source=mnist5k", "source.crop=99"], ["source=mnist5k", "crop=99"]),
     "no such launcher": (["hydra.launcher._target_=x.Y"], ["hydra/launcher"]),

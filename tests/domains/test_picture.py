@@ -49,6 +49,22 @@ def test_odd_kinds_of_images_have_the_colour_that_they_show(tmp_path: Path, name
     assert np.abs(grey.astype(int) - colour @ np.array([0.299, 0.587, 0.114])).max() <= 3
 
 
+@pytest.mark.parametrize(
+    "levels", [np.full((4, 4), 70_000, np.int32), np.full((4, 4), -1, np.int32), np.ones((4, 4), "f4")]
+)
+def test_numbers_of_which_nobody_says_what_is_white_are_refused(tmp_path: Path, levels: Any) -> None:
+    Image.fromarray(levels).save(tmp_path / "one.tif")
+    with pytest.raises(ValueError, match="nobody says what is white"):
+        picture(tmp_path / "one.tif", 4, 3)
+
+
+def test_the_kind_of_an_image_is_its_content_s_whatever_its_name_says(tmp_path: Path) -> None:
+    image = Image.new("RGB", (4, 4), (9, 200, 7))
+    image.save(tmp_path / "one.png")
+    (tmp_path / "one.png").rename(tmp_path / "one.jpg")
+    assert picture(tmp_path / "one.jpg", 4, 3)[0, 0].tolist() == [9, 200, 7]
+
+
 def test_images_are_turned_upright_cropped_in_the_middle_and_averaged(tmp_path: Path) -> None:
     wide = np.zeros((40, 120, 3), np.uint8)
     wide[:20, 40:80] = 200

@@ -74,6 +74,24 @@ def test_the_source_is_fitted_once(transferlab: Train, tmp_path: Path) -> None:
     assert finetune["timing"]["seconds"] > finetune["timing"]["cached_seconds"]
 
 
+ALIKE = [
+    *(["strategy=finetune", f"strategy.train={train}"] for train in ("head", "last_n", "gradual", "full")),
+    *(["strategy=feature_extraction", f"strategy.head={head}"] for head in ("linear", "mlp", "logistic", "knn", "lda")),
+    *([f"strategy={name}"] for name in ("feature_sharing", "adda", "adabn")),
+]
+
+
+def test_whatever_begins_with_the_same_source_fits_it_once(transferlab: Train, tmp_path: Path) -> None:
+    job = [*TINY, f"output_root={tmp_path}", "baselines=[]"]
+    for more in (["strategy=source_only"], *ALIKE):
+        said = transferlab("train", *job, *more)
+        assert said.code == 0, said.err
+    logs = {path: path.read_text() for path in tmp_path.glob("runs/**/train.log")}
+    assert len(logs) == 1 + len(ALIKE)
+    fitted = [path for path, log in logs.items() if "from the cache" not in log]
+    assert [path.parts[-4] for path in fitted] == ["source_only"]
+
+
 @pytest.mark.parametrize("more", [["log_every=3"], ["validator=source_accuracy"], ["margin=2.0"], ["parallel=1"]])
 def test_what_changes_no_fit_finds_it(transferlab: Train, tmp_path: Path, more: list[str]) -> None:
     job = [*TINY, f"output_root={tmp_path}", "strategy=source_only", "baselines=[]", "overwrite=true"]
@@ -82,6 +100,20 @@ def test_what_changes_no_fit_finds_it(transferlab: Train, tmp_path: Path, more: 
     assert transferlab("train", *job, *more).code == 0
     assert len(_entries(tmp_path)) == 1
     assert max(_read_seconds(tmp_path)) > 0
+
+
+def test_a_deterministic_run_makes_its_own_fit_of_the_same_bytes(transferlab: Train, tmp_path: Path) -> None:
+    """On a CPU; on a GPU the other one's might be another each time."""
+    job = [*TINY, "strategy=dann", "baselines=[]"]
+    for name in ("false", "true"):
+        said = transferlab("train", *job, f"deterministic={name}", f"output_root={tmp_path / name}")
+        assert said.code == 0, said.err
+    assert numbers(tmp_path / "true") == numbers(tmp_path / "false")
+    assert (
+        transferlab("train", *job, "deterministic=true", f"output_root={tmp_path / 'false'}", "overwrite=true").code
+        == 0
+    )
+    assert len(_entries(tmp_path / "false")) == 2
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,10 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("pixels of floating point, of which nobody says what is white")
     if image.mode.startswith("I"):
-        levels = np.asarray(image).astype(np.float64).clip(0, 65535) / SIXTEEN_BITS
+        numbers = np.asarray(image).astype(np.float64)
+        if numbers.min() < 0 or numbers.max() > 65535:
+            raise ValueError("whole numbers beyond 16 bits, of which nobody says what is white")
+        levels = numbers / SIXTEEN_BITS
         return Image.fromarray(np.rint(levels).astype(np.uint8))
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         above = image.convert("RGBA")
