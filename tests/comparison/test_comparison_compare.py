@@ -99,7 +99,7 @@ def test_margin_is_passed_down(two_comparisons):
     assert not met(compare(two_comparisons.root, 20.0).table, ["negative"])
 
 
-def test_no_torch_and_nothing_of_the_package_but_errors_and_files():
+def test_no_torch_and_nothing_of_the_package_but_result_files():
     code = (
         "import sys, transferlab.comparison.compare;"
         "print(*(n for n in sys.modules if n == 'torch' or n.startswith('transferlab.')))"
@@ -108,6 +108,7 @@ def test_no_torch_and_nothing_of_the_package_but_errors_and_files():
     assert {name for name in loaded if not name.startswith("transferlab.comparison")} == {
         "transferlab.errors",
         "transferlab.files",
+        "transferlab.result_file",
     }
 
 
