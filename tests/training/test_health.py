@@ -84,6 +84,32 @@ def test_a_discriminator_is_reported_once(health: Health, steps: Steps) -> None:
     assert _line(health, 3 * WINDOW, WINDOW, domain=0.001, other=0.0) == []
 
 
+@pytest.mark.parametrize(
+    ("falls", "recovers", "diverges"), [(0, 999, True), (80, 999, True), (140, 999, False), (0, 150, False)]
+)
+@pytest.mark.parametrize("every", [1, 7, 200])
+def test_one_that_is_saturated_to_the_end_has_diverged(
+    steps: Steps, falls: int, recovers: int, diverges: bool, every: int
+) -> None:
+    """Through all of the second half, however often the log has a line."""
+    health, since = Health("s", steps, 200), 0  # type: ignore[arg-type]
+    steps.saturates_below = {"domain": 0.01}
+    values = torch.tensor([0.001 if falls < step <= recovers else 0.5 for step in range(1, 201)])
+    reason = ""
+    for step in range(1, 201):
+        health.gather(step)
+        if step % every == 0 or step == 200:
+            try:
+                health.judge(step, {"domain": values[since:step]})
+            except Diverged as problem:
+                reason = str(problem)
+            since = step
+    start = falls + WINDOW
+    assert reason == (
+        f"saturated discriminator: domain is below 0.01, from step {start} of stage s to its end" if diverges else ""
+    )
+
+
 def _batch(count: int, *, alike: bool) -> Tensor:
     logits = torch.zeros(count, 3)
     logits[:, 1] = 1.0

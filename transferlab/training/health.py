@@ -48,6 +48,7 @@ class Health:
         self.judged = 0
         self._pending: list[tuple[int, Tensor]] = []
         self._windows: dict[str, list[float]] = {}
+        self._right: dict[str, int] = {}
         self._alike: dict[str, int] = {}
         self._collapsed: set[str] = set()
         self._saturated: set[str] = set()
@@ -68,7 +69,7 @@ class Health:
         Raises:
             Diverged: if a loss or a weight isn't finite or gradients have exploded; and at the last step, if through
                 all of the second half of the Fit, ``LONGEST`` steps or more, a classifier said one class of every
-                example.
+                example, or a discriminator was saturated.
         """
         seen = [(at, noted.tolist()) for at, noted in self._pending]
         moved = f"moved by {' + '.join(losses)}"
@@ -114,14 +115,22 @@ class Health:
             for place, value in enumerate(losses[name].tolist()):
                 window.append(value)
                 mean = sum(window) / len(window)
-                full = len(window) == WINDOW
-                if full:
-                    window.clear()
-                if full and mean < least and name not in self._saturated:
+                if len(window) < WINDOW:
+                    continue
+                window.clear()
+                if mean >= least:
+                    self._right.pop(name, None)
+                    continue
+                at = self.judged + 1 + place * (step - self.judged) // len(losses[name])
+                self._right.setdefault(name, at)
+                if name not in self._saturated:
                     self._saturated.add(name)
-                    at = self.judged + 1 + place * (step - self.judged) // len(losses[name])
                     text = f"{name} is {mean:.2g}: the discriminator is nearly always right"
                     found.append(self._warned("saturated", at, text))
+            first = self._right.get(name, step)
+            if step == self._steps and step - first >= LONGEST and first - WINDOW <= self._steps / 2:
+                where = f"from step {first} of stage {self._stage} to its end"
+                raise Diverged(f"saturated discriminator: {name} is below {least}, {where}")
         return found
 
     def _classifiers(self, seen: Sequence[tuple[int, list[float]]]) -> list[Warned]:
@@ -150,6 +159,7 @@ class Health:
         """What it has seen so far."""
         return {
             **{"limit": self._limit, "judged": self.judged, "pending": self._pending, "windows": self._windows},
+            "right": self._right,
             **{"alike": self._alike, "collapsed": sorted(self._collapsed), "saturated": sorted(self._saturated)},
         }
 
@@ -157,7 +167,7 @@ class Health:
         """Goes on from there."""
         self._limit, self.judged, self._pending = state["limit"], state["judged"], list(state["pending"])
         self._windows = {name: list(those) for name, those in state["windows"].items()}
-        self._alike = dict(state["alike"])
+        self._right, self._alike = dict(state["right"]), dict(state["alike"])
         self._collapsed, self._saturated = set(state["collapsed"]), set(state["saturated"])
 
 
