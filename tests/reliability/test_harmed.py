@@ -92,6 +92,13 @@ def test_results_whose_files_are_gone(tmp_path: Path, name: str) -> None:
     assert _usable_with(tmp_path, {name: "x"})
 
 
+def test_a_result_that_names_files_needs_its_own_checksum(tmp_path: Path) -> None:
+    result = _result() | {"files": {}}
+    del result["sha256"]
+    (tmp_path / "result.json").write_text(json.dumps(result))
+    assert not is_usable(tmp_path / "result.json")
+
+
 def _usable_with(folder: Path, files: Any) -> bool:
     (folder / "here").write_text("I am here")
     os.mkfifo(folder / "pipe")

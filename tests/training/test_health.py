@@ -85,20 +85,20 @@ def test_a_discriminator_is_reported_once(health: Health, steps: Steps) -> None:
 
 
 @pytest.mark.parametrize(
-    ("falls", "recovers", "diverges"), [(0, 999, True), (80, 999, True), (140, 999, False), (0, 150, False)]
+    ("falls", "recovers", "diverges"), [(0, 999, True), (200, 999, True), (220, 999, False), (0, 350, False)]
 )
-@pytest.mark.parametrize("every", [1, 7, 200])
+@pytest.mark.parametrize("every", [1, 7, 400])
 def test_one_that_is_saturated_to_the_end_has_diverged(
     steps: Steps, falls: int, recovers: int, diverges: bool, every: int
 ) -> None:
     """Through all of the second half, however often the log has a line."""
-    health, since = Health("s", steps, 200), 0  # type: ignore[arg-type]
+    health, since = Health("s", steps, 400), 0  # type: ignore[arg-type]
     steps.saturates_below = {"domain": 0.01}
-    values = torch.tensor([0.001 if falls < step <= recovers else 0.5 for step in range(1, 201)])
+    values = torch.tensor([0.001 if falls < step <= recovers else 0.5 for step in range(1, 401)])
     reason = ""
-    for step in range(1, 201):
+    for step in range(1, 401):
         health.gather(step)
-        if step % every == 0 or step == 200:
+        if step % every == 0 or step == 400:
             try:
                 health.judge(step, {"domain": values[since:step]})
             except Diverged as problem:
@@ -108,6 +108,13 @@ def test_one_that_is_saturated_to_the_end_has_diverged(
     assert reason == (
         f"saturated discriminator: domain is below 0.01, from step {start} of stage s to its end" if diverges else ""
     )
+
+
+def test_of_one_step_the_loss_is_named_before_the_weights(health: Health, steps: Steps) -> None:
+    steps.parameters[0].data.fill_(1e9)
+    health.gather(5)
+    with pytest.raises(Diverged, match="mmd is nan at step 5"):
+        health.judge(5, {"mmd": torch.tensor([1.0, 1.0, 1.0, 1.0, float("nan")])})
 
 
 def _batch(count: int, *, alike: bool) -> Tensor:
@@ -229,6 +236,9 @@ def test_a_step_that_fails_because_numbers_went_bad_before_is_told_as_that(
     (found,) = results(tmp_path)
     assert found["status"] == "diverged"
     assert "weights not finite: their norm is nan at step 7 of stage" in found["selection"]["reason"]
+    (lines,) = tmp_path.glob("runs/**/metrics.csv")
+    logged = pd.read_csv(lines)[["stage", "step"]]
+    assert not logged.duplicated().any()
 
 
 def test_a_step_that_fails_for_another_reason_has_failed(
