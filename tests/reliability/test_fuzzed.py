@@ -140,7 +140,7 @@ def _all_end_well(transferlab: Train, tmp_path: Path, count: int, **how: Any) ->
 
 
 def test_thirty_compositions(transferlab: Train, tmp_path: Path) -> None:
-    _all_end_well(transferlab, tmp_path, 30, derandomize=True)
+    _all_end_well(transferlab, tmp_path, 32, derandomize=True)
 
 
 @pytest.mark.nightly
