@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import pytest
 
-from transferlab.component import Component, Option, checked, component, options_of, unknown
+from transferlab.component import Component, Option, checked, component, modules_of, options_of, unknown
 from transferlab.errors import Refusal
+from transferlab.training.stages import Estimate, Refresh
 
 MODULE = """
 import a_package_that_does_not_exist
@@ -39,6 +40,12 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "read_not_imported.py").write_text(MODULE)
     monkeypatch.syspath_prepend(str(tmp_path))
     return "read_not_imported"
+
+
+def test_the_modules_of_parts_are_found_wherever_the_parts_stand() -> None:
+    whole = Component("a.b.Whole", {"inner": Component("c.d.Inner"), "width": 3})
+    refreshed = Refresh(Estimate("found", ("source",), Component("e.f.found")), every=None)
+    assert modules_of({"one": [whole], "other": (refreshed, "g.h.text", None)}) == {"a.b", "c.d", "e.f"}
 
 
 def test_options_are_read_without_importing(module: str) -> None:

@@ -2,9 +2,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import adjusted_rand_score, f1_score, normalized_mutual_info_score
 
-from transferlab.evaluation import Predictions, expected_calibration_error, target_metrics
+from transferlab.evaluation import (
+    Predictions,
+    adjusted_rand_index,
+    contingency,
+    expected_calibration_error,
+    macro_f1,
+    normalized_mutual_information,
+    target_metrics,
+)
 
 
 def _predictions(confidence: list[float], right: list[bool]) -> Predictions:
@@ -33,6 +43,26 @@ def test_metrics() -> None:
     assert metrics["target_accuracy"] == (guesses == labels).mean()
     assert metrics["target_macro_f1"] == pytest.approx(f1_score(labels, guesses, average="macro"))
     assert metrics["per_class_accuracy"]["b"] == (guesses[labels == 1] == 1).mean()
+
+
+@given(
+    st.integers(1, 5).flatmap(
+        lambda classes: st.tuples(
+            st.just(classes),
+            st.lists(st.tuples(st.integers(0, classes - 1), st.integers(0, classes - 1)), min_size=1, max_size=40),
+        )
+    )
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+def test_the_metrics_of_a_table_are_scikit_learns(drawn: tuple[int, list[tuple[int, int]]]) -> None:
+    classes, pairs = drawn
+    labels, guesses = np.array(pairs).T
+    table = contingency(labels, guesses, classes)
+    theirs = f1_score(labels, guesses, labels=range(classes), average="macro")
+    assert macro_f1(table) == pytest.approx(theirs, abs=1e-12)
+    assert adjusted_rand_index(table) == pytest.approx(adjusted_rand_score(labels, guesses), abs=1e-12)
+    theirs = normalized_mutual_info_score(labels, guesses)
+    assert normalized_mutual_information(table) == pytest.approx(theirs, abs=1e-12)
 
 
 def test_a_grouping_counts_whatever_its_groups_are_called() -> None:

@@ -78,3 +78,24 @@ def test_torch_free_rooms_stay_so(room: str) -> None:
     program = f"import sys; import {', '.join(modules)}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(("strategy", "needed"), [("dann", False), ("feature_extraction", False), ("shallow", True)])
+def test_a_run_imports_no_library_that_it_does_not_need(strategy: str, needed: bool) -> None:
+    """scikit-learn, pandas and torchvision take seconds: they come with the modules of those strategies that use them.
+
+    These are the modules that are imported before a run's clock starts, and once for all processes.
+    """
+    program = f"""
+import sys
+from transferlab.composition import compose_train
+from transferlab.component import modules_of
+config = compose_train(["strategy={strategy}", "baselines=[]"])[0][0].config
+for module in ("transferlab.experiment", *modules_of((config, config.strategy().stages(config.loss)))):
+    __import__(module)
+print({{"sklearn", "pandas", "torchvision"}} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ("sklearn" in done.stdout) == needed
+    assert "torchvision" not in done.stdout
+    assert needed or "pandas" not in done.stdout

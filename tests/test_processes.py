@@ -18,7 +18,7 @@ import pytest
 from jobs import TINY, Said, results
 
 from transferlab import processes
-from transferlab.processes import how_many
+from transferlab.processes import how_many, preloaded
 from transferlab.runs import Run
 
 TWO = [*TINY, "seeds=2", "strategy=source_only", "baselines=[]", "parallel=2"]
@@ -42,6 +42,13 @@ class Once(nn.Module):
             os.kill(os.getpid(), signal.SIGKILL)
         raise RuntimeError("the disk is on fire")
 """
+
+
+def test_modules_of_the_runs_are_imported_once_for_all_but_never_other_peoples(tiny_run: Callable[..., Run]) -> None:
+    run = tiny_run("strategy=feature_extraction", "strategy.head=lda", "optimizer._target_=torch.optim.SGD")
+    modules = preloaded([run])
+    assert {"transferlab.experiment", "transferlab.training.solvers", "transferlab.models.lenet"} <= set(modules)
+    assert all(name.startswith("transferlab.") for name in modules)
 
 
 def test_side_by_side_gives_the_same_bytes(transferlab: Callable[..., Said], tmp_path: Path) -> None:
@@ -154,7 +161,7 @@ SERVER = """
 import os, signal, time
 from multiprocessing import forkserver
 from transferlab import processes
-processes._context()
+processes._context([])
 server = forkserver._forkserver._forkserver_pid
 time.sleep(1)
 os.kill(server, signal.SIGTERM)

@@ -15,10 +15,10 @@ import importlib.util
 import math
 import types
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, cast, get_args, get_origin
 
 from transferlab.errors import Refusal
 
@@ -39,8 +39,25 @@ class Component:
 
     def __call__(self, *arguments: Any, **more: Any) -> Any:
         """Imports the target and calls it with ``arguments``, ``more`` and the options."""
-        module, _, name = self.target.rpartition(".")
-        return getattr(importlib.import_module(module), name)(*arguments, **more, **self.options)
+        name = self.target.rpartition(".")[2]
+        return getattr(importlib.import_module(self.module), name)(*arguments, **more, **self.options)
+
+    @property
+    def module(self) -> str:
+        """Where the target is defined."""
+        return self.target.rpartition(".")[0]
+
+
+def modules_of(value: Any) -> set[str]:
+    """The modules of every component in a value: itself, or in a dataclass's fields, a sequence or a mapping."""
+    own = {value.module} if isinstance(value, Component) else set[str]()
+    if is_dataclass(value):
+        inner = [getattr(value, one.name) for one in fields(value)]
+    elif isinstance(value, Mapping):
+        inner = list(cast(Mapping[Any, Any], value).values())
+    else:
+        inner = cast(list[Any], value) if isinstance(value, list | tuple) else []
+    return own.union(*map(modules_of, inner))
 
 
 OPTIMIZERS = "torch.optim."

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -23,7 +24,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException, MissingConfigException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -89,9 +90,10 @@ def compose_train(arguments: Sequence[str]) -> list[list[Contender]]:
         Refusal: if the arguments or the configs they name are at fault.
     """
     jobs: list[list[Contender]] = []
+    default = cache(_default)  # what jobs share: to compose it takes longer than all the rest of a job
 
     def collect(config: DictConfig, domains: Mapping[str, DictConfig]) -> None:
-        jobs.append(_contenders(config, domains, _allowed(arguments)))
+        jobs.append(_contenders(config, domains, _allowed(arguments), default))
 
     _run_hydra("train", arguments, collect)
     return jobs
@@ -117,32 +119,58 @@ def _allowed(arguments: Sequence[str]) -> set[str]:
     return {str(name) for value in values if isinstance(value, list) for name in value}
 
 
-def _contenders(config: DictConfig, domains: Mapping[str, DictConfig], allowed: set[str]) -> list[Contender]:
+@dataclass(frozen=True)
+class _Default:
+    """What a strategy, or a choice in every group, gives by itself.
+
+    Attributes:
+        config: composed.
+        choices: by group, the name of its file.
+    """
+
+    config: DictConfig
+    choices: Mapping[str, str]
+
+
+Compose = Callable[[tuple[str, ...]], _Default]
+
+
+def _default(overrides: tuple[str, ...]) -> _Default:
+    config = hydra.compose("train", list(overrides), return_hydra_config=True)
+    choices = dict(config.hydra.runtime.choices)
+    with open_dict(config):
+        del config["hydra"]
+    return _Default(config, choices)
+
+
+def _contenders(
+    config: DictConfig, domains: Mapping[str, DictConfig], allowed: set[str], default: Compose
+) -> list[Contender]:
     context = HydraConfig.get()
-    node = _plain(with_named_domains(config, domains))
+    named = with_named_domains(config, domains)
+    node = _plain(named)
     packages = checked(node.get("allow_packages"), list[str], "allow_packages")
     if set(packages) - allowed:
         names = ",".join(packages)
         raise Refusal(f"allow_packages: a config can't allow itself code; if you do, add allow_packages=[{names}]")
     chosen = train_config(node)
     choices = {group: name for group, name in context.runtime.choices.items() if group in node}
-    plain_strategy = hydra.compose("train", [f"strategy={choices['strategy']}"])
+    plain = default((f"strategy={choices['strategy']}",))
     takes_loss: bool = chosen.strategy().takes_loss
-    _refuse_other_loss(choices["strategy"], choices["loss"], cast(str, plain_strategy.loss.name), takes_loss)
-    defaults = hydra.compose("train", [f"{group}={name}" for group, name in choices.items()])
-    changes = _changes(node, _plain(with_named_domains(defaults, domains, as_in=config)))
-    changes = {
-        key: value for key, value in changes.items() if key not in _followers(with_named_domains(config, domains))
-    }
+    _refuse_other_loss(choices["strategy"], choices["loss"], cast(str, plain.config.loss.name), takes_loss)
+    same = all(plain.choices[group] == name for group, name in choices.items())
+    defaults = plain if same else default(tuple(f"{group}={name}" for group, name in choices.items()))
+    changes = _changes(node, _plain(with_named_domains(defaults.config, domains, as_in=config)))
+    changes = {key: value for key, value in changes.items() if key not in _followers(named)}
     setting = _in_words(
-        {key: name for key, name in choices.items() if key in UNTITLED and name != plain_strategy[key].name}
+        {key: name for key, name in choices.items() if key in UNTITLED and name != plain.choices[key]}
         | {key: value for key, value in changes.items() if key.partition(".")[0] not in OF_THE_STRATEGY | UNSAID}
     )
     variant = {key: value for key, value in changes.items() if key.partition(".")[0] in OF_THE_STRATEGY}
     contenders = [Contender(chosen, _parts_by_name(variant), setting)]
     for name in chosen.baselines:
         try:
-            baseline = _plain(hydra.compose("train", [f"strategy={name}"]))
+            baseline = _plain(default((f"strategy={name}",)).config)
         except MissingConfigException as error:
             raise Refusal(unknown(f"baselines={name}", name, error.options or [])) from None
         if baseline["strategy"] != node["strategy"]:

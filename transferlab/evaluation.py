@@ -38,22 +38,65 @@ def target_metrics(predictions: Predictions, class_names: tuple[str, ...]) -> di
     And how well the predictions group the examples, whatever the groups are called: the adjusted Rand index, in
     [−½, 1], and normalised mutual information, in [0, 1] (0 by chance, 1 for the same grouping).
     """
-    from sklearn.metrics import adjusted_rand_score, f1_score, normalized_mutual_info_score
-
     right = predictions.classes == predictions.labels
-    every_class = np.arange(len(class_names))
+    table = contingency(predictions.labels, predictions.classes, len(class_names))
     return {
         "target_accuracy": predictions.accuracy,
-        "target_macro_f1": float(
-            f1_score(predictions.labels, predictions.classes, labels=every_class, average="macro")
-        ),
+        "target_macro_f1": macro_f1(table),
         "target_ece": expected_calibration_error(predictions),
-        "target_ari": float(adjusted_rand_score(predictions.labels, predictions.classes)),
-        "target_nmi": float(normalized_mutual_info_score(predictions.labels, predictions.classes)),
+        "target_ari": adjusted_rand_index(table),
+        "target_nmi": normalized_mutual_information(table),
         "per_class_accuracy": {
             name: float(right[predictions.labels == i].mean()) for i, name in enumerate(class_names)
         },
     }
+
+
+# The next four are scikit-learn's, whose import would take longer than many a run.
+
+
+def contingency(labels: NDArray[np.int64], classes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """How many examples of each label, the rows, are of each class, the columns: (count, count)."""
+    return np.bincount(labels * count + classes, minlength=count * count).reshape(count, count)
+
+
+def macro_f1(table: NDArray[np.int64]) -> float:
+    """The mean over the classes of 2TP / (2TP + FP + FN), which is 0 for a class that neither side has; in [0, 1]."""
+    return float(np.mean(2 * table.diagonal() / np.maximum(table.sum(0) + table.sum(1), 1)))
+
+
+def adjusted_rand_index(table: NDArray[np.int64]) -> float:
+    """Pairs that both sides put together, beyond those by chance, of all beyond chance (Hubert & Arabie 1985).
+
+    Returns:
+        In [−½, 1]; 1 where both put all examples in one group, or each in its own.
+    """
+
+    def pairs(counts: NDArray[np.int64]) -> int:
+        return sum(count * (count - 1) // 2 for count in counts.ravel().tolist())
+
+    both, rows, columns, all_pairs = (pairs(one) for one in (table, table.sum(1), table.sum(0), table.sum()))
+    chance = rows * columns / max(all_pairs, 1)
+    most = (rows + columns) / 2
+    return 1.0 if most == chance else (both - chance) / (most - chance)
+
+
+def normalized_mutual_information(table: NDArray[np.int64]) -> float:
+    """Mutual information of rows and columns over the mean of their entropies (Vinh et al. 2010).
+
+    Returns:
+        In [0, 1]; 1 where both put all examples in one group.
+    """
+
+    def entropy(counts: NDArray[np.int64]) -> float:
+        shares = counts[counts > 0] / table.sum()
+        return float(-(shares * np.log(shares)).sum())
+
+    rows, columns = entropy(table.sum(1)), entropy(table.sum(0))
+    if rows + columns == 0:
+        return 1.0
+    shared = rows + columns - entropy(table)
+    return min(max(2 * shared / (rows + columns), 0.0), 1.0)
 
 
 def expected_calibration_error(predictions: Predictions, bins: int = 15) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import shutil
@@ -73,6 +74,8 @@ def _performed(run: Run, title: str, quiet: bool | None) -> dict[str, Any]:
     stale = files_of(run.folder / "result.json")
     with writing(run.folder):
         (run.folder / "result.json").unlink(missing_ok=True)  # overwrite=true: it stands for a finished run alone
+    for module in run.modules:
+        importlib.import_module(module)  # before the clock starts: only the first run of a process imports them
     started = time.perf_counter()
     config = on_device(run.config)
     training, test = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed, run.pair.bridges)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, OmegaConf
 
 from transferlab.errors import Refusal
@@ -23,19 +24,24 @@ def only_hydras_own() -> Generator[None]:
     """Inside the block every config that Hydra loads is refused where its callbacks, logs or plugins aren't ours.
 
     A callback is any function that a ``_target_`` names, and so is a handler of a log.
+
+    Jobs of a sweep aren't composed an extra time to see that they can be: nothing begins before all of them are.
     """
-    load = ConfigLoaderImpl.load_configuration
+    load, validate = ConfigLoaderImpl.load_configuration, Sweeper.validate_batch_is_legal
 
     def checked(self: ConfigLoaderImpl, *arguments: Any, **more: Any) -> DictConfig:
         config = load(self, *arguments, **more)
         _refuse_foreign(config.hydra)
         return config
 
+    def unasked(self: Sweeper, batch: Sequence[Sequence[str]]) -> None: ...
+
     ConfigLoaderImpl.load_configuration = checked
+    Sweeper.validate_batch_is_legal = unasked
     try:
         yield
     finally:
-        ConfigLoaderImpl.load_configuration = load
+        ConfigLoaderImpl.load_configuration, Sweeper.validate_batch_is_legal = load, validate
 
 
 def _refuse_foreign(node: DictConfig) -> None:

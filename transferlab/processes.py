@@ -31,10 +31,6 @@ class Failed(Exception):
 Outcome = dict[str, Any] | Failed | Unwritable
 
 
-PRELOADED = ["transferlab.experiment", "sklearn.metrics"]
-"""What every run imports sooner or later: once for all processes."""
-
-
 def how_many(missing: Sequence[Run], device: str) -> int:
     """The number of processes that ``parallel`` means for these runs.
 
@@ -55,7 +51,7 @@ def get_ready(missing: Sequence[Run]) -> None:
     """Begins, beside this process, to import what the others will need, if there are likely to be others."""
     config = missing[0].config
     if config.device in ("auto", "cpu") and how_many(missing, "cpu") > 1:
-        _context()
+        _context(missing)
 
 
 def side_by_side(missing: Sequence[Run], count: int) -> Generator[tuple[Run, Outcome]]:
@@ -72,7 +68,7 @@ def side_by_side(missing: Sequence[Run], count: int) -> Generator[tuple[Run, Out
     try:
         while todo or later or busy:
             while (todo or later) and len(busy) < count:
-                process, connection = idle.pop() if idle else _started()
+                process, connection = idle.pop() if idle else _started(missing)
                 wait_for_it = not todo
                 run = later.pop() if wait_for_it else todo.pop()
                 with suppress(BrokenPipeError):  # its process is dead, as the next lines find
@@ -99,8 +95,8 @@ def side_by_side(missing: Sequence[Run], count: int) -> Generator[tuple[Run, Out
             process.join()
 
 
-def _started() -> tuple[BaseProcess, Connection]:
-    context = _context()
+def _started(missing: Sequence[Run]) -> tuple[BaseProcess, Connection]:
+    context = _context(missing)
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs,), daemon=True)
     process.start()
@@ -108,10 +104,10 @@ def _started() -> tuple[BaseProcess, Connection]:
     return process, ours
 
 
-def _context() -> ForkServerContext:
+def _context(missing: Sequence[Run]) -> ForkServerContext:
     # Not forked from this process, whose OpenMP threads a fork would lack; from a server that has imported torch once.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    context.set_forkserver_preload(preloaded(missing))
     # A SIGTERM to the whole group, as schedulers send it, must leave the server: it says whether the others have ended.
     # The tracker first, which the server would start too, and whose start unblocks the signal.
     resource_tracker.ensure_running()
@@ -121,6 +117,12 @@ def _context() -> ForkServerContext:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
+
+
+def preloaded(missing: Sequence[Run]) -> list[str]:
+    """The modules of ours that the runs need, and with them those libraries that they need, imported once for all."""
+    own = {name for run in missing for name in run.modules if name.startswith("transferlab.")}
+    return ["transferlab.experiment", *sorted(own)]
 
 
 def _work(connection: Connection) -> None:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from transferlab.component import modules_of
 from transferlab.domains.pair import Pair
 from transferlab.domains.splits import TestData
 from transferlab.errors import Interrupted, Unwritable
@@ -55,6 +56,11 @@ class Run:
     def strategy(self) -> Strategy:
         """The strategy's description."""
         return self.config.strategy()
+
+    @property
+    def modules(self) -> set[str]:
+        """The Python modules of all that it is made of."""
+        return modules_of((self.config, self.strategy.stages(self.config.loss)))
 
     @property
     def run_id(self) -> str:

@@ -5,9 +5,11 @@ A single ``transferlab train`` is a sweep of one job.
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
@@ -54,11 +56,11 @@ def train(jobs: Sequence[Sequence[Contender]], again: str) -> int:
     config = runs[0].config
     missing = [run for run in runs if run.config.overwrite or not run.finished]
     _refuse_what_torch_sees(missing)
-    from transferlab.report import exit_code, show  # pandas, while other processes import torch
-
     _refuse_unwritable(config.root)
     _announce(runs, missing)
     failed = _train_all(missing, again) if missing else []
+    from transferlab.report import exit_code, show
+
     finished = {run.comparison_id for run in runs if (run.folder / "result.json").exists()}
     code = exit_code(show(config.root, config.margin, finished), config.fail_on) if finished else 1
     for run in failed:
@@ -216,6 +218,8 @@ def _outcomes(missing: Sequence[Run]) -> Generator[tuple[Run, Outcome]]:
 
     count = how_many(missing, on_device(missing[0].config).device)
     if count > 1:
+        # The table's libraries take a second, in which this process only waits for the others.
+        threading.Thread(target=importlib.import_module, args=("transferlab.report",)).start()
         with tqdm(total=len(missing), desc=f"{count} runs side by side", leave=False, disable=None, unit="run") as bar:
             for run, outcome in side_by_side(missing, count):
                 bar.update()

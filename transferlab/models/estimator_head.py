@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 from torch import Tensor, nn
 
 ABSENT = -1e9
@@ -40,8 +41,6 @@ class EstimatorHead(nn.Module):
 
 
 def _log_probabilities(estimator: Any, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    from scipy.special import log_softmax
-
     if hasattr(estimator, "predict_proba"):
         return np.log(np.maximum(estimator.predict_proba(rows), np.finfo(np.float32).tiny))
     decisions = estimator.decision_function(rows)

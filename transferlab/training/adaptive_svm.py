@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from scipy.optimize import minimize
 from torch import nn
 
 from transferlab.component import Component
@@ -72,8 +73,6 @@ def corrections(kernel: Array, decisions: Array, labels: Labels, bound: float) -
     Returns:
         (m, classes).
     """
-    from scipy.optimize import minimize
-
     found = np.zeros_like(decisions)
     for k in np.flatnonzero(np.abs(decisions).max(0) < 1e6):
         y = np.where(labels == k, 1.0, -1.0)

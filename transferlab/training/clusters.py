@@ -8,6 +8,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+from sklearn.cluster import AgglomerativeClustering, KMeans
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 from transferlab.errors import Diverged
@@ -68,9 +72,6 @@ def matched_clusters(
     Returns:
         (m,), the label of each target example.
     """
-    from scipy.optimize import linear_sum_assignment
-    from scipy.spatial.distance import cdist
-
     classes = np.unique(labels)
     found = _clustered(target, min(len(classes), len(target)), algorithm, seed)
     clusters, members = np.unique(found, return_inverse=True)
@@ -81,9 +82,6 @@ def matched_clusters(
 
 
 def _clustered(target: NDArray[np.float64], count: int, algorithm: Algorithm, seed: int) -> NDArray[np.int64]:
-    from sklearn.cluster import AgglomerativeClustering, KMeans
-    from threadpoolctl import threadpool_limits
-
     if algorithm == "ward":
         return AgglomerativeClustering(count, linkage="ward").fit_predict(target)
     # Sums of several threads come in any order, and so with any rounding: with one, a seed fixes everything.

@@ -7,6 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 Array = NDArray[np.float64]
 
@@ -35,11 +41,6 @@ def discriminator_ratios(source: Array, target: Array, *, seed: int) -> Array:
     Returns:
         (n,), more than 0; near 1 for equal domains.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     features, is_target = np.concatenate([source, target]), np.repeat([0, 1], [len(source), len(target)])
     folds = StratifiedKFold(min(5, len(source), len(target)), shuffle=True, random_state=seed)
     regression = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cholesky"))
@@ -77,9 +78,6 @@ def kmm_ratios(source: Array, target: Array, *, bandwidth: float, bound: float, 
 
 
 def _matched(source: Array, target: Array, gamma: float, bound: float) -> Array:
-    from scipy.optimize import minimize
-    from sklearn.metrics.pairwise import rbf_kernel
-
     parts = _groups(np.arange(len(target)))
     summed = np.sum([rbf_kernel(source, target[part], gamma).sum(1) for part in parts], axis=0)
     # Divided by n throughout: the solver's tolerances are meant for slopes near 1.
@@ -131,8 +129,6 @@ def _kliep(source: Array, target: Array, at: Array, gamma: float) -> Array:
     expectation maximisation climbs to its one maximum and keeps both constraints by itself, where the paper's
     gradient ascent needs a step size and a projection.
     """
-    from sklearn.metrics.pairwise import rbf_kernel
-
     tiny, centres = np.finfo(float).tiny, target[:KLIEP_CENTRES]
     # A kernel that no source example feels can't be scaled to mean 1 there: it comes out as 0.
     scale = 1 / np.maximum(rbf_kernel(source, centres, gamma).mean(0), 1e-100)

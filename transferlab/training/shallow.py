@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import sklearn
 import torch
+from scipy.stats import ks_2samp
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import nn
 
 from transferlab.component import Component
@@ -75,8 +79,6 @@ def shallow(
 
 def pca(source: Array, target: Array, labels: Labels, *, components: int) -> Adapted:
     """Principal components of both domains together: at most ``components``."""
-    from sklearn.decomposition import PCA
-
     both = np.concatenate([source, target])
     found: Any = PCA(min(components, *both.shape), random_state=drawn_seed()).fit(both)
     return Adapted(found.transform(source), _linear(found.components_.T, found.mean_))
@@ -87,8 +89,6 @@ def lda(source: Array, target: Array, labels: Labels, *, components: int) -> Ada
 
     Fisher's discriminants with Ledoit & Wolf's covariance. The target isn't looked at.
     """
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-
     width = min(components, len(np.unique(labels)) - 1, source.shape[1])
     found = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto", n_components=width).fit(source, labels)
     directions, mean = found.scalings_[:, :width], source.mean(0)
@@ -169,8 +169,6 @@ def feature_elimination(source: Array, target: Array, labels: Labels, *, elimina
     A feature tells them apart by the Kolmogorov–Smirnov statistic: the largest difference of its two distribution
     functions.
     """
-    from scipy.stats import ks_2samp
-
     results: list[Any] = [ks_2samp(*feature, method="asymp") for feature in zip(source.T, target.T, strict=True)]
     apart = [one.statistic for one in results]
     count = max(round((1 - eliminate) * source.shape[1]), 1)
@@ -196,8 +194,6 @@ def _some(features: Array, count: int) -> Array:
 
 def _skada() -> Any:
     """The package, without the change that importing it makes to scikit-learn's settings of the whole process."""
-    import sklearn
-
     with sklearn.config_context():
         import skada
     return skada

@@ -14,6 +14,11 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.kernel_approximation import Nystroem
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import SVC, LinearSVC
 from torch import nn
 
 from transferlab.errors import Diverged
@@ -59,8 +64,6 @@ def kernel_logistic(
         components: how many of the examples the kernel is spanned by, drawn at random; all where there are fewer.
         gamma: of the kernel exp(−γ‖x − y‖²); ``scale``: 1 / (d · variance of all the features' values).
     """
-    from sklearn.kernel_approximation import Nystroem
-
     features, labels, weights = labelled(examples)
     width = kernel_width(features, gamma)
     basis: Any = Nystroem(gamma=width, n_components=min(components, len(features)), random_state=drawn_seed())
@@ -82,8 +85,6 @@ def svm_linear(examples: Mapping[str, Examples], *, classes: int, C: float) -> n
         classes: of the head.
         C: how much the hinge counts beside ½‖w‖².
     """
-    from sklearn.svm import LinearSVC
-
     features, labels, weights = labelled(examples)
     machine = LinearSVC(C=C, max_iter=ITERATIONS).set_params(dual=False)
     found: Any = machine.fit(features, labels, sample_weight=weights)
@@ -107,8 +108,6 @@ def svm_rbf(
         C: how much the hinge counts.
         gamma: see ``kernel_logistic``.
     """
-    from sklearn.svm import SVC
-
     features, labels, weights = labelled(examples)
     width, present = kernel_width(features, gamma), np.unique(labels)
     coefficients, intercepts = np.zeros((len(features), len(present))), np.zeros(len(present))
@@ -128,8 +127,6 @@ def knn(examples: Mapping[str, Examples], *, classes: int, neighbours: int) -> n
         classes: of the head.
         neighbours: how many vote; all the examples where there are fewer.
     """
-    from sklearn.neighbors import KNeighborsClassifier
-
     features, labels, _ = labelled(examples)
     found = KNeighborsClassifier(min(neighbours, len(features))).fit(features, labels)
     return EstimatorHead(found, classes)
@@ -148,8 +145,6 @@ def lda(examples: Mapping[str, Examples], *, classes: int) -> nn.Module:
     Raises:
         Diverged: if a class has one example, whose variance nobody knows.
     """
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-
     features, labels, _ = labelled(examples)
     if np.unique(labels, return_counts=True)[1].min() < 2:
         raise Diverged("lda: a class has a single example; it needs two to see any variance")
@@ -198,8 +193,6 @@ def drawn_seed() -> int:
 
 def _regression(features: Array, labels: Labels, weights: Array | None, strength: float) -> tuple[Array, Array, Labels]:
     """Coefficients (k, d) and intercepts (k,) of the k classes that occur, and those classes."""
-    from sklearn.linear_model import LogisticRegression
-
     regression = LogisticRegression(C=strength, max_iter=ITERATIONS, tol=1e-6)
     found: Any = regression.fit(features, labels, sample_weight=weights)
     return _both(found.coef_, 0.5), _both(found.intercept_, 0.5), found.classes_

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 from transferlab.models.estimator_head import EstimatorHead
@@ -53,8 +54,6 @@ def tradaboost(
         return logistic({"all": weighted}, classes=classes, C=C)
 
     def tree(weights: Array) -> nn.Module:
-        from sklearn.tree import DecisionTreeClassifier
-
         found = DecisionTreeClassifier(max_depth=depth, random_state=drawn_seed())
         return EstimatorHead(found.fit(features.numpy(), labels.numpy(), sample_weight=weights), classes)
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator, eigsh
+from sklearn.metrics.pairwise import rbf_kernel
 
 from transferlab.models.kernel_expansion import KernelExpansion
 
@@ -29,9 +31,6 @@ def transfer_components(source: Array, target: Array, *, components: int, mu: fl
         mu: μ, above 0: how much small weights count beside equal means.
         gamma: of the kernel exp(−γ‖x − y‖²).
     """
-    from scipy.sparse.linalg import LinearOperator, eigsh
-    from sklearn.metrics.pairwise import rbf_kernel
-
     points = np.concatenate([source, target])
     kernel = rbf_kernel(points, gamma=gamma)
     differs = kernel @ np.repeat([1 / len(source), -1 / len(target)], [len(source), len(target)])
