@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from jobs import TINY, Said, results
 
-from transferlab import processes
-from transferlab.processes import how_many, preloaded
+from transferlab import experiment, processes
+from transferlab.processes import how_many, in_turn, preloaded
 from transferlab.runs import Run
 
 TWO = [*TINY, "seeds=2", "strategy=source_only", "baselines=[]", "parallel=2"]
@@ -49,6 +49,30 @@ def test_modules_of_the_runs_are_imported_once_for_all_but_never_other_peoples(t
     modules = preloaded([run])
     assert {"transferlab.experiment", "transferlab.training.solvers", "transferlab.models.lenet"} <= set(modules)
     assert all(name.startswith("transferlab.") for name in modules)
+
+
+def test_the_clock_starts_after_the_imports(tiny_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the first run of a process would seem slower than the others."""
+    imported: list[bool] = []
+    clock = time.perf_counter
+
+    def noted() -> float:
+        imported.append("transferlab.training.solvers" in sys.modules)
+        return clock()
+
+    run = tiny_run("strategy=feature_extraction", "strategy.head=lda")
+    monkeypatch.delitem(sys.modules, "transferlab.training.solvers", raising=False)
+    monkeypatch.setattr(experiment.time, "perf_counter", noted)
+    experiment.run_experiment(run, run.title)
+    assert all(imported)
+
+
+def test_long_runs_begin_before_short_ones_but_after_baselines(tiny_run: Callable[..., Run]) -> None:
+    names = ("adabn", "distillation", "source_only", "finetune", "adda")
+    runs = [tiny_run(f"strategy={name}", "baselines=[source_only]", "steps=20") for name in names]
+    assert [run.updates for run in runs] == [20, 60, 20, 40, 40]
+    turns = [run.config.strategy.name for run in in_turn(runs)]
+    assert turns == ["source_only", "distillation", "finetune", "adda", "adabn"]
 
 
 def test_side_by_side_gives_the_same_bytes(transferlab: Callable[..., Said], tmp_path: Path) -> None:
@@ -160,7 +184,7 @@ def test_a_signal_to_all_of_them_leaves_a_checkpoint_of_each(number: signal.Sign
 SERVER = """
 import os, signal, time
 from multiprocessing import forkserver
-from transferlab import processes
+from transferlab import experiment, processes
 processes._context([])
 server = forkserver._forkserver._forkserver_pid
 time.sleep(1)

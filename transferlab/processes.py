@@ -41,7 +41,7 @@ def how_many(missing: Sequence[Run], device: str) -> int:
     asked = missing[0].config.parallel
     if asked != "auto":
         return min(asked, len(missing))
-    if device != "cpu" or sum(run.config.steps for run in missing) < SHORTEST:
+    if device != "cpu" or sum(run.updates for run in missing) < SHORTEST:
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(min(cores // max(run.config.threads for run in missing), len(missing)), 1)
@@ -55,14 +55,14 @@ def get_ready(missing: Sequence[Run]) -> None:
 
 
 def side_by_side(missing: Sequence[Run], count: int) -> Generator[tuple[Run, Outcome]]:
-    """Trains the runs in ``count`` processes, begun in their order; yields each as it ends.
+    """Trains the runs in ``count`` processes, ``in_turn``; yields each as it ends.
 
     A run that a process of another sweep is at comes last, and its result is taken from there.
 
     When the generator is closed, the processes mark what they are at as interrupted, and end. They end too when this
     process dies, however it does.
     """
-    todo, later = list(reversed(missing)), list[Run]()
+    todo, later = in_turn(missing)[::-1], list[Run]()
     idle: list[tuple[BaseProcess, Connection]] = []
     busy: dict[Connection, tuple[BaseProcess, Run]] = {}
     try:
@@ -93,6 +93,14 @@ def side_by_side(missing: Sequence[Run], count: int) -> Generator[tuple[Run, Out
             process.terminate()
         for process in processes:
             process.join()
+
+
+def in_turn(missing: Sequence[Run]) -> list[Run]:
+    """Baselines, so that a sweep cut short has what it compares with; then the longest, so that the end is short ones.
+
+    Else all processes but one might wait for a long run that was begun last.
+    """
+    return sorted(missing, key=lambda run: (run.config.strategy.name not in run.config.baselines, -run.updates))
 
 
 def _started(missing: Sequence[Run]) -> tuple[BaseProcess, Connection]:

@@ -25,6 +25,7 @@ from transferlab.locks import alone, is_held
 from transferlab.result_file import is_usable
 from transferlab.schema import TrainConfig
 from transferlab.strategies.strategy import Strategy
+from transferlab.training.stages import Fit
 
 log = logging.getLogger("transferlab")
 
@@ -61,6 +62,12 @@ class Run:
     def modules(self) -> set[str]:
         """The Python modules of all that it is made of."""
         return modules_of((self.config, self.strategy.stages(self.config.loss)))
+
+    @property
+    def updates(self) -> int:
+        """The steps of all its Fits, if none is shared: how long it takes, roughly."""
+        stages = self.strategy.stages(self.config.loss)
+        return sum(stage.length(self.config.steps) for stage in stages if isinstance(stage, Fit))
 
     @property
     def run_id(self) -> str:

@@ -72,7 +72,7 @@ def fit(
             with the next line of the log after ``Health`` has looked.
         Unwritable: if the checkpoint can't be written.
     """
-    steps = stage.steps or max(round(config.steps * stage.share), 1)
+    steps = stage.length(config.steps)
     add_modules(stage, modules, blueprint, next(modules["head"].parameters()).device, seed)
     left = checkpoint.read() if checkpoint else None
     with seeded(seed, "losses", stage.name):

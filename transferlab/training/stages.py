@@ -156,6 +156,10 @@ class Fit:
     steps: int | None = None
     share: float = 1.0
 
+    def length(self, steps: int) -> int:
+        """How many steps it takes where the config says ``steps``; at least 1."""
+        return self.steps or max(round(steps * self.share), 1)
+
     @property
     def reads(self) -> list[Read]:
         """What its terms read, each once, in order of first mention."""
