@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score, f1_score, normalized_mutual_info_score
 
+from transferlab import outcome
 from transferlab.evaluation import (
     Predictions,
     adjusted_rand_index,
@@ -15,6 +19,8 @@ from transferlab.evaluation import (
     normalized_mutual_information,
     target_metrics,
 )
+from transferlab.experiment import run_experiment
+from transferlab.runs import Run
 
 
 def _predictions(confidence: list[float], right: list[bool]) -> Predictions:
@@ -74,3 +80,23 @@ def test_a_grouping_counts_whatever_its_groups_are_called() -> None:
     assert (right_groups["target_accuracy"], right_groups["target_ari"], right_groups["target_nmi"]) == (0, 1, 1)
     assert abs(no_groups["target_ari"]) < 0.1
     assert no_groups["target_nmi"] < 0.1
+
+
+@pytest.mark.parametrize(("validator", "passes"), [("last", 2 + 1), ("source_accuracy", 2 + 2)])
+def test_held_out_source_examples_are_predicted_where_somebody_looks(
+    validator: str, passes: int, tiny_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two snapshots: test examples by both, source examples by the chosen one, or by all among which is chosen."""
+    seen: list[Any] = []
+    predict = outcome.predict
+
+    def counted(*given: Any) -> Any:
+        seen.append(given)
+        return predict(*given)
+
+    monkeypatch.setattr(outcome, "predict", counted)
+    run = tiny_run("strategy=source_only", "snapshots=2", f"validator={validator}")
+    result = run_experiment(run, run.title)
+    assert result is not None
+    assert result["metrics"]["source_accuracy"] is not None
+    assert len(seen) == passes

@@ -158,7 +158,7 @@ def _contenders(
     plain = default((f"strategy={choices['strategy']}",))
     takes_loss: bool = chosen.strategy().takes_loss
     _refuse_other_loss(choices["strategy"], choices["loss"], cast(str, plain.config.loss.name), takes_loss)
-    same = all(plain.choices[group] == name for group, name in choices.items())
+    same = all(plain.choices.get(group) == name for group, name in choices.items())
     defaults = plain if same else default(tuple(f"{group}={name}" for group, name in choices.items()))
     changes = _changes(node, _plain(with_named_domains(defaults.config, domains, as_in=config)))
     changes = {key: value for key, value in changes.items() if key not in _followers(named)}

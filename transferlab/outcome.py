@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -73,7 +74,7 @@ def evaluated(
     evidence = [
         Evidence(
             one.step,
-            probabilities(one, held_out.images) if knows_source else None,
+            partial(probabilities, one, held_out.images) if knows_source else None,
             torch.from_numpy(held_out.labels),
         )
         for one in snapshots

@@ -5,7 +5,9 @@ A validator scores one snapshot; the highest score is kept, the latest among equ
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
@@ -16,13 +18,19 @@ class Evidence:
 
     Attributes:
         step: when it was taken.
-        source_probabilities: (n, classes) on held-out source examples; None where the run reads no source.
+        predict_source: gives (n, classes), probabilities on held-out source examples; None where the run reads no
+            source.
         source_labels: (n,).
     """
 
     step: int
-    source_probabilities: Tensor | None
+    predict_source: Callable[[], Tensor] | None
     source_labels: Tensor
+
+    @cached_property
+    def source_probabilities(self) -> Tensor | None:
+        """What ``predict_source`` gives, for those who look."""
+        return self.predict_source() if self.predict_source else None
 
 
 def last(evidence: Evidence) -> float:
