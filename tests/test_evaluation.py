@@ -71,6 +71,11 @@ def test_the_metrics_of_a_table_are_scikit_learns(drawn: tuple[int, list[tuple[i
     assert normalized_mutual_information(table) == pytest.approx(theirs, abs=1e-12)
 
 
+def test_labels_of_a_small_type_count_right() -> None:
+    labels = np.arange(200, dtype=np.uint8) % 20
+    assert (contingency(labels, labels.astype(np.int64), 20) == 10 * np.eye(20)).all()
+
+
 def test_a_grouping_counts_whatever_its_groups_are_called() -> None:
     labels = np.repeat([0, 1, 2], 20)
     renamed, mixed = np.eye(3)[(labels + 1) % 3], np.eye(3)[np.arange(60) % 3]
@@ -82,11 +87,13 @@ def test_a_grouping_counts_whatever_its_groups_are_called() -> None:
     assert no_groups["target_nmi"] < 0.1
 
 
-@pytest.mark.parametrize(("validator", "passes"), [("last", 2 + 1), ("source_accuracy", 2 + 2)])
+@pytest.mark.parametrize(
+    ("validator", "snapshots", "passes"), [("last", 2, 2 + 1), ("source_accuracy", 2, 2 + 2), ("last", 1, 2 + 1)]
+)
 def test_held_out_source_examples_are_predicted_where_somebody_looks(
-    validator: str, passes: int, tiny_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+    validator: str, snapshots: int, passes: int, tiny_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of two snapshots: test examples by both, source examples by the chosen one, or by all among which is chosen."""
+    """Test examples by all snapshots, twice by one alone; source examples by the chosen one, or all to choose from."""
     seen: list[Any] = []
     predict = outcome.predict
 
@@ -95,7 +102,7 @@ def test_held_out_source_examples_are_predicted_where_somebody_looks(
         return predict(*given)
 
     monkeypatch.setattr(outcome, "predict", counted)
-    run = tiny_run("strategy=source_only", "snapshots=2", f"validator={validator}")
+    run = tiny_run("strategy=source_only", f"snapshots={snapshots}", f"validator={validator}")
     result = run_experiment(run, run.title)
     assert result is not None
     assert result["metrics"]["source_accuracy"] is not None

@@ -57,7 +57,7 @@ def target_metrics(predictions: Predictions, class_names: tuple[str, ...]) -> di
 
 def contingency(labels: NDArray[np.int64], classes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """How many examples of each label, the rows, are of each class, the columns: (count, count)."""
-    return np.bincount(labels * count + classes, minlength=count * count).reshape(count, count)
+    return np.bincount(labels.astype(np.int64) * count + classes, minlength=count * count).reshape(count, count)
 
 
 def macro_f1(table: NDArray[np.int64]) -> float:
@@ -73,7 +73,7 @@ def adjusted_rand_index(table: NDArray[np.int64]) -> float:
     """
 
     def pairs(counts: NDArray[np.int64]) -> int:
-        return sum(count * (count - 1) // 2 for count in counts.ravel().tolist())
+        return sum(count * (count - 1) // 2 for count in counts[counts > 1].tolist())
 
     both, rows, columns, all_pairs = (pairs(one) for one in (table, table.sum(1), table.sum(0), table.sum()))
     chance = rows * columns / max(all_pairs, 1)

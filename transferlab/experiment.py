@@ -74,7 +74,7 @@ def _performed(run: Run, title: str, quiet: bool | None) -> dict[str, Any]:
     stale = files_of(run.folder / "result.json")
     with writing(run.folder):
         (run.folder / "result.json").unlink(missing_ok=True)  # overwrite=true: it stands for a finished run alone
-    for module in run.modules:
+    for module in sorted(run.modules):
         importlib.import_module(module)  # before the clock starts: only the first run of a process imports them
     started = time.perf_counter()
     config = on_device(run.config)

@@ -20,8 +20,8 @@ from transferlab.errors import Interrupted, Unwritable
 from transferlab.runs import Run
 
 SHORTEST = 2000
-"""Updates that a sweep has to make before several processes are worth starting: they import torch anew, which takes as
-long as some hundred updates of a small network."""
+"""The ``steps`` of all runs from which several processes are worth starting: that takes as long as some hundred updates
+of a small network."""
 
 
 class Failed(Exception):
@@ -41,7 +41,7 @@ def how_many(missing: Sequence[Run], device: str) -> int:
     asked = missing[0].config.parallel
     if asked != "auto":
         return min(asked, len(missing))
-    if device != "cpu" or sum(run.updates for run in missing) < SHORTEST:
+    if device != "cpu" or sum(run.config.steps for run in missing) < SHORTEST:
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(min(cores // max(run.config.threads for run in missing), len(missing)), 1)
@@ -65,10 +65,11 @@ def side_by_side(missing: Sequence[Run], count: int) -> Generator[tuple[Run, Out
     todo, later = in_turn(missing)[::-1], list[Run]()
     idle: list[tuple[BaseProcess, Connection]] = []
     busy: dict[Connection, tuple[BaseProcess, Run]] = {}
+    context = _context(missing)
     try:
         while todo or later or busy:
             while (todo or later) and len(busy) < count:
-                process, connection = idle.pop() if idle else _started(missing)
+                process, connection = idle.pop() if idle else _started(context)
                 wait_for_it = not todo
                 run = later.pop() if wait_for_it else todo.pop()
                 with suppress(BrokenPipeError):  # its process is dead, as the next lines find
@@ -103,8 +104,7 @@ def in_turn(missing: Sequence[Run]) -> list[Run]:
     return sorted(missing, key=lambda run: (run.config.strategy.name not in run.config.baselines, -run.updates))
 
 
-def _started(missing: Sequence[Run]) -> tuple[BaseProcess, Connection]:
-    context = _context(missing)
+def _started(context: ForkServerContext) -> tuple[BaseProcess, Connection]:
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs,), daemon=True)
     process.start()
@@ -129,7 +129,8 @@ def _context(missing: Sequence[Run]) -> ForkServerContext:
 
 def preloaded(missing: Sequence[Run]) -> list[str]:
     """The modules of ours that the runs need, and with them those libraries that they need, imported once for all."""
-    own = {name for run in missing for name in run.modules if name.startswith("transferlab.")}
+    different = {run.run_id: run for run in missing}.values()
+    own = {name for run in different for name in run.modules if name.startswith("transferlab.")}
     return ["transferlab.experiment", *sorted(own)]
 
 

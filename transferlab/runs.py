@@ -65,7 +65,7 @@ class Run:
 
     @property
     def updates(self) -> int:
-        """The steps of all its Fits, if none is shared: how long it takes, roughly."""
+        """The steps of all its Fits, if none is shared: how long it takes, roughly, where it has any."""
         stages = self.strategy.stages(self.config.loss)
         return sum(stage.length(self.config.steps) for stage in stages if isinstance(stage, Fit))
 

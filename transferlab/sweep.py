@@ -225,6 +225,7 @@ def _outcomes(missing: Sequence[Run]) -> Generator[tuple[Run, Outcome]]:
                 bar.update()
                 yield run, outcome
         return
+    importlib.import_module("transferlab.report")  # at once: what is broken shows before hours of training
     titles = {run.folder: f"[{place}/{len(missing)}] {run.title}" for place, run in enumerate(missing, start=1)}
     later: list[Run] = []
     for wait, runs in ((False, missing), (True, later)):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import runpy
-import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -15,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from transferlab.errors import Refusal
-from transferlab.losses import transport
 from transferlab.losses.output import Output
 from transferlab.losses.transport import JDOT, Solver, joint_cost, transport_plan
 
@@ -161,14 +158,6 @@ def test_options_are_refused(option: str) -> None:
     options = {"alpha": 0.1, "beta": 0.1, "regularization": 0.1, option: -1.0}
     with pytest.raises(Refusal, match=rf"loss\.{option}=-1\.0: expected"):
         JDOT(4, 3, solver="exact", **options)
-
-
-def test_pot_is_not_imported_before_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ot", None)  # importing it now fails
-    fresh = runpy.run_path(transport.__file__)
-    assert fresh["JDOT"](4, 3, alpha=1.0, beta=1.0, solver="exact", regularization=0.1)
-    with pytest.raises(ImportError):
-        fresh["transport_plan"](torch.ones(2, 2), "exact", 0.1)
 
 
 @pytest.mark.parametrize("solver", ["exact", "sinkhorn"])

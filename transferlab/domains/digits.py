@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
 from transferlab.domains.domain import Domain
+from transferlab.domains.scikit_learn_files import scikit_learn_file
 
 CLASS_NAMES = tuple("0123456789")
 
@@ -29,10 +27,8 @@ def digits() -> Domain:
 
 
 def _counted() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Counts (1797, 64) and labels, as load_digits has them: to import it takes a second, to read its file none."""
-    spec = find_spec("sklearn")
-    file = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz" if spec and spec.origin else None
-    if file and file.exists():
+    """Counts (1797, 64) and labels, as load_digits has them."""
+    if file := scikit_learn_file("data/digits.csv.gz"):
         table = np.loadtxt(file, delimiter=",")
         return table[:, :-1], table[:, -1]
     from sklearn.datasets import load_digits

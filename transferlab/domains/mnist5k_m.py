@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from transferlab.domains.domain import Domain
 from transferlab.domains.mnist5k import SIDE, central_crop, check_crop, mnist5k
+from transferlab.domains.scikit_learn_files import scikit_learn_file
 from transferlab.errors import Refusal
 
 
@@ -31,9 +33,7 @@ def mnist5k_m(*, crop: int, seed: int) -> Domain:
     check_crop(crop)
     if seed < 0:
         raise Refusal(f"seed={seed}: must be 0 or more")
-    from sklearn.datasets import load_sample_images
-
-    photographs = np.stack(load_sample_images().images).astype(np.int16)
+    photographs = _photographs().astype(np.int16)
     plain = mnist5k(crop=SIDE)
     count, height, width = len(plain.labels), *photographs.shape[1:3]
 
@@ -47,3 +47,16 @@ def mnist5k_m(*, crop: int, seed: int) -> Domain:
     patches = photographs[which[:, None, None], rows, columns]
     images = np.abs(patches - plain.images).astype(np.uint8)
     return Domain(central_crop(images, crop), plain.labels, plain.class_names)
+
+
+def _photographs() -> NDArray[np.uint8]:
+    """(2, height, width, 3), as load_sample_images has them."""
+    from PIL import Image
+
+    files = [scikit_learn_file(f"images/{name}.jpg") for name in ("china", "flower")]
+    found = [np.asarray(Image.open(file)) for file in files if file]
+    if len(found) == len(files):
+        return np.stack(found)
+    from sklearn.datasets import load_sample_images
+
+    return np.stack(load_sample_images().images)

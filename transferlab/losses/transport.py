@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import ot
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
@@ -47,8 +48,6 @@ def transport_plan(cost: Tensor, solver: Solver, regularization: float) -> Tenso
         (n, m), at least 0, without gradient, with the dtype and device of ``cost``; rows sum to 1/n and columns
         to 1/m (with ``sinkhorn``, columns as nearly as 1000 iterations come to it).
     """
-    import ot
-
     n, m = cost.shape
     weights = np.full(n, 1 / n), np.full(m, 1 / m)
     costs = cost.detach().cpu().double().numpy()
