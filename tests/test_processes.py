@@ -18,7 +18,7 @@ import pytest
 from jobs import TINY, Said, results
 
 from transferlab import experiment, processes
-from transferlab.processes import how_many, in_turn, preloaded
+from transferlab.processes import how_many, in_turn, preloaded, side_by_side
 from transferlab.runs import Run
 
 TWO = [*TINY, "seeds=2", "strategy=source_only", "baselines=[]", "parallel=2"]
@@ -73,6 +73,8 @@ def test_long_runs_begin_before_short_ones_but_after_baselines(tiny_run: Callabl
     assert [run.updates for run in runs] == [20, 60, 20, 40, 40]
     turns = [run.config.strategy.name for run in in_turn(runs)]
     assert turns == ["source_only", "distillation", "finetune", "adda", "adabn"]
+    done = [run.config.strategy.name for run, _ in side_by_side(runs[:2], count=1)]
+    assert done == ["distillation", "adabn"]
 
 
 def test_side_by_side_gives_the_same_bytes(transferlab: Callable[..., Said], tmp_path: Path) -> None:

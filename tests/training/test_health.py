@@ -14,7 +14,7 @@ from torch import Tensor
 
 from transferlab.errors import Diverged
 from transferlab.training.health import EVERY, FEWEST, LONGEST, WINDOW, Health
-from transferlab.training.journal import Warned
+from transferlab.training.journal import Journal, Warned
 from transferlab.training.loop import Loop
 
 Train = Callable[..., Said]
@@ -198,6 +198,15 @@ def test_a_run_that_goes_bad_is_in_the_table_as_such_and_the_sweep_goes_on(
     assert table["diverged"].tolist() == [2]
     assert table["accuracy_mean"].isna().all()
     assert "(2 diverged)" in said.out
+
+
+def test_warnings_are_in_the_order_of_their_steps_however_they_came() -> None:
+    """Two found with one line of the log are found together; with a line for each, one after the other."""
+    journal = Journal("", lambda: None, quiet=True)
+    late, early = ({"kind": "collapsed", "stage": "s", "step": step, "text": "t"} for step in (80, 20))
+    with journal.stage("s", 100) as lines:
+        lines.warn([late, early])
+    assert journal.warnings == [early, late]
 
 
 def test_warnings_are_in_the_result_and_in_the_table_with_the_cache_and_without(
