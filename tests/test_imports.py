@@ -12,8 +12,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "transferlab"
 
 LAYERS = [
-    {"errors"},
-    {"files", "signals"},
+    {"errors", "imports", "text"},
+    {"console", "files", "interpolations", "signals", "yaml_files"},
     {"locks", "result_file"},
     {"component", "comparison"},
     {"roles"},
@@ -23,6 +23,7 @@ LAYERS = [
     {"training"},
     {"strategies"},
     {"config_files"},
+    {"overrides"},
     {"hydra_errors", "hydra_parts"},
     {"composition"},
     {"runs"},

@@ -1,21 +1,22 @@
 """The command line: which command, its exit code, and nothing else.
 
 Exit codes: 0 done · 1 a job failed, or nothing can be written · 2 config or input refused · 3 ``fail_on`` met ·
-130 or 143 interrupted (Ctrl-C, SIGTERM); the same command continues.
+129, 130, 131 or 143 interrupted (SIGHUP, Ctrl-C, SIGQUIT, SIGTERM); the same command continues.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Callable, Sequence
-from types import FrameType
 from typing import NoReturn
 
 from transferlab import __version__
+from transferlab.console import discard_stdout, prepare_streams, say, shown
 from transferlab.errors import Interrupted, Refusal
+from transferlab.imports import leave_out_working_directory
+from transferlab.signals import interrupt_on_signals
 
 HELP = """\
 transferlab: should I transfer, from what, and how? Answered by experiment.
@@ -36,30 +37,40 @@ transferlab: should I transfer, from what, and how? Answered by experiment.
 
 def main() -> NoReturn:
     """The console script: runs ``sys.argv`` and exits."""
+    leave_out_working_directory()
+    prepare_streams()
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command and returns its exit code; every refusal becomes its one or two lines on stderr."""
-    signal.signal(signal.SIGTERM, _terminated)
+    interrupt_on_signals()
     try:
-        return _dispatch(arguments)
+        _refuse_surroundings()
+        with shown():
+            return _dispatch(arguments)
     except Refusal as refusal:
-        print(f"transferlab: {refusal}", file=sys.stderr)
+        say(str(refusal))
         return 2
     except Interrupted as stop:
-        print(f"transferlab: {stop}", file=sys.stderr)
+        say(str(stop))
         return stop.exit_code
     except KeyboardInterrupt:
-        print("transferlab: interrupted", file=sys.stderr)
+        say("interrupted")
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as error:
+        if error.filename is not None:
+            raise  # of a file that nobody asked for: a fault of ours
+        say(f"can't write to stdout: {error.strerror}")
+        discard_stdout()
+        return 1
 
 
-def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise Interrupted("terminated", exit_code=143)
+def _refuse_surroundings() -> None:
+    try:
+        os.getcwd()  # noqa: PTH109 (nothing is made of it)
+    except OSError:
+        raise Refusal("the working directory isn't there any more; change to one that is") from None
 
 
 def _dispatch(arguments: Sequence[str]) -> int:

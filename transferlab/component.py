@@ -13,6 +13,7 @@ import difflib
 import importlib
 import importlib.util
 import math
+import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -65,6 +66,9 @@ OPTIMIZERS = "torch.optim."
 
 MISSING = "???"
 """How YAML says that a value has to be given."""
+
+LONGEST_SHOWN = 200
+"""Characters of a value in a message."""
 
 KIND = {
     int: "a whole number",
@@ -204,7 +208,10 @@ def _class_options(definition: ast.ClassDef, known: dict[str, Any], *, with_defa
         if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
             count = len(statement.args.defaults) if with_defaults else 0
             named = statement.args.args[-count:] if count else []
-            more = {one.arg: Option(_annotation(one.annotation, known), required=False) for one in named}
+            more = {
+                one.arg: Option(_foreign_type(one.annotation, default, known), required=False)
+                for one, default in zip(named, statement.args.defaults, strict=True)
+            }
             return more | _keyword_only(statement.args, known)
     return {
         statement.target.id: Option(_annotation(statement.annotation, known), required=statement.value is None)
@@ -213,6 +220,14 @@ def _class_options(definition: ast.ClassDef, known: dict[str, Any], *, with_defa
         and isinstance(statement.target, ast.Name)
         and "ClassVar" not in ast.unparse(statement.annotation)
     }
+
+
+def _foreign_type(annotation: ast.expr | None, default: ast.expr, known: dict[str, Any]) -> Any:
+    """The type of an option of code that isn't made for us: a number where only the default says so."""
+    type_ = _annotation(annotation, known)
+    if type_ is Any and isinstance(default, ast.Constant) and type(default.value) in (int, float):
+        return float
+    return type_
 
 
 def _annotation(node: ast.expr | None, known: dict[str, Any]) -> Any:
@@ -290,4 +305,7 @@ def unknown(where: str, name: str, choices: Iterable[str]) -> str:
 
 
 def _shown(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)
+    text = str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)
+    if isinstance(value, str) and re.fullmatch(r"[-+.\de_]+|true|false|null", text):
+        text = f'"{text}"'  # so that one sees why a number isn't one
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"

@@ -6,23 +6,19 @@ a sweep is refused before the first run of it has begun.
 
 from __future__ import annotations
 
+import copy
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import chain
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -34,6 +30,8 @@ from transferlab.errors import Refusal
 from transferlab.hydra_errors import in_one_line
 from transferlab.hydra_parts import only_hydras_own
 from transferlab.identity import IRRELEVANT, OF_THE_STRATEGY
+from transferlab.interpolations import resolved
+from transferlab.overrides import CommandLine, understood
 from transferlab.schema import CompareConfig, TrainConfig, compare_config, train_config
 
 UNTITLED = {"optimizer", "schedule", "validator"}
@@ -41,12 +39,6 @@ UNTITLED = {"optimizer", "schedule", "validator"}
 
 UNSAID = IRRELEVANT | {"target_labels_per_class"}
 """Keys that no setting needs to say: they change no result, or stand in the title."""
-
-ALLOWS = re.compile(r"\+*allow_packages=")
-"""What only the person at the command line may say: a config that could allow itself code would run any."""
-
-OPEN = re.compile(r"bridge\.|source\.[^.]+\.")
-"""Keys that Hydra doesn't know, for a data set's options come with its name; ``roles.py`` checks them."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +83,12 @@ def compose_train(arguments: Sequence[str]) -> list[list[Contender]]:
     """
     jobs: list[list[Contender]] = []
     default = cache(_default)  # what jobs share: to compose it takes longer than all the rest of a job
+    line = understood(arguments)
 
     def collect(config: DictConfig, domains: Mapping[str, DictConfig]) -> None:
-        jobs.append(_contenders(config, domains, _allowed(arguments), default))
+        jobs.append(_contenders(config, domains, line.allowed, default))
 
-    _run_hydra("train", arguments, collect)
+    _run_hydra("train", line, collect)
     return jobs
 
 
@@ -106,17 +99,10 @@ def compose_compare(arguments: Sequence[str]) -> CompareConfig | None:
     def collect(config: DictConfig, _domains: Mapping[str, DictConfig]) -> None:
         configs.append(compare_config(_plain(config)))
 
-    _run_hydra("compare", arguments, collect)
+    _run_hydra("compare", understood(arguments), collect)
     if len(configs) > 1:
         raise Refusal("transferlab compare takes no sweep: one output_root, one margin")
     return configs[0] if configs else None
-
-
-def _allowed(arguments: Sequence[str]) -> set[str]:
-    """The packages that the command line itself allows."""
-    said = OverridesParser.create().parse_overrides([one for one in arguments if ALLOWS.match(one)])
-    values = chain.from_iterable(one.sweep_iterator() if one.is_sweep_override() else [one.value()] for one in said)
-    return {str(name) for value in values if isinstance(value, list) for name in value}
 
 
 @dataclass(frozen=True)
@@ -182,7 +168,12 @@ def _contenders(
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:
-    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+    """The config as plain values, a ``~`` of its output root meaning the home folder to all who refer to it."""
+    root: Any = config._get_node("output_root")  # pyright: ignore[reportPrivateUsage] (as written, not resolved)
+    if root is not None and str(root._value()).startswith("~"):
+        config = copy.copy(config)
+        config["output_root"] = str(Path(str(root._value())).expanduser())
+    return resolved(config)
 
 
 def _changes(node: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -200,7 +191,7 @@ def _followers(config: DictConfig) -> set[str]:
     """Options of data sets that take the value of another key, which is said already."""
     written = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
     data = {role: written[role] for role in (*ROLES, "bridge")}
-    return {key for key, value in _changes(data, {}).items() if str(value).startswith("${")}
+    return {key for key, value in _changes(data, {}).items() if "${" in str(value)}
 
 
 def _parts_by_name(changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,26 +212,6 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value).replace(" ", "")
 
 
-def _understood(overrides: Sequence[str]) -> list[str]:
-    """The overrides as Hydra takes them; refuses a list of options, of which it would take the last, silently."""
-    groups = {*ROLES, *(path.name for path in config_root().iterdir() if path.is_dir())}
-    try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-    except HydraException as error:
-        raise Refusal(in_one_line(error, "train", overrides)) from None
-    for override in parsed:
-        if override.key_or_group in groups and isinstance(override.value(), list):
-            group, names = override.key_or_group, ",".join(map(str, cast(list[Any], override.value())))
-            several = {"source": f"; as one source, source=multi source.domains=[{names}]"}
-            several["bridge"] = f"; to cross them in order, bridge.path=[{names}]"
-            each = f"{override.input_line}: takes one name, not a list; to try each, write -m {group}={names}"
-            raise Refusal(each + several.get(group, ""))
-    return [
-        f"++{line}" if one.type is OverrideType.CHANGE and OPEN.match(line) else line
-        for one, line in zip(parsed, overrides, strict=True)
-    ]
-
-
 def _refuse_other_loss(strategy: str, loss: str, own: str, takes_loss: bool) -> None:
     losses = sorted(path.stem for path in (config_root() / "loss").glob("*.yaml") if path.stem != "none")
     general = f"strategy=adapt loss={loss if loss != 'none' else '|'.join(losses)}"
@@ -252,10 +223,8 @@ def _refuse_other_loss(strategy: str, loss: str, own: str, takes_loss: bool) -> 
         raise Refusal(f"strategy={strategy} means loss={own}; for another, {general}")
 
 
-def _run_hydra(
-    root: str, arguments: Sequence[str], collect: Callable[[DictConfig, Mapping[str, DictConfig]], None]
-) -> None:
-    """Runs Hydra's own main on ``arguments`` with every error it reports turned into a Refusal."""
+def _run_hydra(root: str, line: CommandLine, collect: Callable[[DictConfig, Mapping[str, DictConfig]], None]) -> None:
+    """Runs Hydra's own main on a command line with every error it reports turned into a Refusal."""
     refusals: list[Refusal] = []
 
     def quietly(config: DictConfig) -> None:
@@ -265,23 +234,30 @@ def _run_hydra(
         except Refusal as refusal:
             refusals.append(refusal)
 
-    parser = get_args_parser()
-    parser.error = _refuse_flag
-    flags = parser.parse_intermixed_args(list(arguments))
-    flags_alone = [argument for argument in arguments if argument not in flags.overrides]
-    overrides = flags.overrides if flags.shell_completion else _understood(flags.overrides)
-    domains = store_domains([config_root(), *([Path(flags.config_dir)] if flags.config_dir else [])])
+    domains = store_domains([config_root(), *([line.config_dir] if line.config_dir else [])])
     with (
-        tempfile.TemporaryDirectory() as scratch,
-        _as_hydra_expects([*flags_alone, *overrides, f"hydra.sweep.dir={scratch}"]),
+        _scratch_folder() as scratch,
+        _as_hydra_expects([*line.flags, *line.overrides, f"hydra.sweep.dir={scratch}"]),
         only_hydras_own(),
     ):
         try:
             hydra.main(version_base="1.3", config_path=str(config_root()), config_name=root)(quietly)()
-        except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
-            raise Refusal(in_one_line(error, root, flags.overrides, flags.config_dir)) from None
+        except (HydraException, OmegaConfBaseException, YAMLError, ValueError, RecursionError, OSError) as error:
+            raise Refusal(in_one_line(error, root, line)) from None
     if refusals:
         raise refusals[0]
+
+
+@contextmanager
+def _scratch_folder() -> Generator[str]:
+    """Where Hydra writes what it writes of a sweep."""
+    try:
+        folder = tempfile.TemporaryDirectory()
+    except OSError as error:
+        reason = f"no temporary folder can be written ({error.strerror or error})"
+        raise Refusal(f"{reason}; make room, or set TMPDIR to a folder with room") from None
+    with folder as name:
+        yield name
 
 
 @contextmanager
@@ -293,7 +269,3 @@ def _as_hydra_expects(arguments: Sequence[str]) -> Generator[None]:
         yield
     finally:
         sys.argv = before
-
-
-def _refuse_flag(message: str) -> NoReturn:
-    raise Refusal(f"{message}. transferlab train --help lists groups and keys; --hydra-help, the flags")

@@ -13,6 +13,7 @@ from yaml import YAMLError
 
 from transferlab.component import unknown
 from transferlab.errors import Refusal
+from transferlab.yaml_files import refuse_unreadable
 
 ROLES = ("source", "target")
 
@@ -38,10 +39,14 @@ def store_domains(roots: Sequence[Path]) -> dict[str, DictConfig]:
         for path in sorted((root / "domain").glob("*.yaml")):
             if path.stem in RESERVED:
                 raise Refusal(f"{path}: a data set can't be called {path.stem}, which source= and bridge= use")
+            refuse_unreadable(path)
             try:
-                node = OmegaConf.merge({"name": path.stem}, OmegaConf.load(path))
-            except (YAMLError, OmegaConfBaseException) as error:
+                own = OmegaConf.load(path)
+            except (YAMLError, OmegaConfBaseException, ValueError) as error:
                 raise Refusal(f"{path}: {' '.join(str(error).split())[:200]}") from None
+            if not isinstance(own, DictConfig):
+                raise Refusal(f"{path}: expected a data set's keys: _target_, and its options")
+            node = OmegaConf.merge({"name": path.stem}, own)
             assert isinstance(node, DictConfig)
             domains[path.stem] = node
             for role in ROLES:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from transferlab.errors import Refusal
 from transferlab.files import writing
 
 
@@ -24,18 +25,22 @@ def alone(path: Path, *, wait: bool = True) -> Generator[bool]:
         Whether this process holds it.
 
     Raises:
-        Unwritable: if its file can't be made.
+        Unwritable: if its file can't be made, or a link stands in its place.
+        Refusal: if the file system has no locks.
     """
     while True:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("w")
+            file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), "w")
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
                 yield False
                 return
+            except OSError as error:
+                reason = f"can't lock {path} ({error.strerror}): its file system has no locks"
+                raise Refusal(f"{reason}; choose an output_root that has, such as a local disk") from None
             if not _is_still(file, path):
                 continue  # who held it has removed it meanwhile, and another may hold a new one
             try:
@@ -47,15 +52,15 @@ def alone(path: Path, *, wait: bool = True) -> Generator[bool]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process holds the lock of that path now."""
+    """Whether some process holds the lock of that path now; of a path that is no lock's, nobody does."""
     try:
-        with path.open("r") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return False
-    except FileNotFoundError:
-        return False
     except BlockingIOError:
         return True
+    except OSError:
+        return False
 
 
 def _is_still(file: IO[str], path: Path) -> bool:

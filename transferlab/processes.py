@@ -17,7 +17,9 @@ from typing import Any, NoReturn
 
 from transferlab.domains.pair import load_pair
 from transferlab.errors import Interrupted, Unwritable
+from transferlab.imports import allow
 from transferlab.runs import Run
+from transferlab.signals import WORDS
 
 SHORTEST = 2000
 """The ``steps`` of all runs from which several processes are worth starting: that takes as long as some hundred updates
@@ -116,11 +118,13 @@ def _context(missing: Sequence[Run]) -> ForkServerContext:
     # Not forked from this process, whose OpenMP threads a fork would lack; from a server that has imported torch once.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(preloaded(missing))
-    # A SIGTERM to the whole group, as schedulers send it, must leave the server: it says whether the others have ended.
-    # The tracker first, which the server would start too, and whose start unblocks the signal.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    # A SIGTERM to the whole group, as schedulers send it, or the SIGHUP of a terminal that is closed must leave the
+    # server: it says whether the others have ended. They are ended by this process, once.
+    # The tracker first, which the server would start too, and whose start unblocks SIGTERM.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, WORDS)
     try:
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, WORDS)
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -142,9 +146,10 @@ def _work(connection: Connection) -> None:
     from transferlab.experiment import run_experiment
 
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # as the server has it blocked
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # as the server has all of them blocked
         while True:
             config, variant, setting, seed, wait_for_it = connection.recv()
+            allow(config.allow_packages)
             try:
                 run = Run(config, variant, setting, load_pair(config), seed)
                 outcome: Outcome | None = run_experiment(run, run.title, quiet=True, wait=wait_for_it)

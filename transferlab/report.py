@@ -11,6 +11,7 @@ from rich.console import Console
 from transferlab.comparison.compare import Comparison, compare, met
 from transferlab.comparison.render import to_terminal
 from transferlab.comparison.verdicts import Verdict
+from transferlab.console import say, shown
 from transferlab.errors import Refusal
 from transferlab.schema import CompareConfig
 
@@ -42,12 +43,13 @@ def show(output_root: Path, margin: float, only: Collection[str] | None = None, 
     """
     comparison = compare(output_root, margin, only, curve)
     for warning in comparison.warnings:
-        print(f"transferlab: {warning}", file=sys.stderr)
+        say(warning)
     try:
         comparison.write(output_root)
     except OSError as error:
         raise Refusal(f"output_root={output_root}: can't write the tables ({error})") from None
-    to_terminal(comparison.table, margin, Console(width=None if sys.stdout.isatty() else PIPED_WIDTH))
+    with shown():
+        to_terminal(comparison.table, margin, Console(width=None if sys.stdout.isatty() else PIPED_WIDTH))
     return comparison
 
 

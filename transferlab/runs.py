@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Generator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -19,7 +19,7 @@ from transferlab.domains.pair import Pair
 from transferlab.domains.splits import TestData
 from transferlab.errors import Interrupted, Unwritable
 from transferlab.evaluation import Predictions
-from transferlab.files import replaced, write_whole, writing
+from transferlab.files import no_link, read_ordinary, remove_leftovers, replaced, write_whole, writing
 from transferlab.identity import comparison_id, run_id
 from transferlab.locks import alone, is_held
 from transferlab.result_file import is_usable
@@ -103,17 +103,21 @@ class Run:
         """Whether its result exists, undamaged; it is written last, so then all of it does."""
         return is_usable(self.folder / "result.json")
 
-    def alone(self, *, wait: bool) -> AbstractContextManager[bool]:
+    @contextmanager
+    def alone(self, *, wait: bool) -> Generator[bool]:
         """Holds the run for this process; ``locks.alone`` says how."""
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        return alone(self.folder / LOCK, wait=wait)
+        with alone(self.folder / LOCK, wait=wait) as mine:
+            if mine:
+                remove_leftovers(self.folder)
+            yield mine
 
     @property
     def state(self) -> State | None:
         """What it is at: what it was last marked as, but that a run whose process is gone isn't running; None: new."""
         try:
-            marked = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))["state"]
+            marked = json.loads(read_ordinary(self.folder / "state.json"))["state"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         if marked not in get_args(State):
@@ -145,6 +149,7 @@ def logged(run: Run) -> Generator[None]:
     """Sends the log to train.log, behind what a stopped run has written there, and an exception's traceback too."""
     mode = "a" if run.state in ("interrupted", "running") else "w"
     with writing(run.folder):
+        no_link(run.folder / "train.log")
         handler = _Handler(run.folder / "train.log", mode=mode, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.addHandler(handler)

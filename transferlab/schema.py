@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Literal, get_type_hints
 from transferlab.comparison.verdicts import Verdict
 from transferlab.component import Component, checked, component, unknown
 from transferlab.errors import Refusal
+from transferlab.imports import allow
 from transferlab.roles import Bridge, Source, bridge, source
 
 Labels = int | Literal["all"]
@@ -113,9 +113,13 @@ class TrainConfig:
             _at_least(key, getattr(self, key), 0)
         if not self.seed_list or min(self.seed_list) < 0 or len(set(self.seed_list)) < len(self.seed_list):
             raise Refusal(f"seeds={self.seeds}: expected a count of at least 1, or a list of different seeds")
+        _refuse_no_folder(self.output_root)
+        for data in (*self.source.domains, self.target, *(self.bridge.path or ()), *self.bridge.pool):
+            if data.options.get("cache", self.output_root) != self.output_root:
+                raise Refusal(f"{data.name}.cache={data.options['cache']}: files are kept below output_root alone")
         for role in (self.source, self.target, self.backbone, self.strategy):
-            if not re.fullmatch(r"[A-Za-z0-9_.+-]{1,120}", role.name):
-                allowed = "at most 120 letters, digits and . _ + - only"
+            if not re.fullmatch(r"(?!\.+$)[A-Za-z0-9_.+-]{1,120}", role.name):
+                allowed = "at most 120 letters, digits and . _ + - only, and not dots alone"
                 raise Refusal(f"name={role.name!r}: it becomes a folder name, so {allowed}")
 
     @property
@@ -150,6 +154,7 @@ class CompareConfig:
     """A key of the config, over whose values accuracies are drawn."""
 
     def __post_init__(self) -> None:
+        _refuse_no_folder(self.output_root)
         if self.margin <= 0:
             raise Refusal(f"margin={self.margin}: expected more than 0 points")
 
@@ -161,8 +166,7 @@ def train_config(node: Mapping[str, Any]) -> TrainConfig:
         Refusal: on an unknown or missing key, a wrong type, or a value out of range.
     """
     packages = checked(node.get("allow_packages"), list[str], "allow_packages")
-    if packages and str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # a console script, unlike python -m, doesn't look where it was started
+    allow(packages)
     config = TrainConfig(**_values(TrainConfig, node, "", packages))
     if "lr" not in config.optimizer.options:
         raise Refusal(f"optimizer.lr: no value given; optimizer={config.optimizer.name} needs one, as all do")
@@ -217,6 +221,13 @@ def _adaptation_loss(node: Any, packages: list[str]) -> AdaptationLoss | None:
         return None
     weight = checked(node.get("weight"), float, "loss.weight")
     return AdaptationLoss(component({k: v for k, v in node.items() if k != "weight"}, "loss", packages), weight)
+
+
+def _refuse_no_folder(output_root: str) -> None:
+    if not output_root.strip():
+        raise Refusal("output_root=: expected a folder; . is the working directory")
+    if "\0" in output_root or len(output_root.encode(errors="surrogateescape")) > 3000:
+        raise Refusal("output_root: no path, or too long a one; results lie in folders below it")
 
 
 def _at_least(key: str, value: float, least: int) -> None:

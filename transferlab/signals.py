@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM where work under way can only be left between two steps."""
+"""Signals that ask a run to stop: what they do at once, and where work under way can only be left between two steps."""
 
 from __future__ import annotations
 
@@ -8,12 +8,36 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
-NUMBERS = (signal.SIGINT, signal.SIGTERM)
+from transferlab.errors import Interrupted
+
+WORDS = {
+    signal.SIGTERM: "terminated",
+    signal.SIGHUP: "hung up: its terminal was closed",
+    signal.SIGQUIT: "quit",
+}
+"""Signals that end a program, beside Ctrl-C, which Python makes a KeyboardInterrupt of."""
+
+NUMBERS = (signal.SIGINT, *WORDS)
 
 
 PAUSE = 1.0
 """Seconds within which a second signal is the same request: a parent and a group may both pass it on."""
+
+
+def interrupt_on_signals() -> None:
+    """Makes an ``Interrupted`` of each of these signals, but for one that this process was told to ignore, as by nohup.
+
+    Its exit code is the shell's for that signal: 128 and the signal's number.
+    """
+    for number in WORDS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupted)
+
+
+def _interrupted(number: int, _frame: FrameType | None) -> NoReturn:
+    raise Interrupted(WORDS[signal.Signals(number)], exit_code=128 + number)
 
 
 class Asked:
@@ -50,7 +74,7 @@ class Asked:
 
 @contextmanager
 def deferred() -> Generator[Asked]:
-    """Inside the block a first Ctrl-C or SIGTERM is only noted; whoever is inside looks, and calls ``act``.
+    """Inside the block a first Ctrl-C or other request to stop is only noted; whoever is inside looks, calls ``act``.
 
     If nobody has, the end of the block does, however it ends.
 

@@ -18,11 +18,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from transferlab.composition import Contender
+from transferlab.console import say
 from transferlab.domains.bridges import Choice, choose_path
 from transferlab.domains.domain import Domain
 from transferlab.domains.pair import Pair, load_pair, shared_test_images
 from transferlab.domains.splits import refuse_budget
 from transferlab.errors import Interrupted, Refusal, Unwritable
+from transferlab.locks import alone
 from transferlab.processes import Failed, Outcome, get_ready, how_many, side_by_side
 from transferlab.runs import Run, State
 from transferlab.schema import TrainConfig
@@ -64,7 +66,7 @@ def train(jobs: Sequence[Sequence[Contender]], again: str) -> int:
     finished = {run.comparison_id for run in runs if (run.folder / "result.json").exists()}
     code = exit_code(show(config.root, config.margin, finished), config.fail_on) if finished else 1
     for run in failed:
-        _say(f"missing, for it failed: {run.title}; {run.folder / 'train.log'}")
+        say(f"missing, for it failed: {run.title}; {run.folder / 'train.log'}")
     return 1 if failed else code
 
 
@@ -86,7 +88,7 @@ def _planned(jobs: Sequence[Sequence[Contender]]) -> list[Run]:
             if reason and place == 0:
                 raise Refusal(reason)
             if reason:
-                _say(f"no baseline {config.strategy.name}: {reason}")
+                say(f"no baseline {config.strategy.name}: {reason}")
                 continue
             into = chosen if place == 0 else baselines
             into |= {run.folder: run for run in runs}
@@ -108,7 +110,7 @@ def _on_its_path(asked: Contender, choices: dict[str, Choice]) -> Contender:
         way = " → ".join([config.source.name, *(one.name for one in choice.path), config.target.name])
         hops = ", ".join(f"{hop:.2f}" for hop in choice.hops)
         straight = f"; straight {choice.straight:.2f}" if choice.path else ""
-        _say(f"bridge=auto: {way}; hops {hops}{straight} ({choice.probe})")
+        say(f"bridge=auto: {way}; hops {hops}{straight} ({choice.probe})")
     return asked.crossing(choices[key].path)
 
 
@@ -155,6 +157,8 @@ def _refuse_unwritable(root: Path) -> None:
                 pass
         except OSError as error:
             raise Refusal(f"output_root={root}: can't write in {folder} ({error.strerror})") from None
+    with alone(root / ".lock"):
+        pass  # locks there are, for each run will want one
 
 
 def _refuse_what_torch_sees(missing: Sequence[Run]) -> None:
@@ -169,7 +173,7 @@ def _refuse_what_torch_sees(missing: Sequence[Run]) -> None:
 
 def _announce(runs: Sequence[Run], missing: Sequence[Run]) -> None:
     if not missing:
-        _say(f"nothing to train: {len(runs)} of {len(runs)} found")
+        say(f"nothing to train: {len(runs)} of {len(runs)} found")
         return
     strategies = Counter(run.config.strategy.name for run in missing)
     rows = ", ".join(f"{name} ({count})" for name, count in strategies.items())
@@ -178,8 +182,8 @@ def _announce(runs: Sequence[Run], missing: Sequence[Run]) -> None:
     begun = [f"{states[state]} {words}" for state, words in BEGUN.items() if states[state]]
     for config in {repr((run.config.source, run.config.target)): run.config for run in missing}.values():
         for line in shared_test_images(config.source, config.target):
-            _say(line)
-    _say(f"{found}training {len(missing)} runs: {rows}{'; ' if begun else ''}{', '.join(begun)}")
+            say(line)
+    say(f"{found}training {len(missing)} runs: {rows}{'; ' if begun else ''}{', '.join(begun)}")
 
 
 def _train_all(missing: Sequence[Run], again: str) -> list[Run]:
@@ -194,7 +198,7 @@ def _train_all(missing: Sequence[Run], again: str) -> list[Run]:
                 if isinstance(outcome, Failed):
                     failed.append(run)
                     told = f"; the traceback is in {run.folder / 'train.log'}" if run.state == "failed" else ""
-                    _say(f"failed: {run.title}: {outcome}{told}")
+                    say(f"failed: {run.title}: {outcome}{told}")
                 else:
                     done += 1
                     _show_result(run, outcome)
@@ -244,13 +248,9 @@ def _outcomes(missing: Sequence[Run]) -> Generator[tuple[Run, Outcome]]:
 
 def _show_result(run: Run, result: dict[str, object]) -> None:
     if result["status"] == "diverged":
-        _say(f"diverged: {run.title}; the reason is in {run.folder / 'result.json'}")
+        say(f"diverged: {run.title}; the reason is in {run.folder / 'result.json'}")
     elif sys.stderr.isatty():
         metrics, timing = result["metrics"], result["timing"]
         assert isinstance(metrics, dict)
         assert isinstance(timing, dict)
         tqdm.write(f"{run.title}: {metrics['target_accuracy']:.1%} in {timing['seconds']:.0f} s", file=sys.stderr)
-
-
-def _say(text: str) -> None:
-    print(f"transferlab: {text}", file=sys.stderr)

@@ -6,13 +6,14 @@ import hashlib
 import io
 import logging
 import pickle
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from transferlab.files import replaced, writing
+from transferlab.files import read_ordinary, replaced, writing
 
 log = logging.getLogger("transferlab")
 
@@ -23,11 +24,12 @@ SHARE = 0.02
 class Checkpoint:
     """A file that is whole or not there; the last good one stays until the next is complete.
 
-    It begins with the SHA-256 of what follows: what ``torch.save`` makes of tensors, numbers, text, and lists and
-    dicts of them, so that it can be read with ``weights_only``, and no code in it is ever run.
+    It begins with the SHA-256 of its name, which says what Fit it is of, and of what follows: what ``torch.save`` makes
+    of tensors, numbers, text, and lists and dicts of them, so that it can be read with ``weights_only``, and no code in
+    it is ever run.
 
     Args:
-        path: the file.
+        path: the file, named by the key of the Fit.
         every: seconds between two of them; more where writing one takes more than ``SHARE`` of that.
     """
 
@@ -53,7 +55,7 @@ class Checkpoint:
         with writing(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
         with replaced(self._path) as part, part.open("wb") as file:
-            file.write(hashlib.sha256(content).digest())
+            file.write(self._digest(content))
             file.write(content)
         self._last = time.monotonic()
         self._wait = max(self._every, (self._last - started) / SHARE) if self._every else 0.0
@@ -61,8 +63,8 @@ class Checkpoint:
     def read(self) -> dict[str, Any] | None:
         """What was written last; None if that is nothing, or damaged."""
         try:
-            content = self._path.read_bytes()
-            if hashlib.sha256(content[32:]).digest() != content[:32]:
+            content = memoryview(read_ordinary(self._path, most=sys.maxsize))
+            if self._digest(content[32:]) != bytes(content[:32]):
                 raise ValueError("checksum")
             return torch.load(io.BytesIO(content[32:]), weights_only=True, map_location="cpu")
         except FileNotFoundError:
@@ -70,6 +72,11 @@ class Checkpoint:
         except (OSError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
             log.warning("damaged, begun again: %s (%s)", self._path, error)
             return None
+
+    def _digest(self, content: memoryview) -> bytes:
+        digest = hashlib.sha256(self._path.stem.encode())
+        digest.update(content)
+        return digest.digest()
 
     def remove(self) -> None:
         """Once the Fit is done."""

@@ -6,8 +6,8 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from transferlab.files import file_digest, replaced, write_whole
+from transferlab.files import file_digest, read_ordinary, remove_leftovers, replaced, write_whole
 from transferlab.locks import alone
 from transferlab.result_file import digest
 from transferlab.schema import TrainConfig
@@ -31,8 +31,8 @@ ABANDONED = 24 * 3600
 class Entries:
     """A folder of results; deleting any of it costs time, nothing else.
 
-    An entry is two files: the tensors, and an index that is written last and holds the checksums of both. An entry that
-    is damaged counts as not there.
+    An entry is two files: the tensors, and an index that is written last and holds its key and the checksums of both.
+    An entry that is damaged, or another's, counts as not there.
 
     Args:
         folder: made when it is needed.
@@ -49,9 +49,13 @@ class Entries:
             return None
         return cls(config.root / "cache" / name, config.cache_gigabytes * 1e9)
 
-    def alone(self, key: str) -> AbstractContextManager[bool]:
+    @contextmanager
+    def alone(self, key: str) -> Generator[None]:
         """Holds the entry for this process: others that want it wait."""
-        return alone(self._index(key).with_suffix(".lock"))
+        index = self._index(key)
+        with alone(index.with_suffix(".lock")):
+            remove_leftovers(index.parent, index.stem)
+            yield
 
     def checkpoint(self, key: str, every: float) -> Checkpoint:
         """Of what will be the entry; others that hold it go on from there."""
@@ -62,9 +66,11 @@ class Entries:
         index = self._index(key)
         tensors = index.with_suffix(".safetensors")
         try:
-            about = json.loads(index.read_text(encoding="utf-8"))
+            about = json.loads(read_ordinary(index))
             if about.pop("sha256") != digest(about) or about.pop("tensors") != file_digest(tensors):
                 raise ValueError("checksum")
+            if about.pop("key") != key:
+                raise ValueError("it is another entry")
             stored = load_file(tensors)
             os.utime(tensors)  # used now, says _trim
         except FileNotFoundError:
@@ -87,7 +93,7 @@ class Entries:
         try:
             with replaced(index.with_suffix(".safetensors")) as part:
                 save_file(tensors, part)
-                described = {**about, "tensors": file_digest(part)}
+                described = {**about, "key": key, "tensors": file_digest(part)}
             write_whole(index, json.dumps(described | {"sha256": digest(described)}))
             self._trim(index.with_suffix(".checkpoint"))
         except (OSError, SafetensorError) as error:

@@ -1,0 +1,65 @@
+"""What a person sees: messages on stderr and tables on stdout, whatever these streams are."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
+
+from transferlab.text import printable
+
+ASCII = {"Δ": "D", "±": "+-", "−": "-", "≈": "~", "→": "->", "·": "|", "…": "...", "×": "x", "≤": "<=", "≥": ">="}
+"""What stands for our own symbols in an encoding that lacks them."""
+
+
+def prepare_streams() -> None:
+    """Makes the three standard streams fit for use.
+
+    A closed one becomes the null device, or else the next file that is opened would get its number and what is
+    printed. A character that the encoding of stdout lacks is shown by others.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+    if isinstance(sys.stdout, TextIOWrapper) and codecs.lookup(sys.stdout.encoding).name != "utf-8":
+        codecs.register_error("transferlab", _by_others)
+        sys.stdout.reconfigure(errors="transferlab")
+
+
+def _by_others(error: UnicodeError) -> tuple[str | bytes, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    if error.object[error.start] in ASCII:
+        return ASCII[error.object[error.start]], error.start + 1
+    return codecs.backslashreplace_errors(error)
+
+
+def say(text: str) -> None:
+    """Prints a message to stderr; nothing that was trained is lost where nobody reads it any more."""
+    with suppress(OSError):
+        print(f"transferlab: {printable(text, keep=chr(10))}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def shown() -> Generator[None]:
+    """A block that prints to stdout. If its reader has gone, as ``head`` goes, the rest is printed to nobody.
+
+    Raises:
+        OSError: if stdout can't take what was printed for another reason, such as a full disk.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_stdout()
+
+
+def discard_stdout() -> None:
+    """From now on stdout goes nowhere, with what is still in its buffer."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

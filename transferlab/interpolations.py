@@ -1,0 +1,92 @@
+"""A composed config with its interpolations followed, and the rule for variables of the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
+
+from omegaconf import Container, DictConfig, Node, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from omegaconf.resolvers import oc
+
+from transferlab.errors import Refusal
+
+MARK = "\ufdd0"
+"""A character that no text has, put before and after what the environment said."""
+
+PATHS = frozenset({"output_root", "path", "weights", "cache"})
+"""Keys where a variable of the environment may stand, beside the options of data sets."""
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """The config as plain values.
+
+    Raises:
+        Refusal: on an interpolation that leads nowhere, or a variable of the environment outside of a path.
+    """
+    with _marked_environment():
+        try:
+            values = OmegaConf.to_container(config, resolve=True)
+        except (OmegaConfBaseException, RecursionError, ValueError) as error:
+            raise Refusal(_no_value(error, config)) from None
+    return {key: _unmarked(value, str(key)) for key, value in cast(dict[str, Any], values).items()}
+
+
+@contextmanager
+def _marked_environment() -> Generator[None]:
+    """Inside the block ``${oc.env:NAME}`` gives its value between two marks, so that it is known wherever it gets."""
+
+    def variable(name: str, *default: Any) -> Any:
+        if name in os.environ:
+            return f"{MARK}{os.environ[name]}{MARK}"
+        if default:
+            return default[0]
+        raise KeyError(f"there is no environment variable {name}")
+
+    def decoded(text: str | None, _parent_: Container, _node_: Node) -> Any:
+        value = oc.decode(text.replace(MARK, "") if text else text, _parent_, _node_)
+        return f"{MARK}{value}{MARK}" if isinstance(value, str) and MARK in (text or "") else value
+
+    OmegaConf.register_new_resolver("oc.env", variable, replace=True)
+    OmegaConf.register_new_resolver("oc.decode", decoded, replace=True)
+    try:
+        yield
+    finally:
+        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
+        OmegaConf.register_new_resolver("oc.decode", oc.decode, replace=True)
+
+
+def _unmarked(value: Any, key: str) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _unmarked(inner, f"{key}.{name}") for name, inner in cast(Mapping[Any, Any], value).items()}
+    if isinstance(value, list):
+        return [_unmarked(inner, key) for inner in cast(list[Any], value)]
+    if not isinstance(value, str) or MARK not in value:
+        return value
+    if not _is_path(key):
+        raise Refusal(f"{key}: a variable of the environment may stand in a path alone, for results show all else")
+    return value.replace(MARK, "")
+
+
+def _is_path(key: str) -> bool:
+    group, last = key.partition(".")[0], key.rpartition(".")[2]
+    return last in PATHS or (group in ("source", "target", "bridge") and last not in ("name", "_target_"))
+
+
+def _no_value(error: Exception, config: DictConfig) -> str:
+    """Which interpolation leads nowhere, and why."""
+    key = str(getattr(error, "full_key", "") or "")
+    written = OmegaConf.to_container(config)
+    for part in key.replace("[", ".").replace("]", "").split("."):
+        written = written.get(part) if isinstance(written, dict) else None
+    reason = str(error).partition("\n")[0] or "nested too deeply"
+    if raised := re.match(r"\w+ raised while resolving interpolation: (.*)", reason):
+        reason = raised[1].strip("\"'")
+    if missing := re.fullmatch(r"Interpolation key '(\w+)' not found", reason):
+        reason = f"there is no key {missing[1]}"
+        if missing[1] in os.environ or missing[1].isupper():
+            reason += f"; the variable of the environment is ${{oc.env:{missing[1]}}}, in single quotes for the shell"
+    return f"{key}{'' if written is None else f'={written}'}: {reason}" if key else reason
