@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
-from hydra.plugins.config_source import ConfigResult
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, OmegaConf
 
@@ -39,7 +40,9 @@ def only_hydras_own() -> Generator[None]:
     Jobs of a sweep aren't composed an extra time to see that they can be: nothing begins before all of them are.
     """
     load, validate = ConfigLoaderImpl.load_configuration, Sweeper.validate_batch_is_legal
-    read = FileConfigSource.load_config
+    Plugins.instance()  # registers the source of files, a class that Hydra imports a second time
+    files = SourcesRegistry.instance().resolve("file")
+    read: Callable[[ConfigSource, str], ConfigResult] = files.load_config
 
     def checked(self: ConfigLoaderImpl, *arguments: Any, **more: Any) -> DictConfig:
         for override in [*more.get("overrides", []), *chain.from_iterable(arguments[1:2])]:
@@ -51,7 +54,7 @@ def only_hydras_own() -> Generator[None]:
 
     def unasked(self: Sweeper, batch: Sequence[Sequence[str]]) -> None: ...
 
-    def readable(self: FileConfigSource, config_path: str) -> ConfigResult:
+    def readable(self: ConfigSource, config_path: str) -> ConfigResult:
         path = Path(self.path, config_path if config_path.endswith((".yaml", ".yml")) else f"{config_path}.yaml")
         if not path.is_relative_to(config_root()):
             refuse_unreadable(path)
@@ -59,12 +62,12 @@ def only_hydras_own() -> Generator[None]:
 
     ConfigLoaderImpl.load_configuration = checked
     Sweeper.validate_batch_is_legal = unasked
-    FileConfigSource.load_config = readable
+    files.load_config = readable
     try:
         yield
     finally:
         ConfigLoaderImpl.load_configuration, Sweeper.validate_batch_is_legal = load, validate
-        FileConfigSource.load_config = read
+        files.load_config = read
 
 
 def _refuse_foreign(node: DictConfig) -> None:

@@ -165,7 +165,10 @@ def _read(word: str, *, several: bool) -> Override:
         spelling = f"'{key}={quoted(value)}'"
         raise Refusal(f"{word}: one value, please; to try each in turn, add -m; if the comma is part of it, {spelling}")
     values = list(override.sweep_iterator()) if override.is_choice_sweep() else [override.value()]
-    return (_parse(as_text) or override) if {type(one) for one in values} & {int, float} else override
+    looks_otherwise = {type(one) for one in values} & (
+        {int, float} if key == "bridge.path" else {int, float, list, dict}
+    )
+    return (_parse(as_text) or override) if looks_otherwise else override
 
 
 def _parse(line: str) -> Override | None:

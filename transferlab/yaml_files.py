@@ -66,6 +66,8 @@ def _refuse_size(path: Path, text: str) -> None:
     open_nodes: list[tuple[str | None, int]] = [(None, 0)]
     for event in yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         anchor: str | None = getattr(event, "anchor", None)
+        if len(open_nodes) == 1 and isinstance(event, yaml.SequenceStartEvent | yaml.ScalarEvent):
+            raise Refusal(f"{path}: expected keys with values, as steps: 500")
         if isinstance(event, yaml.CollectionStartEvent):
             open_nodes.append((anchor, 0))
             size = 0
