@@ -1,30 +1,62 @@
-"""Text from files, configs and command lines made fit to be shown."""
+"""Text that comes from files or configs, made fit for a terminal, a table and a spreadsheet."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
 
-HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Unicode's categories of characters that steer a terminal or show nothing: controls, formats, surrogates, separators
-of lines and paragraphs, and what is not assigned."""
+_ORDINARY = re.compile(r"[ -~]*")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_JOINERS = ("\N{ZERO WIDTH NON-JOINER}", "\N{ZERO WIDTH JOINER}")
+_HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode's categories of what isn't seen and acts: controls, formats (such as the direction of writing), halves of
+surrogates, separators of lines and of paragraphs."""
 
 
 def printable(text: str, keep: str = "") -> str:
-    r"""``text`` with every character that a terminal would obey or hide as its escape, such as ``\x1b``.
+    r"""``text`` with visible escapes for what would act on a reader's terminal: ``\x1b`` for ESC, ``\u202e``.
 
-    Letters of every script, marks and symbols stay as they are.
+    Letters of every script stay, and so do joiners between two of them, without which some scripts can't be written.
 
     Args:
         text: any.
         keep: characters to leave alone, such as a line break.
     """
-    if text.isascii() and text.isprintable():
+    if _ORDINARY.fullmatch(text):
         return text
     return "".join(
-        _escaped(char) if unicodedata.category(char) in HIDDEN and char not in keep else char for char in text
+        _escaped(character) if character not in keep and _hidden(text, at) else character
+        for at, character in enumerate(text)
     )
 
 
+def csv_cell(text: str) -> str:
+    """``printable`` text for a cell of a CSV file, which a spreadsheet would else take for a formula (OWASP)."""
+    seen = printable(text)
+    return f"'{seen}" if text.startswith(_FORMULA) else seen
+
+
+@contextmanager
+def drawn_as_text() -> Generator[None]:
+    """A block in which matplotlib draws a ``$`` as one, and a letter that its font lacks as a box, without a word."""
+    import matplotlib  # here, for it takes half a second
+
+    with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
+def _hidden(text: str, at: int) -> bool:
+    if unicodedata.category(text[at]) not in _HIDDEN:
+        return False
+    between = text[max(at - 1, 0) : at] + text[at + 1 : at + 2]
+    joins = text[at] in _JOINERS and len(between) == 2
+    return not (joins and all(unicodedata.category(one)[0] in "LM" for one in between))
+
+
 def _escaped(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
