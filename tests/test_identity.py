@@ -105,6 +105,24 @@ def test_a_file_of_weights_counts_by_content(config: TrainConfig, tmp_path: Path
     assert starting_from("other.pth", b"a") == one
     assert starting_from("one.pth", b"ab") != one
     assert starting_from("one.pth", b"a") == one
+    assert starting_from("without an ending", b"a") == one
+
+
+def test_weights_that_no_file_can_be_are_left_to_whoever_reads_them(config: TrainConfig, tmp_path: Path) -> None:
+    for weights in ("x" * 300 + ".pth", f"{tmp_path}/none.pth", str(tmp_path), "/dev/zero", "~nobody-at-all/w.pth"):
+        run_id(replace(config, backbone=replace(config.backbone, options={"weights": weights})), PRINTS)
+
+
+def test_weights_count_by_content_from_home_too(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "w").write_bytes(b"a")
+    ids = [
+        run_id(replace(config, backbone=replace(config.backbone, options={"weights": weights})), PRINTS)
+        for weights in ("~/w", str(tmp_path / "w"))
+    ]
+    assert ids[0] == ids[1]
 
 
 values = st.recursive(

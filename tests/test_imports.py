@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "transferlab"
 
 LAYERS = [
     {"errors", "imports", "text"},
-    {"console", "files", "interpolations", "signals", "yaml_files"},
+    {"console", "files", "interpolations", "signals", "weights_path", "yaml_files"},
     {"locks", "result_file"},
     {"component", "comparison"},
     {"roles"},

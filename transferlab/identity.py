@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from transferlab.files import known_digest
 from transferlab.schema import TrainConfig
+from transferlab.weights_path import weights_path
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -129,14 +130,18 @@ def _relevant(config: TrainConfig, fingerprints: tuple[str, ...]) -> dict[str, A
     return _by_content(values) | {"source": source, "target": target, "engine": ENGINE} | crossed
 
 
-def _by_content(value: Any) -> Any:
+def _by_content(value: Any, key: str | None = None) -> Any:
     """``value`` with every option in it that is the path of a file replaced by what the file holds."""
     if isinstance(value, dict):
-        return {key: _by_content(one) for key, one in value.items()}
+        return {name: _by_content(one, name) for name, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_by_content(one) for one in value]
-    if isinstance(value, str) and (path := Path(value)).suffix and path.is_file():
-        return known_digest(path)
+        return [_by_content(one, key) for one in value]
+    if isinstance(value, str):
+        path = weights_path(value) if key == "weights" else Path(value) if Path(value).suffix else None
+        try:
+            return known_digest(path) if path and path.is_file() else value
+        except OSError:  # whoever reads it says what is wrong with it
+            return value
     return value
 
 

@@ -1,0 +1,28 @@
+"""What ``backbone.weights`` means: a file, or a name that a library has for weights of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+"""How libraries name weights, as in IMAGENET1K_V1; a file that is called so is written as ./IMAGENET1K_V1."""
+
+
+def weights_path(weights: str) -> Path | None:
+    """The path, with its ``~`` expanded, if a file is meant; None for a name.
+
+    A file is meant by what looks like a path, and by anything else that exists and isn't in capitals.
+    """
+    if NAME.fullmatch(weights):
+        return None
+    try:
+        path = Path(weights).expanduser()
+    except RuntimeError:  # of a person whom this machine doesn't know
+        path = Path(weights)
+    looks = "." in weights or os.sep in weights or weights.startswith("~")
+    try:
+        return path if looks or path.exists() else None
+    except OSError:  # as of a name too long for a file
+        return None
