@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from transferlab.errors import Refusal
+from transferlab.files import file_digest
 from transferlab.models.resnet import ResNet
 from transferlab.models.torchvision_backbone import headless, read
 
@@ -25,19 +26,32 @@ def said(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> p
     return caplog
 
 
-def test_torchvisions_weights_come_through_its_own_interface(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: pytest.LogCaptureFixture
-) -> None:
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
+    """SqueezeNet, as if torchvision had published it at an address that can be reached; the cache is empty."""
     from torchvision.models import SqueezeNet1_1_Weights
 
     reference = theirs("squeezenet1_1")
-    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    file: str = SqueezeNet1_1_Weights.DEFAULT.url.rpartition("/")[2]
-    stored(reference.state_dict(), tmp_path / "hub" / "checkpoints" / file)
+    path = stored(reference.state_dict(), tmp_path / "published.pth")
+    path = path.rename(tmp_path / f"squeezenet1_1-{file_digest(path)[:8]}.pth")
+    monkeypatch.setattr(SqueezeNet1_1_Weights.DEFAULT.value, "url", path.as_uri())
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    return reference
+
+
+def cached(tmp_path: Path) -> Path:
+    (path,) = tmp_path.glob("squeezenet1_1-*.pth")
+    return tmp_path / "home" / "hub" / "checkpoints" / path.name
+
+
+def test_torchvisions_weights_are_downloaded_once(
+    published: nn.Module, tmp_path: Path, said: pytest.LogCaptureFixture
+) -> None:
     images = torch.rand(2, 1, 32, 32) * 2 - 1
-    features = seen_by("classifier.1", reference, imagenets(images)).mean((2, 3))
+    features = seen_by("classifier.1", published, imagenets(images)).mean((2, 3))
     torch.testing.assert_close(ours(1, 32, "squeezenet1_1", "DEFAULT")(images), features)
+    assert cached(tmp_path).is_file()
+    next(tmp_path.glob("squeezenet1_1-*.pth")).unlink()
     torch.testing.assert_close(ours(3, 32, "squeezenet1_1", "IMAGENET1K_V1")(images.expand(-1, 3, -1, -1)), features)
     assert "weights DEFAULT: 50 of 50 tensors loaded; not used: classifier.1.weight, classifier.1.bias" in said.text
 
@@ -50,8 +64,46 @@ def test_a_download_that_fails_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("torch.hub.download_url_to_file", fail)
     with pytest.raises(Refusal, match=r"^backbone.weights=DEFAULT: can't be downloaded .*no network.*\.safetensors"):
         ours(3, 32, "squeezenet1_1", "DEFAULT")
-    with pytest.raises(Refusal, match=r"^backbone.weights=DEFAUL: .*Did you mean DEFAULT.*IMAGENET1K_V1; or the path"):
+    with pytest.raises(
+        Refusal, match=r"^backbone.weights=DEFAUL: .*Did you mean DEFAULT.*IMAGENET1K_V1; or the path of a file"
+    ):
         ours(3, 32, "squeezenet1_1", "DEFAUL")
+
+
+class Attack:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["its hash is right", "its hash is wrong"])
+def test_a_pickle_in_the_cache_runs_nothing(
+    known: bool, published: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = cached(tmp_path)
+    path.parent.mkdir(parents=True)
+    torch.save({**published.state_dict(), "attack": Attack(tmp_path / "mark")}, path)
+    if known:
+        from torchvision.models import SqueezeNet1_1_Weights
+
+        path = path.rename(path.with_name(f"squeezenet1_1-{file_digest(path)[:8]}.pth"))
+        monkeypatch.setattr(SqueezeNet1_1_Weights.DEFAULT.value, "url", f"https://example.org/{path.name}")
+        ours(3, 32, "squeezenet1_1", "DEFAULT")
+    else:
+        text = (
+            f"^backbone.weights=DEFAULT: {path} isn't the published file: its SHA-256 should begin with .*; delete it"
+        )
+        with pytest.raises(Refusal, match=text):
+            ours(3, 32, "squeezenet1_1", "DEFAULT")
+    assert not (tmp_path / "mark").exists()
+
+
+def test_what_is_no_file_in_the_cache_is_refused(published: nn.Module, tmp_path: Path) -> None:
+    cached(tmp_path).mkdir(parents=True)
+    with pytest.raises(Refusal, match=r"^backbone.weights=DEFAULT: can't be downloaded \(.*is no ordinary file"):
+        ours(3, 32, "squeezenet1_1", "DEFAULT")
 
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
@@ -89,13 +141,33 @@ def test_files_without_fitting_tensors_are_refused_in_one_line(tmp_path: Path) -
     other = stored({"elsewhere.weight": torch.zeros(2)}, tmp_path / "other.pth")
     assert "nothing in it fits; it has elsewhere.weight; the network has features.0.weight" in refusal(other)
     assert "there is no such file" in refusal(tmp_path / "none.pth")
-    for name, content in (("list.pth", [1, 2]), ("empty.pth", {})):
-        torch.save(content, tmp_path / name)
-        assert "expected a file of named tensors" in refusal(tmp_path / name)
+    assert "expected a file of named tensors" in refusal(stored({}, tmp_path / "empty.pth"))
     torch.save(nn.Linear(1, 1), tmp_path / "code.pth")
-    assert "code.pth: Weights only load failed" in refusal(tmp_path / "code.pth")
+    assert "code.pth: holds a whole network (torch.nn.modules.linear.Linear)" in refusal(tmp_path / "code.pth")
     (tmp_path / "text.safetensors").write_text("not a tensor")
-    assert "text.safetensors: " in refusal(tmp_path / "text.safetensors")
+    assert "text.safetensors: is a text file" in refusal(tmp_path / "text.safetensors")
+
+
+def test_a_file_is_found_from_home_and_a_name_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    state = theirs("squeezenet1_1").state_dict()
+    for name in ("w", "DEFAULT"):
+        stored(state, tmp_path / name)
+    for weights in ("~/w", "w", "./DEFAULT"):
+        weight = ours(3, 32, "squeezenet1_1", weights).get_parameter("block1.0.weight")
+        assert torch.equal(weight, state["features.0.weight"])
+    monkeypatch.setattr("transferlab.models.torchvision_backbone.downloaded", lambda url: tmp_path / "none")
+    with pytest.raises(Refusal, match=f"{tmp_path / 'none'}: there is no such file"):
+        ours(3, 32, "squeezenet1_1", "DEFAULT")
+
+
+def test_a_larger_networks_file_is_told_of(tmp_path: Path, said: pytest.LogCaptureFixture) -> None:
+    path = stored(theirs("resnet34").state_dict(), tmp_path / "w.pth")
+    ResNet(3, 32, network="resnet18", stem="imagenet", weights=str(path))
+    (record,) = said.records
+    assert record.levelno == logging.WARNING
+    assert "120 of 120 tensors loaded; 96 of the file not used: layer1.2.conv1.weight" in record.message
 
 
 @pytest.mark.parametrize("began", ["random", "pretrained"])

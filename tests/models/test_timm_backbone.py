@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from transferlab.component import component
 from transferlab.config_files import config_root
 from transferlab.errors import Refusal
+from transferlab.files import file_digest
 from transferlab.models.timm_backbone import TimmBackbone
 
 
@@ -73,7 +74,7 @@ def test_weights_from_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture, m
     torch.testing.assert_close(backbone(images), features)
     assert "120 of 120 tensors loaded; not used: fc." in caplog.text
     state = {f"backbone.{name}": value for name, value in backbone.state_dict().items()}
-    assert torch.equal(ours(1, 32, "resnet18", stored(state, tmp_path / "run.pth"))(images), backbone(images))
+    assert torch.equal(ours(1, 32, "resnet18", stored(state, tmp_path / "run.safetensors"))(images), backbone(images))
 
 
 def test_what_timm_cannot_make_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,9 +85,51 @@ def test_what_timm_cannot_make_is_refused_in_one_line(monkeypatch: pytest.Monkey
     with pytest.raises(Refusal, match=r"^backbone.weights=imagenet: expected null, DEFAULT, or "):
         ours(3, 32, "test_resnet", "imagenet")
 
-    def fail(*_: object, pretrained: bool, **__: object) -> None:
-        raise OSError(f"no network, pretrained={pretrained}\nand more")
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("no network\nand more")
 
-    monkeypatch.setattr(timm, "create_model", fail)
-    with pytest.raises(Refusal, match=r"test_resnet with its weights for .* pixels: no network, pretrained=True$"):
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
+    with pytest.raises(Refusal, match=r"test_resnet with its weights for .* pixels: no network$"):
         ours(3, 32, "test_resnet", "DEFAULT")
+
+
+class Attack:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize("suffix", ["model.safetensors", "pytorch_model.bin"])
+@pytest.mark.parametrize("kept", [True, False])
+def test_timms_own_weights_are_read_by_us(
+    suffix: str, kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub.errors import EntryNotFoundError
+
+    reference = timm.create_model("test_resnet").eval()
+    path = stored(reference.state_dict(), tmp_path / suffix)
+    if suffix.endswith("bin"):
+        torch.save({**reference.state_dict(), "attack": Attack(tmp_path / "mark")}, path)
+    blob = path.rename(tmp_path / (file_digest(path) if kept else "0" * 64))
+    (tmp_path / suffix).symlink_to(blob)
+
+    def download(repository: str, name: str, **_: object) -> str:
+        assert repository == "timm/test_resnet.r160_in1k"
+        if name != suffix:
+            raise EntryNotFoundError(name)
+        return str(tmp_path / name)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    if kept:
+        backbone = ours(1, 32, "test_resnet", "DEFAULT")
+        images = torch.rand(2, 1, 32, 32) * 2 - 1
+        mean, std = (torch.tensor(reference.pretrained_cfg[name]).view(3, 1, 1) for name in ("mean", "std"))
+        features = reference.forward_features((images.expand(-1, 3, -1, -1) / 2 + 0.5 - mean) / std)
+        torch.testing.assert_close(backbone(images), reference.forward_head(features, pre_logits=True))
+        assert vars(backbone.network)["pretrained_cfg"] == reference.pretrained_cfg
+    else:
+        with pytest.raises(Refusal, match="isn't the published file; delete it"):
+            ours(1, 32, "test_resnet", "DEFAULT")
+    assert not (tmp_path / "mark").exists()

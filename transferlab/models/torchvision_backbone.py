@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +16,10 @@ from torch import Tensor, nn
 from transferlab.component import unknown
 from transferlab.errors import Refusal
 from transferlab.models.cutting import ClassToken, aliases, grouped, has_parameters
-from transferlab.models.pretrained import Normalize, Pretrained, is_file, read_file
+from transferlab.models.hub_cache import downloaded
+from transferlab.models.pretrained import Normalize, Pretrained, chosen, ours
+from transferlab.models.weights_file import read_weights
+from transferlab.weights_path import weights_path
 
 LEAST_SIZE = {
     "alexnet": 63,
@@ -95,29 +101,36 @@ def read(weights: str | None, network: str, body: nn.Module, size: int) -> Pretr
     """
     if weights is None:
         return None
-    found = read_file(weights) if is_file(weights) else Pretrained(weights, _downloaded(weights, network))
-    if found.ours:
-        return found
     from torchvision import models
 
-    tensors = OrderedDict(found.tensors)
-    if isinstance(body, models.DenseNet):
-        # Its files are older than its names: norm.1 is norm1 now.
-        tensors = OrderedDict((re.sub(r"\b(norm|relu|conv)\.([12])\b", r"\1\2", k), v) for k, v in tensors.items())
-    if isinstance(body, models.VisionTransformer) and "encoder.pos_embedding" in tensors:
+    def renamed(name: str) -> str:
+        # DenseNet's files are older than its names: norm.1 is norm1 now.
+        return re.sub(r"\b(norm|relu|conv)\.([12])\b", r"\1\2", name) if isinstance(body, models.DenseNet) else name
+
+    content = read_weights(weights_path(weights) or _downloaded(weights, network))
+    found = ours(weights, content) or chosen(weights, content, body, renamed)
+    if found.ours or not isinstance(body, models.VisionTransformer):
+        return found
+    positions = found.tensors.get("encoder.pos_embedding")
+    if not isinstance(positions, Tensor) or not positions.is_floating_point():
+        return found
+    tensors = OrderedDict({"encoder.pos_embedding": positions.float()})
+    with suppress(ValueError):  # of another kind of network; that it doesn't fit is said when it is loaded
         tensors = models.vision_transformer.interpolate_embeddings(size, body.patch_size, tensors)
-    return Pretrained(weights, tensors)
+    return replace(found, tensors={**found.tensors, **tensors})
 
 
-def _downloaded(weights: str, network: str) -> dict[str, Tensor]:
+def _downloaded(weights: str, network: str) -> Path:
     from torchvision import models
 
     choices = models.get_model_weights(network).__members__
     if weights not in choices:
         text = unknown(f"backbone.weights={weights}", weights, choices)
-        raise Refusal(f"{text}; or the path of a .safetensors or .pth file")
+        raise Refusal(f"{text}; or the path of a file of weights, as ./{weights}")
     try:
-        return choices[weights].get_state_dict(progress=False, check_hash=True)
+        return downloaded(choices[weights].url)
+    except Refusal as problem:
+        raise Refusal(f"backbone.weights={weights}: {problem}") from None
     except (OSError, RuntimeError) as error:
         instead = "pass the path of a .safetensors or .pth file, or null for random weights"
         raise Refusal(f"backbone.weights={weights}: can't be downloaded ({error}); {instead}") from None
