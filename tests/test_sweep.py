@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Callable
@@ -203,3 +204,17 @@ def test_validator_source_accuracy_chooses_without_the_target(train_tiny: TrainT
     assert said.code == 0, said.err
     for result in results(tmp_path):
         assert result["selection"]["validator"] == "source_accuracy"
+
+
+def test_what_the_log_warns_of_before_the_first_run_is_said_once(
+    train_tiny: TrainTiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def warn(run: object) -> None:
+        logging.getLogger("transferlab").warning("weights w.pth: 1 of 2 tensors loaded")
+        logging.getLogger("transferlab").info("not for the person at the command line")
+
+    monkeypatch.setattr(transferlab.experiment, "refuse_impossible", warn)
+    said = train_tiny("strategy=finetune", "strategy.train=head,full", "baselines=[]", "seeds=[0,1]", "-m", "steps=1")
+    assert said.err.count("transferlab: weights w.pth: 1 of 2 tensors loaded") == 1
+    assert said.err.count("weights w.pth") == 1
+    assert "not for the person" not in said.err

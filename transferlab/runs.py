@@ -169,6 +169,19 @@ def logged(run: Run) -> Generator[None]:
         handler.close()
 
 
+@contextmanager
+def heard() -> Generator[list[str]]:
+    """Collects the log's warnings, for a person at the command line; none of them goes elsewhere meanwhile."""
+    texts: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: texts.append(record.getMessage())
+    log.addHandler(handler)
+    try:
+        yield texts
+    finally:
+        log.removeHandler(handler)
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes ``content`` so that the file is either whole or not there at all."""
     write_whole(path, json.dumps(content, indent=2, allow_nan=False) + "\n")

@@ -26,7 +26,7 @@ from transferlab.domains.splits import refuse_budget
 from transferlab.errors import Interrupted, Refusal, Unwritable
 from transferlab.locks import alone
 from transferlab.processes import Failed, Outcome, get_ready, how_many, side_by_side
-from transferlab.runs import Run, State
+from transferlab.runs import Run, State, heard
 from transferlab.schema import TrainConfig
 
 BEGUN: dict[State, str] = {
@@ -167,8 +167,11 @@ def _refuse_what_torch_sees(missing: Sequence[Run]) -> None:
         get_ready(missing)
         from transferlab.experiment import refuse_impossible
 
-        for run in {run.run_id: run for run in missing}.values():
-            refuse_impossible(run)
+        with heard() as warnings:
+            for run in {run.run_id: run for run in missing}.values():
+                refuse_impossible(run)
+        for text in dict.fromkeys(warnings):
+            _say(text)
 
 
 def _announce(runs: Sequence[Run], missing: Sequence[Run]) -> None:
