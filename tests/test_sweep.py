@@ -209,6 +209,8 @@ def test_validator_source_accuracy_chooses_without_the_target(train_tiny: TrainT
 def test_what_the_log_warns_of_before_the_first_run_is_said_once(
     train_tiny: TrainTiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    logging.getLogger("transferlab").setLevel(logging.INFO)  # as an earlier run of the process leaves it
+
     def warn(run: object) -> None:
         logging.getLogger("transferlab").warning("weights w.pth: 1 of 2 tensors loaded")
         logging.getLogger("transferlab").info("not for the person at the command line")
