@@ -12,11 +12,11 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "transferlab"
 
 LAYERS = [
-    {"errors", "imports", "text"},
+    {"errors", "imports", "text", "wording"},
     {"console", "files", "interpolations", "signals", "weights_path", "yaml_files"},
     {"locks", "result_file"},
     {"component", "comparison"},
-    {"roles"},
+    {"roles", "extras"},
     {"schema"},
     {"domains", "losses", "probes", "evaluation", "identity"},
     {"models", "selection"},
@@ -27,9 +27,9 @@ LAYERS = [
     {"hydra_errors", "hydra_parts"},
     {"composition"},
     {"runs"},
-    {"outcome", "report"},
+    {"outcome", "report", "beforehand", "writable"},
     {"experiment", "completion", "catalogue"},
-    {"processes"},
+    {"processes", "rehearsal"},
     {"sweep"},
     {"cli"},
     {"__main__"},

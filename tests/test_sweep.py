@@ -67,7 +67,7 @@ def test_missing_baselines_are_trained_once_and_shared(train_tiny: TrainTiny, tm
     said = train_tiny("strategy=dan")
     assert "training 3 runs: scratch (1), source_only (1), dan (1)" in said.err
     said = train_tiny("strategy=deep_coral")
-    assert "2 of 3 found; training 1 runs: deep_coral (1)" in said.err
+    assert "2 of 3 found; training 1 run: deep_coral (1)" in said.err
     assert [result["strategy"] for result in results(tmp_path)].count("scratch") == 1
     assert len({result["comparison_id"] for result in results(tmp_path)}) == 1
     table = pd.read_csv(tmp_path / "comparison" / "table.csv")
@@ -90,7 +90,7 @@ def test_the_same_command_again_trains_nothing_and_needs_no_torch(train_tiny: Tr
 
 def test_overwrite_trains_again(train_tiny: TrainTiny) -> None:
     train_tiny("strategy=source_only", "baselines=[]")
-    assert "training 1 runs" in train_tiny("strategy=source_only", "baselines=[]", "overwrite=true").err
+    assert "training 1 run" in train_tiny("strategy=source_only", "baselines=[]", "overwrite=true").err
 
 
 def test_a_sweep_trains_each_run_once_and_ends_with_one_table(train_tiny: TrainTiny, tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_one_failing_run_leaves_the_others_standing(
     monkeypatch.undo()
     said = train_tiny("strategy=dan")
     assert said.code == 0
-    assert "training 1 runs: source_only (1)" in said.err
+    assert "training 1 run: source_only (1)" in said.err
 
 
 def test_divergence_is_a_result_never_averaged(train_tiny: TrainTiny, tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ from typing import Literal, get_args, get_origin
 from transferlab.component import Component, options_of
 from transferlab.composition import compose_train
 from transferlab.config_files import config_root
+from transferlab.extras import extras_of
 
 EXAMPLES = {"adapt": ["loss=mmd"], "transitive": ["bridge=rendered_digits"]}
 """What a strategy must be told before it can be described."""
 
-HEADER = ("strategy", "family", "target labels?", "source at adaptation?", "classes may differ?", "reference")
+HEADER = ("strategy", "family", "target labels?", "source at adaptation?", "classes may differ?", "reference", "extra")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Entry:
         source_read: whether the source is read once another domain is.
         classes_differ: whether source and target may have different classes: yes, no, or with which option.
         reference: whose method it is; empty for a baseline that is everybody's.
+        extra: how the package is installed that it needs and a plain installation lacks, whether it is there or not.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Entry:
     source_read: bool
     classes_differ: str
     reference: str
+    extra: str
 
 
 def catalogue() -> list[Entry]:
@@ -55,6 +58,7 @@ def markdown(entries: Sequence[Entry]) -> str:
             _yes(one.source_read),
             one.classes_differ,
             one.reference,
+            f"`{one.extra}`" if one.extra else "",
         )
         for one in entries
     ]
@@ -68,7 +72,8 @@ def _yes(fact: bool) -> str:
 def _entry(name: str, text: str) -> Entry:
     ((contender, *_),) = compose_train([f"strategy={name}", *EXAMPLES.get(name, []), "baselines=[]"])
     strategy, loss = contender.config.strategy(), contender.config.loss
-    reads = [set(stage.streams) for stage in strategy.stages(loss)]
+    stages = strategy.stages(loss)
+    reads = [set(stage.streams) for stage in stages]
     adapts = next((place for place, streams in enumerate(reads) if streams - {"source"}), len(reads))
     return Entry(
         name,
@@ -77,6 +82,7 @@ def _entry(name: str, text: str) -> Entry:
         any("source" in streams for streams in reads[adapts:]),
         _differing(contender.config.strategy),
         reference(text),
+        ", ".join(extra.command for extra in extras_of(stages)),
     )
 
 

@@ -49,16 +49,21 @@ class Component:
         return self.target.rpartition(".")[0]
 
 
-def modules_of(value: Any) -> set[str]:
-    """The modules of every component in a value: itself, or in a dataclass's fields, a sequence or a mapping."""
-    own = {value.module} if isinstance(value, Component) else set[str]()
+def components_of(value: Any) -> list[Component]:
+    """Every component in a value: itself, or in a dataclass's fields, a sequence or a mapping, at any depth."""
+    own = [value] if isinstance(value, Component) else []
     if is_dataclass(value):
         inner = [getattr(value, one.name) for one in fields(value)]
     elif isinstance(value, Mapping):
         inner = list(cast(Mapping[Any, Any], value).values())
     else:
         inner = cast(list[Any], value) if isinstance(value, list | tuple) else []
-    return own.union(*map(modules_of, inner))
+    return own + [part for one in inner for part in components_of(one)]
+
+
+def modules_of(value: Any) -> set[str]:
+    """The modules of every component in a value."""
+    return {one.module for one in components_of(value)}
 
 
 OPTIMIZERS = "torch.optim."
@@ -143,7 +148,7 @@ def options_of(target: str, key: str) -> dict[str, Option]:
         Refusal: if there is no such module, function or class; ``key`` says where it was named.
     """
     module, _, name = target.rpartition(".")
-    source = _source(module)
+    source = source_of(module)
     if source is None:
         raise Refusal(f"{key}._target_={target}: there is no Python module {module!r}")
     body = ast.parse(source.read_text(encoding="utf-8")).body
@@ -166,7 +171,7 @@ def _taken_from(statement: ast.stmt) -> dict[str, str]:
     return {alias.name: f"{statement.module}.{alias.name}" for alias in statement.names}
 
 
-def _source(module: str) -> Path | None:
+def source_of(module: str) -> Path | None:
     """The file of a module, found without importing any of its packages; None if there is none in Python."""
     top, *inner = module.split(".")
     try:

@@ -28,3 +28,8 @@ class Unwritable(OSError):
 
 class Diverged(Exception):
     """Training went bad; the text says which number, and when."""
+
+
+def in_words(error: BaseException) -> str:
+    """What is shown of an error that ended one run: a refusal's message as it stands; of others the kind too."""
+    return str(error) if isinstance(error, Refusal) else repr(error)

@@ -7,7 +7,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -20,16 +20,16 @@ from safetensors.torch import save
 from torch import nn
 
 from transferlab.domains.splits import Labelled, TestData, TrainingData, Unlabelled, split
-from transferlab.errors import Diverged, Refusal
+from transferlab.errors import Diverged
 from transferlab.files import file_digest, replaced, write_whole, writing
-from transferlab.models.network import Blueprint, Modules, Writes, build_network, has_batch_norm, named
+from transferlab.models.network import Blueprint, Modules, Writes, build_network, named
 from transferlab.outcome import NO_METRICS, Outcome, evaluated
 from transferlab.result_file import SCHEMA_VERSION, digest, files_of
 from transferlab.runs import Run, logged, plain, write_json, write_predictions
 from transferlab.schema import TrainConfig
 from transferlab.training.devices import environment, on_device, placed
 from transferlab.training.estimates import estimated
-from transferlab.training.fit import Snapshot, add_modules, fit, prepare
+from transferlab.training.fit import Snapshot, fit, prepare
 from transferlab.training.journal import Journal
 from transferlab.training.seeding import generator, seeded
 from transferlab.training.stage_cache import StageCache
@@ -106,38 +106,6 @@ def _performed(run: Run, title: str, quiet: bool | None) -> dict[str, Any]:
     return result
 
 
-def refuse_impossible(run: Run) -> None:
-    """Raises Refusal for what can only be seen with torch at hand: device, backbone and loss options, BatchNorm."""
-    config = on_device(run.config)
-    network = _network(run, config)
-    if run.strategy.needs_batch_norm and not has_batch_norm(network["backbone"]):
-        names = f"strategy={config.strategy.name}: re-estimates BatchNorm statistics"
-        raise Refusal(f"{names}, and backbone={config.backbone.name} has no BatchNorm layer")
-    tried: dict[str, Callable[[], object]] = {
-        "optimizer": lambda: config.optimizer([{"params": list(network["head"].parameters()), "lr": 1.0}]),
-        "schedule": lambda: list(map(config.schedule(), (0.0, 0.5, 1.0))),
-    }
-    if config.loss:
-        loss, classes = config.loss, len(run.pair.source.class_names)
-        tried["loss"] = lambda: loss.component(features=config.bottleneck, classes=classes)
-    tried["strategy"] = lambda: _rehearse(run, config, network)
-    for group, build in tried.items():
-        try:
-            build()
-        except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
-            raise Refusal(f"{group}={getattr(config, group).name}: {error}") from None
-
-
-def _rehearse(run: Run, config: TrainConfig, modules: Modules) -> None:
-    """Makes of a network what the stages will, so that one that lacks a named layer is refused before any step."""
-    blueprint = _blueprint(run, config, len(run.pair.target.class_names))
-    for stage in run.strategy.stages(config.loss):
-        if isinstance(stage, Fit):
-            add_modules(stage, modules, blueprint, torch.device(config.device), run.seed)
-        if isinstance(stage, Estimate) and not stage.streams:
-            estimated(stage, modules, {})
-
-
 def train(
     run: Run, config: TrainConfig, training: TrainingData, journal: Journal, own: Path | None = None
 ) -> list[Snapshot]:
@@ -153,11 +121,11 @@ def train(
     Returns:
         Snapshots of the last stage, the last one last; each a whole predictor.
     """
-    modules = _network(run, config)
+    modules = network_of(run, config)
     examples: dict[str, Examples] = {}
     snapshots: list[Snapshot] = []
     classes = [len(one.class_names) for one in (run.pair.source, run.pair.target)]
-    blueprints = [_blueprint(run, config, count) for count in classes]
+    blueprints = [blueprint_of(run, config, count) for count in classes]
     cache = StageCache(config, blueprints, run.seed, journal, own)
     for stage in run.strategy.stages(config.loss):
         log.info("stage %s", stage.name)
@@ -168,13 +136,15 @@ def train(
     return snapshots
 
 
-def _network(run: Run, config: TrainConfig) -> Modules:
+def network_of(run: Run, config: TrainConfig) -> Modules:
+    """The modules that the run begins with, on its device."""
     with seeded(run.seed, "network"):
-        modules = build_network(_blueprint(run, config, len(run.pair.source.class_names)))
+        modules = build_network(blueprint_of(run, config, len(run.pair.source.class_names)))
     return {name: placed(module, torch.device(config.device)) for name, module in modules.items()}
 
 
-def _blueprint(run: Run, config: TrainConfig, classes: int) -> Blueprint:
+def blueprint_of(run: Run, config: TrainConfig, classes: int) -> Blueprint:
+    """What its modules are made for; ``classes`` are the source's, or, of what is made later, the target's."""
     backbone = config.backbone
     if run.strategy.random_weights and "weights" in backbone.options:
         backbone = replace(backbone, options={**backbone.options, "weights": None})
@@ -192,7 +162,7 @@ def _perform(
 ) -> list[Snapshot]:
     """One stage; changes ``modules``, and ``examples`` where it estimates something of them."""
     read = {name: examples[name] for name in stage.streams}
-    blueprint = _blueprint(run, config, len(run.pair.target.class_names))
+    blueprint = blueprint_of(run, config, len(run.pair.target.class_names))
     match stage:
         case Fit():
             streams = {

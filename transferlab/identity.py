@@ -111,7 +111,8 @@ def run_id(config: TrainConfig, fingerprints: tuple[str, ...]) -> str:
         config: checked.
         fingerprints: of source and target, then of the bridges in the order in which they are crossed.
     """
-    return _digest(_relevant(config, fingerprints))
+    revision: int = config.strategy().revision
+    return _digest(_relevant(config, fingerprints) | ({"revision": revision} if revision else {}))
 
 
 def comparison_id(config: TrainConfig, fingerprints: tuple[str, ...]) -> str:

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from transferlab.domains.pair import load_pair
-from transferlab.errors import Interrupted, Unwritable
+from transferlab.errors import Interrupted, Unwritable, in_words
 from transferlab.imports import allow
 from transferlab.runs import Run
 from transferlab.signals import WORDS
@@ -156,7 +156,7 @@ def _work(connection: Connection) -> None:
             except Unwritable as error:
                 outcome = error
             except Exception as error:
-                outcome = Failed(repr(error))
+                outcome = Failed(in_words(error))
             connection.send(outcome)
     except (EOFError, Interrupted):
         return

@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 from transferlab.component import modules_of
 from transferlab.domains.pair import Pair
 from transferlab.domains.splits import TestData
-from transferlab.errors import Interrupted, Unwritable
+from transferlab.errors import Interrupted, Unwritable, in_words
 from transferlab.evaluation import Predictions
 from transferlab.files import no_link, read_ordinary, remove_leftovers, replaced, write_whole, writing
 from transferlab.identity import comparison_id, run_id
@@ -162,7 +162,7 @@ def logged(run: Run) -> Generator[None]:
         state = "interrupted" if isinstance(error, KeyboardInterrupt | Interrupted | Unwritable) else "failed"
         log.exception("%s", state)
         with suppress(Unwritable):
-            run.mark(state, error=repr(error))
+            run.mark(state, error=in_words(error))
         raise
     finally:
         log.removeHandler(handler)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
@@ -17,24 +16,27 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from transferlab.beforehand import crowded, refuse_misnamed, without_lacking
 from transferlab.composition import Contender
 from transferlab.console import say
 from transferlab.domains.bridges import Choice, choose_path
 from transferlab.domains.domain import Domain
 from transferlab.domains.pair import Pair, load_pair, shared_test_images
-from transferlab.domains.splits import refuse_budget
-from transferlab.errors import Interrupted, Refusal, Unwritable
-from transferlab.locks import alone
+from transferlab.domains.splits import labels_of_classes, refuse_budget
+from transferlab.errors import Interrupted, Refusal, Unwritable, in_words
 from transferlab.processes import Failed, Outcome, get_ready, how_many, side_by_side
 from transferlab.runs import Run, State, heard
 from transferlab.schema import TrainConfig
+from transferlab.wording import agreeing, counted
+from transferlab.writable import refuse_unwritable
 
-BEGUN: dict[State, str] = {
-    "interrupted": "go on where they were stopped",
-    "failed": "failed before",
-    "running": "are another process's, and waited for",
-    "finished": "were finished, and files of theirs are damaged",
+BEGUN: dict[State, tuple[str, str]] = {
+    "interrupted": ("goes on where it was stopped", "go on where they were stopped"),
+    "failed": ("failed before", "failed before"),
+    "running": ("is another process's, and waited for", "are another process's, and waited for"),
+    "finished": ("was finished, and files of its are damaged", "were finished, and files of theirs are damaged"),
 }
+"""Of one run, and of several."""
 
 
 def train(jobs: Sequence[Sequence[Contender]], again: str) -> int:
@@ -54,11 +56,16 @@ def train(jobs: Sequence[Sequence[Contender]], again: str) -> int:
     for key in ("output_root", "margin", "fail_on", "parallel"):
         if len({repr(getattr(contender.config, key)) for job in jobs for contender in job}) > 1:
             raise Refusal(f"{key}: one value for all jobs of a sweep, which share processes and one table")
-    runs = _planned(jobs)
+    baselines, chosen = _planned(jobs)
+    runs = list((baselines | chosen).values())  # baselines first: a sweep cut short has what it compares with
     config = runs[0].config
     missing = [run for run in runs if run.config.overwrite or not run.finished]
+    missing, left_out = without_lacking(missing, chosen)
     _refuse_what_torch_sees(missing)
-    _refuse_unwritable(config.root)
+    refuse_unwritable(config.root, missing)
+    for reason, unable in left_out.items():
+        say(f"left out ({counted(len(unable), 'run')}): {reason}")
+        runs = [run for run in runs if run not in unable]
     _announce(runs, missing)
     failed = _train_all(missing, again) if missing else []
     from transferlab.report import exit_code, show
@@ -67,11 +74,11 @@ def train(jobs: Sequence[Sequence[Contender]], again: str) -> int:
     code = exit_code(show(config.root, config.margin, finished), config.fail_on) if finished else 1
     for run in failed:
         say(f"missing, for it failed: {run.title}; {run.folder / 'train.log'}")
-    return 1 if failed else code
+    return 1 if failed or left_out else code
 
 
-def _planned(jobs: Sequence[Sequence[Contender]]) -> list[Run]:
-    """Every run of every job once, baselines first, so that a sweep cut short has what it compares with."""
+def _planned(jobs: Sequence[Sequence[Contender]]) -> tuple[dict[Path, Run], dict[Path, Run]]:
+    """Every run of every job once, by its folder: the baselines, and those that were asked for by name."""
     pairs: dict[str, Pair] = {}
     choices: dict[str, Choice] = {}
     baselines: dict[Path, Run] = {}
@@ -90,9 +97,10 @@ def _planned(jobs: Sequence[Sequence[Contender]]) -> list[Run]:
             if reason:
                 say(f"no baseline {config.strategy.name}: {reason}")
                 continue
+            refuse_misnamed(config)
             into = chosen if place == 0 else baselines
             into |= {run.folder: run for run in runs}
-    return list((baselines | chosen).values())
+    return baselines, chosen
 
 
 def _data(config: TrainConfig) -> str:
@@ -131,6 +139,8 @@ def _impossible(run: Run) -> str | None:
         return f"{name} needs one set of classes, but {_differing(has)}"
     if "target_labelled" in strategy.reads(config.loss) and run.labels_per_class == 0:
         return f"{name} learns from target labels, but target_labels_per_class=0"
+    if lack := strategy.lacks(labels_of_classes(pair.target, run.labels_per_class)):
+        return f"{name}: {lack}, but target_labels_per_class={config.target_labels_per_class}"
     if strategy.needs_weights and not config.backbone.options.get("weights"):
         return f"{name}, strategy.begin=weights: backbone={config.backbone.name} has none; give it backbone.weights=…"
     read = len([stream for stream in strategy.reads(config.loss) if re.fullmatch(r"source\d+", stream)])
@@ -149,29 +159,17 @@ def _differing(domains: Mapping[str, Domain]) -> str:
     )
 
 
-def _refuse_unwritable(root: Path) -> None:
-    for folder in (root, root / "runs", root / "comparison"):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise Refusal(f"output_root={root}: can't write in {folder} ({error.strerror})") from None
-    with alone(root / ".lock"):
-        pass  # locks there are, for each run will want one
-
-
 def _refuse_what_torch_sees(missing: Sequence[Run]) -> None:
     if missing:
         # Only here, after everything that could be refused without it: torch takes seconds to import.
         get_ready(missing)
-        from transferlab.experiment import refuse_impossible
+        from transferlab.rehearsal import refuse_impossible
 
         with heard() as warnings:
             for run in {run.run_id: run for run in missing}.values():
                 refuse_impossible(run)
         for text in dict.fromkeys(warnings):
-            _say(text)
+            say(text)
 
 
 def _announce(runs: Sequence[Run], missing: Sequence[Run]) -> None:
@@ -182,11 +180,11 @@ def _announce(runs: Sequence[Run], missing: Sequence[Run]) -> None:
     rows = ", ".join(f"{name} ({count})" for name, count in strategies.items())
     found = f"{len(runs) - len(missing)} of {len(runs)} found; " if len(missing) < len(runs) else ""
     states = Counter(run.state for run in missing if not run.finished)
-    begun = [f"{states[state]} {words}" for state, words in BEGUN.items() if states[state]]
+    begun = [f"{states[state]} {agreeing(states[state], *words)}" for state, words in BEGUN.items() if states[state]]
     for config in {repr((run.config.source, run.config.target)): run.config for run in missing}.values():
         for line in shared_test_images(config.source, config.target):
             say(line)
-    say(f"{found}training {len(missing)} runs: {rows}{'; ' if begun else ''}{', '.join(begun)}")
+    say(f"{found}training {counted(len(missing), 'run')}: {rows}{'; ' if begun else ''}{', '.join(begun)}")
 
 
 def _train_all(missing: Sequence[Run], again: str) -> list[Run]:
@@ -207,12 +205,16 @@ def _train_all(missing: Sequence[Run], again: str) -> list[Run]:
                     _show_result(run, outcome)
     except (KeyboardInterrupt, Interrupted) as stop:
         code = stop.exit_code if isinstance(stop, Interrupted) else 130
-        text = f"interrupted; {done} of {len(missing)} runs are done, and the same command continues:\n  {again}"
+        text = f"interrupted; {_done(done, missing)}, and the same command continues:\n  {again}"
         raise Interrupted(text, code) from None
     except Unwritable as error:
-        text = f"{error}; {done} of {len(missing)} runs are done, and once that is mended the same command continues:"
+        text = f"{error}; {_done(done, missing)}, and once that is mended the same command continues:"
         raise Interrupted(f"{text}\n  {again}", 1) from None
     return failed
+
+
+def _done(done: int, missing: Sequence[Run]) -> str:
+    return f"{done} of {counted(len(missing), 'run')} {agreeing(len(missing), 'is', 'are')} done"
 
 
 def _outcomes(missing: Sequence[Run]) -> Generator[tuple[Run, Outcome]]:
@@ -224,6 +226,8 @@ def _outcomes(missing: Sequence[Run]) -> Generator[tuple[Run, Outcome]]:
     from transferlab.training.devices import on_device
 
     count = how_many(missing, on_device(missing[0].config).device)
+    if warning := crowded(max(run.config.threads for run in missing), count):
+        say(warning)
     if count > 1:
         # The table's libraries take a second, in which this process only waits for the others.
         threading.Thread(target=importlib.import_module, args=("transferlab.report",)).start()
@@ -242,7 +246,7 @@ def _outcomes(missing: Sequence[Run]) -> Generator[tuple[Run, Outcome]]:
             except Unwritable:
                 raise
             except Exception as error:
-                outcome = Failed(repr(error))
+                outcome = Failed(in_words(error))
             if outcome is None:
                 later.append(run)
             else:

@@ -172,7 +172,7 @@ def test_test_images_that_training_data_hold_too_are_counted_by_part(
     assert shared_test_images(config.source, config.target) == [
         "2 of 4 different test images of target=digits are in the training part of target=digits too: "
         "accuracy on them is no news",
-        "1 of 4 different test images of target=digits are in the training part of source=mnist5k too: "
+        "1 of 4 different test images of target=digits is in the training part of source=mnist5k too: "
         "accuracy on them is no news",
     ]
 

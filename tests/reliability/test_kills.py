@@ -114,7 +114,7 @@ def test_asked_to_stop_it_keeps_what_it_has_and_says_how_to_go_on(
         _, err = command.communicate(timeout=60)
     assert command.returncode == code
     assert time.monotonic() - asked < 15
-    assert "0 of 1 runs are done, and the same command continues:\n  transferlab train" in err
+    assert "0 of 1 run is done, and the same command continues:\n  transferlab train" in err
     assert "Traceback" not in err
     (kept,) = tmp_path.glob("cache/stages/*/*.checkpoint")
     assert kept.stat().st_size > 1000

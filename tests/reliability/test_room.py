@@ -43,7 +43,7 @@ def _stopped_in_one_line(code: int, err: str, reason: str) -> None:
     assert "Traceback" not in err
     last, again = err.strip().splitlines()[-2:]
     assert reason in last
-    assert "0 of 1 runs are done, and once that is mended the same command continues:" in last
+    assert "0 of 1 run is done, and once that is mended the same command continues:" in last
     assert again.startswith("  transferlab train ")
 
 
@@ -55,7 +55,7 @@ def test_a_file_that_may_not_grow(transferlab: Train, tmp_path: Path) -> None:
     _stopped_in_one_line(command.returncode, err, "File too large")
     said = transferlab("train", *JOB, f"output_root={root}")
     assert said.code == 0, said.err
-    assert "1 go on where they were stopped" in said.err
+    assert "1 goes on where it was stopped" in said.err
     assert numbers(root) == _whole(transferlab, tmp_path)
 
 
@@ -213,6 +213,6 @@ def test_a_finished_run_whose_files_are_harmed_is_done_again(transferlab: Train,
     file.write_bytes(content)
     said = transferlab("train", *JOB, f"output_root={root}")
     assert said.code == 0, said.err
-    assert "1 were finished, and files of theirs are damaged" in said.err
+    assert "1 was finished, and files of its are damaged" in said.err
     assert numbers(root) == whole
     assert "nothing to train" in transferlab("train", *JOB, f"output_root={root}").err

@@ -47,7 +47,7 @@ def test_a_run_that_another_is_at_is_waited_for_and_not_done_again(
         with started(*job, "overwrite=true") as waiting:
             assert waiting.stderr
             said = waiting.stderr.readline()
-            assert "1 are another process's, and waited for" in said
+            assert "1 is another process's, and waited for" in said
             with pytest.raises(subprocess.TimeoutExpired):
                 waiting.wait(6)
             waiting.terminate()

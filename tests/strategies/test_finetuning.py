@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -161,18 +160,6 @@ def test_lora_leaves_a_plain_network_and_the_frozen_weights(tiny_run: RunOf, mon
     assert changed == weights | {"head.weight", "head.bias"}
     rank = torch.linalg.matrix_rank((after["bottleneck.0.weight"] - before["bottleneck.0.weight"]).double(), rtol=1e-3)
     assert rank == 2
-
-
-def test_lora_without_peft_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    find = importlib.util.find_spec
-
-    def without(name: str, *more: Any) -> Any:
-        return None if name == "peft" else find(name, *more)
-
-    monkeypatch.setattr(importlib.util, "find_spec", without)
-    with pytest.raises(Refusal, match=r'strategy=lora: needs peft.*pip install "transferlab\[peft\]"') as refusal:
-        _strategy("lora")
-    assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(

@@ -325,4 +325,4 @@ def test_scratch_begins_with_random_weights_whatever_the_backbone_is_given(tiny_
 
 
 def _blueprint(run: Run) -> Blueprint:
-    return experiment._blueprint(run, run.config, classes=10)
+    return experiment.blueprint_of(run, run.config, classes=10)

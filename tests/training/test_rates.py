@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -144,19 +143,6 @@ def test_prodigy_is_prodigyopts() -> None:
             optimizer.step()
     assert torch.equal(ours, theirs)
     assert not torch.equal(ours, start)
-
-
-def test_without_the_extra_prodigy_is_refused_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = builtins.__import__
-
-    def without(name: str, *arguments: Any, **more: Any) -> Any:
-        if name == "prodigyopt":
-            raise ImportError
-        return whole(name, *arguments, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(Refusal, match=r'pip install "transferlab\[prodigy\]"'):
-        prodigy([], lr=1.0, betas=[0.9, 0.999], weight_decay=0.0)
 
 
 def test_the_range_test_stays_below_where_a_quadratic_breaks() -> None:

@@ -14,6 +14,7 @@ from transferlab.comparison.results import read_results
 from transferlab.comparison.table import comparison_table
 from transferlab.errors import Refusal
 from transferlab.files import write_whole
+from transferlab.wording import counted
 
 
 @dataclass(frozen=True)
@@ -91,4 +92,4 @@ def _unlike(results: pd.DataFrame) -> list[str]:
 
 def _counted(values: pd.Series[str]) -> str:
     counts = values.value_counts().items()
-    return ", ".join(f"{str(value)[:40]} in {count} run{'s' if count > 1 else ''}" for value, count in counts)
+    return ", ".join(f"{str(value)[:40]} in {counted(count, 'run')}" for value, count in counts)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
+from transferlab.comparison.render import comparison_title
 from transferlab.comparison.statistics import paired
 from transferlab.errors import Refusal
 
@@ -76,8 +77,8 @@ def draw(points: pd.DataFrame, key: str, path: Path) -> None:
         axes.set_xticks(range(len(ticks)), ticks)
         axes.set_xlabel(key)
         axes.set_ylabel("target accuracy, %")
-        source, target, backbone, budget, setting = names
-        title = f"{source} → {target} · {backbone} · {budget} target labels per class"
+        *shared, setting = names
+        title = comparison_title(*cast(tuple[str, str, str, "int | str"], tuple(shared)))
         axes.set_title(f"{title}\n{setting}" if setting else title, fontsize=10)
         axes.legend(frameon=False)
     FigureCanvasAgg(figure).print_png(path)

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from transferlab.comparison.table import COLUMNS
+from transferlab.wording import counted
 
 _MINUS = "\N{MINUS SIGN}"
 _STACKED = {"Δ scratch": "verdict", "Δ source_only": "adaptation"}
@@ -115,11 +116,14 @@ def _sections(table: pd.DataFrame) -> Iterator[_Section]:
 
 
 def _title(row: pd.Series[Any]) -> str:
-    budget = row["target_labels_per_class"]
-    labels = {"all": "all target labels", 0: "no target labels", 1: "1 target label per class"}
-    pair = f"{row['source']} → {row['target']} · {row['backbone']}"
-    title = f"{pair} · {labels.get(budget, f'{budget} target labels per class')}"
+    title = comparison_title(*(row[key] for key in ("source", "target", "backbone", "target_labels_per_class")))
     return f"{title} · {row['setting']}" if row["setting"] else title
+
+
+def comparison_title(source: str, target: str, backbone: str, budget: int | str) -> str:
+    """What all rows of a comparison share, in words."""
+    labels = {"all": "all target labels", 0: "no target labels", 1: "1 target label per class"}
+    return f"{source} → {target} · {backbone} · {labels.get(budget, f'{budget} target labels per class')}"
 
 
 def _cells(row: pd.Series[Any]) -> dict[str, str]:
@@ -195,10 +199,10 @@ def _markdown_row(cells: Iterable[str]) -> str:
 
 def _latex_section(section: _Section, margin: float) -> str:
     seeds = section.rows["seeds"]
-    count = f"{seeds.max()}" if seeds.nunique() == 1 else f"{seeds.min()} to {seeds.max()}"
+    count = counted(seeds.max(), "seed") if seeds.nunique() == 1 else f"{seeds.min()} to {seeds.max()} seeds"
     rows = [section.cells.columns, *section.cells.itertuples(index=False)]
     header, *body = [" & ".join(cell.translate(_LATEX) for cell in row) + r" \\" for row in rows]
-    caption = " ".join([f"{section.title}, {count} seeds.", *(f"{remark}." for remark in section.remarks)])
+    caption = " ".join([f"{section.title}, {count}.", *(f"{remark}." for remark in section.remarks)])
     return "\n".join(
         [
             r"\begin{table*}",

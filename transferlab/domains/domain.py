@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from transferlab.domains.mapped import Images, Mapped
 from transferlab.errors import Refusal
+from transferlab.wording import counted
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,14 @@ class Domain:
                 f"images must be uint8 (examples, height, width, 1 or 3), not {self.images.dtype} {self.images.shape}"
             )
         if self.labels.shape != (len(self.images),):
-            raise Refusal(f"{len(self.images)} images but labels of shape {self.labels.shape}")
+            raise Refusal(f"{counted(len(self.images), 'image')} but labels of shape {self.labels.shape}")
         if len(set(self.class_names)) != len(self.class_names):
             raise Refusal(f"class names repeat: {', '.join(self.class_names)}")
         if self.labels.min() < 0 or self.labels.max() >= len(self.class_names):
             low, high = self.labels.min(), self.labels.max()
-            raise Refusal(f"labels run from {low} to {high}, but there are {len(self.class_names)} classes")
+            raise Refusal(f"labels run from {low} to {high}, but class_names has {len(self.class_names)}")
         if self.test is not None and (self.test.shape != self.labels.shape or self.test.dtype != np.bool_):
             # ~ of an integer mask would put test examples into training.
             raise Refusal(f"the test mask must be bool ({len(self.images)},), not {self.test.dtype} {self.test.shape}")
         if self.parts and sum(self.parts) != len(self.images):
-            raise Refusal(f"parts of {self.parts} examples, but there are {len(self.images)}")
+            raise Refusal(f"parts of {self.parts} examples, but all are {len(self.images)}")

@@ -19,6 +19,7 @@ from transferlab.domains.splits import test_mask
 from transferlab.errors import Refusal
 from transferlab.roles import Source
 from transferlab.schema import TrainConfig
+from transferlab.wording import agreeing
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,9 @@ def loaded_bridge(component: Component, target: Component) -> Domain:
     images = set(_digests(loaded("target", target)))
     shared = sum(digest in images for digest in _digests(domain))
     if shared:
-        names = f"bridge={component.name}: {shared} of its images are target={target.name}'s"
+        names = (
+            f"bridge={component.name}: {shared} of its images {agreeing(shared, 'is', 'are')} target={target.name}'s"
+        )
         raise Refusal(f"{names}, whose labels beyond the budget and whose test images are not to be seen")
     return domain
 
@@ -121,7 +124,8 @@ def shared_test_images(source: Source, target: Component) -> list[str]:
         shared = len(test & set(_digests(loaded(role, one), of_test=False)))
         if shared:
             images = f"{shared} of {len(test)} different test images of target={target.name}"
-            lines.append(f"{images} are in the training part of {role}={one.name} too: accuracy on them is no news")
+            where = f"in the training part of {role}={one.name} too"
+            lines.append(f"{images} {agreeing(shared, 'is', 'are')} {where}: accuracy on them is no news")
     return lines
 
 

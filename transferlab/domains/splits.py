@@ -158,6 +158,12 @@ def refuse_budget(target: Domain, name: str, labels_per_class: int | Literal["al
         )
 
 
+def labels_of_classes(target: Domain, labels_per_class: int | Literal["all"]) -> list[int]:
+    """How many labelled target examples each class has, within the budget."""
+    counts: list[int] = np.bincount(target.labels[~test_mask(target)], minlength=len(target.class_names)).tolist()
+    return [count if labels_per_class == "all" else min(count, labels_per_class) for count in counts]
+
+
 def _fewer_than(least: int, domain: Domain, part: NDArray[np.bool_]) -> list[str]:
     counts = np.bincount(domain.labels[part], minlength=len(domain.class_names))
     return [f"{domain.class_names[i]} ({counts[i]})" for i in np.flatnonzero(counts < least)]

@@ -54,6 +54,9 @@ def domain_cross_entropy(source: Tensor, target: Tensor, weights: tuple[Tensor, 
 class Discriminator(nn.Sequential):
     """features → width → width → 1, ReLU between: the discriminator of DANN and ADDA."""
 
+    ONE_PASS = True
+    """Without BatchNorm what it says of an example doesn't depend on others: both domains go through at once."""
+
     def __init__(self, features: int, classes: int, *, width: int) -> None:
         if width < 1:
             raise ValueError(f"width={width}: expected at least 1")

@@ -41,6 +41,10 @@ class MDD(nn.Module):
     No gradient reaches the main head from here, and no label is read.
     """
 
+    SATURATED = 0.01
+    """In nats: below it the adversarial head agrees on nearly all of the source and differs on nearly all of the target
+    (``training/health.py``)."""
+
     def __init__(self, features: int, classes: int, *, width: int, margin: float, reversal: float) -> None:
         super().__init__()
         if classes < 2:

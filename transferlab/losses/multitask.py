@@ -28,6 +28,9 @@ def uncertainty_weighted(loss: Tensor, log_variance: Tensor) -> Tensor:
 class UncertainCrossEntropy(nn.Module):
     """``uncertainty_weighted`` cross-entropy of one labelled stream; s begins at 0, where the weight is 1."""
 
+    UNDECAYED = ("log_variance",)
+    """Parameters that weight decay leaves alone: it would draw the weight to 1, whatever the task's loss is."""
+
     def __init__(self, features: int, classes: int) -> None:
         super().__init__()
         self.log_variance = nn.Parameter(torch.zeros(()))

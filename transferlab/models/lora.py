@@ -10,10 +10,12 @@ from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from transferlab.errors import Refusal
+from transferlab.extras import needs
 from transferlab.models.network import Blueprint, Modules
 from transferlab.models.parts import Part
 
 
+@needs("peft", "peft")
 def low_rank_updates(modules: Modules, blueprint: Blueprint, *, names: Sequence[str], rank: int, alpha: int) -> Modules:
     """Gives every linear and convolution layer's weight W an update: W + α/r · B A (LoRA; Hu et al. 2022).
 
@@ -44,6 +46,7 @@ def low_rank_updates(modules: Modules, blueprint: Blueprint, *, names: Sequence[
     return updated
 
 
+@needs("peft", "peft")
 def updates_and_head(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module]) -> Part:
     """The updates of the blocks' layers, and the head; all else is frozen, BatchNorm statistics included."""
     from peft.tuners.lora import LoraLayer
@@ -53,6 +56,7 @@ def updates_and_head(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Modul
     return Part([*layers, modules["head"]], [*updates, *modules["head"].parameters()])
 
 
+@needs("peft", "peft")
 def merged(modules: Modules, *, names: Sequence[str]) -> list[Modules]:
     """The one network in which W + α/r · B A is a plain layer's weight again."""
     from peft.tuners.lora import LoraLayer

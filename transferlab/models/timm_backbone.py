@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from transferlab.errors import Refusal
+from transferlab.extras import needs
 from transferlab.files import known_digest
 from transferlab.models.cutting import aliases, grouped, has_parameters
 from transferlab.models.hub_cache import downloaded
@@ -23,6 +25,7 @@ CONTAINERS = {"blocks", "features", "layers", "stages"}
 """Parts of timm's networks that hold one block after another."""
 
 
+@needs("timm", "timm")
 class TimmBackbone(nn.Sequential):
     """timm's network without its classifier, pooled as timm pools it: (n, channels, size, size) to (n, width).
 
@@ -35,7 +38,7 @@ class TimmBackbone(nn.Sequential):
 
     def __init__(self, channels: int, size: int, *, network: str, weights: str | None) -> None:
         super().__init__()
-        timm = _timm()
+        timm: Any = importlib.import_module("timm")
         if not timm.is_model(network):
             near = difflib.get_close_matches(network, timm.list_models(), n=3, cutoff=0.6)
             hint = f" Did you mean {' or '.join(near)}?" if near else ""
@@ -70,17 +73,9 @@ class TimmBackbone(nn.Sequential):
         return list(blocks)
 
 
-def _timm() -> Any:
-    try:
-        import timm
-    except ImportError:
-        raise Refusal('backbone=timm: timm isn\'t installed; pip install "transferlab[timm]"') from None
-    return timm
-
-
 def _body(network: str, channels: int, size: int, pretrained: bool) -> nn.Module:
     """The network, seen to take images of this size."""
-    timm = _timm()
+    timm: Any = importlib.import_module("timm")
     known = timm.get_pretrained_cfg(network)
     options: dict[str, Any] = {"img_size": size} if known and known.fixed_input_size else {}
     try:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferlab.errors import Refusal
+from transferlab.wording import counted
 
 EXACT = 1024
 """Features up to which principal components are found exactly, rather than by random projections."""
@@ -45,7 +46,7 @@ def proxy_a_distance(
         if value < least:
             raise Refusal(f"{name}={value}: expected at least {least}")
     if min(len(source), len(target)) < folds:
-        raise Refusal(f"folds={folds}: but a domain has only {min(len(source), len(target))} examples")
+        raise Refusal(f"folds={folds}: but a domain has only {counted(min(len(source), len(target)), 'example')}")
     drawn = [_drawn(domain, examples, folds, seed) for domain in (source, target)]
     features = np.concatenate([one for one, _ in drawn])
     widest = features.std(axis=0).max()

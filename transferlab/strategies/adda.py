@@ -36,6 +36,11 @@ class ADDA(Strategy):
         if self.discriminator_width < 1 or self.encoder_lr_scale < 0:
             raise Refusal("strategy: expected discriminator_width of at least 1 and encoder_lr_scale of at least 0")
 
+    @property
+    def revision(self) -> int:
+        """1: the discriminator sees both domains in one pass, which rounds otherwise."""
+        return 1
+
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the source; alternate discriminator and encoder."""
         tell_apart = Term(

@@ -73,6 +73,10 @@ class FeatureExtraction(Strategy):
         """The head is the target's own."""
         return "any"
 
+    def lacks(self, labels: Sequence[int]) -> str | None:
+        """Of a single example nobody knows the variance."""
+        return "head=lda needs two labels of every class" if self.head == "lda" and min(labels) < 2 else None
+
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the source; put the layers, where they are named, in the encoder's place; fit or solve for a new head."""
         layers = Component("transferlab.models.sharing.layers_for_features", {"layers": self.layers})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -34,8 +33,6 @@ class LoRA(Strategy):
     head: Literal["keep", "new"]
 
     def __post_init__(self) -> None:
-        if importlib.util.find_spec("peft") is None:
-            raise Refusal('strategy=lora: needs peft, which is an extra: pip install "transferlab[peft]"')
         for name in ("rank", "alpha"):
             if getattr(self, name) < 1:
                 raise Refusal(f"strategy.{name}={getattr(self, name)}: expected at least 1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transferlab.component import Component
 from transferlab.errors import Refusal
@@ -25,6 +25,9 @@ class MCD(Strategy):
     encoder's BatchNorm statistics take in every batch of each. Each phase has an optimiser, hence a momentum, of its
     own; the authors' program has one for the encoder and one for the heads.
 
+    Each cross-entropy in metrics.csv is the mean over both heads: ``cross_entropy_source`` in phase A,
+    ``cross_entropy_source_heads`` in phase B.
+
     Attributes:
         encoder_updates: how often phase C runs in a step.
         width: of each head's hidden layer; None for linear heads.
@@ -45,10 +48,11 @@ class MCD(Strategy):
         """One fit on source and unlabelled target."""
         learned = tuple(cross_entropy("source", classifier=head) for head in HEADS)
         measure = Component("transferlab.losses.classifier_discrepancy.ClassifierDiscrepancy")
+        again = tuple(replace(term, name="cross_entropy_source_heads") for term in learned)
         apart, together = Term("discrepancy_heads", measure, BOTH, -1.0), Term("discrepancy_encoder", measure, BOTH)
         phases = (
             Phase(learned, NETWORK),
-            Phase((*learned, apart), HEADS),
+            Phase((*again, apart), HEADS),
             Phase((together,), ENCODER, repeats=self.encoder_updates),
         )
         heads = Component("transferlab.models.two_heads.TwoHeads", {"width": self.width})

@@ -35,6 +35,11 @@ class Multitask(Strategy):
             raise Refusal(f"strategy.source_weight={self.source_weight}: expected at least 0")
 
     @property
+    def revision(self) -> int:
+        """1: weight decay leaves the learned weights of the tasks alone."""
+        return 1 if self.weighting == "uncertainty" else 0
+
+    @property
     def classes(self) -> Literal["same", "any"]:
         """Each task has a head of its own."""
         return "any"

@@ -55,6 +55,11 @@ class Soup(Strategy):
         if self.backbone_lr_scale < 0:
             raise Refusal(f"strategy.backbone_lr_scale={self.backbone_lr_scale}: expected at least 0")
 
+    def lacks(self, labels: Sequence[int]) -> str | None:
+        """A greedy soup holds one example of a class out and learns from another."""
+        enough = self.recipe != "greedy" or max(labels) > 1
+        return None if enough else "recipe=greedy holds labels out, so it needs two of a class"
+
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the source; fit the target again and again; average."""
         term = cross_entropy("target_labelled")

@@ -32,6 +32,11 @@ class Strategy(ABC):
     predictor: ClassVar[tuple[str, ...]] = NETWORK
 
     @property
+    def revision(self) -> int:
+        """Raised whenever the numbers that it gives with these options change, and others' don't."""
+        return 0
+
+    @property
     def classes(self) -> Literal["same", "any"]:
         """Whether source and target must have the same classes."""
         return "same"
@@ -40,6 +45,10 @@ class Strategy(ABC):
     def needs_weights(self) -> bool:
         """Whether the backbone must begin with weights."""
         return False
+
+    def lacks(self, labels: Sequence[int]) -> str | None:
+        """What it needs, in words, where these are too few labelled target examples of each class; None: nothing."""
+        return None
 
     @abstractmethod
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 import torch
 
 from transferlab.errors import Refusal
+from transferlab.extras import needs
 
 Groups = list[dict[str, Any]]
 Rate = float | Literal["auto"]
@@ -78,18 +79,17 @@ def adamw(groups: Groups, *, lr: Rate, betas: list[float], weight_decay: float) 
     return AdamW(groups, betas=(betas[0], betas[1]), weight_decay=weight_decay, fused=_fusable(groups))
 
 
+@needs("prodigy", "prodigyopt")
 def prodigy(groups: Groups, *, lr: float, betas: list[float], weight_decay: float) -> torch.optim.Optimizer:
     """Learning-rate free Adam: ``lr`` multiplies the rate that it estimates (Mishchenko & Defazio 2024).
 
     Groups of different rates have an estimate each, as if they were fitted apart.
     """
+    from prodigyopt import Prodigy
+
     _refuse_rate(lr)
     if len(betas) != 2:
         raise Refusal(f"optimizer.betas={betas}: expected two numbers")
-    try:
-        from prodigyopt import Prodigy
-    except ImportError:
-        raise Refusal('optimizer=prodigy: needs an extra: pip install "transferlab[prodigy]"') from None
     rates = dict.fromkeys(group["lr"] for group in groups)
 
     def made(rate: float) -> torch.optim.Optimizer:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from transferlab.errors import Refusal
 from transferlab.models.averaging import Network, average, member
 from transferlab.models.network import Modules
 from transferlab.training.estimates import Estimates
@@ -25,7 +24,7 @@ def hold_out(modules: Modules, examples: Mapping[str, Examples], *, share: float
         share: between 0 and 1.
 
     Raises:
-        Refusal: if no class has two examples.
+        ValueError: if no class has two examples; ``Strategy.lacks`` sees to it that one has.
     """
     ((stream, labelled),) = examples.items()
     assert labelled.labels is not None
@@ -37,7 +36,7 @@ def hold_out(modules: Modules, examples: Mapping[str, Examples], *, share: float
         rank[places[torch.randperm(len(places))]] = torch.arange(len(places))
     held = rank < (count * share).ceil().clamp_max(count - 1)
     if not held.any():
-        raise Refusal("strategy.recipe=greedy: expected target_labels_per_class of at least 2, to hold one out")
+        raise ValueError("expected two labelled examples of a class, to hold one out")
     return {stream: {"weight": (~held / (~held).float().mean()).to(labelled.inputs.device)}}
 
 

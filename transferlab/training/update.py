@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import torch
@@ -148,9 +149,18 @@ class Update:
             }
             for name in self.phase.moves
         ]
-        own = [parameter for losses in self._losses for loss in losses for parameter in loss.parameters()]
-        groups.append({"params": own, "lr": 1.0})
+        groups += [{"params": self._own(decays=True), "lr": 1.0}]
+        groups += [{"params": self._own(decays=False), "lr": 1.0, "weight_decay": 0.0}]
         return [group for group in groups if group["params"]]
+
+    def _own(self, *, decays: bool) -> list[nn.Parameter]:
+        """The losses' parameters: those that weight decay acts on, or those that their class names in ``UNDECAYED``."""
+        return [
+            parameter
+            for loss in chain.from_iterable(self._losses)
+            for name, parameter in loss.named_parameters()
+            if (name not in getattr(type(loss), "UNDECAYED", ())) == decays
+        ]
 
     def _allow_gradients(self, allowed: bool) -> None:
         for parameter in self.parameters:
@@ -161,19 +171,36 @@ class Update:
         for encoder in dict.fromkeys(read.encoder for read in self._reads):
             views = list(dict.fromkeys((read.stream, read.view) for read in self._reads if read.encoder == encoder))
             features |= {(view, encoder): x for view, x in self._encoded(views, encoder, batches).items()}
-        outputs: dict[Read, Output] = {}
-        for read in self._reads:
-            view = read.stream, read.view
-            batch, x = batches[view], features[view, read.encoder]
-            outputs[read] = Output(
+        seen = {read: features[(read.stream, read.view), read.encoder] for read in self._reads}
+        logits = self._classified(seen)
+        return {
+            read: Output(
                 features=x.float(),
-                logits=named(self._modules, read.classifier)(x).float(),
+                logits=logits[read].float(),
                 labels=batch.labels,
                 inputs=batch.inputs,
                 estimates=batch.estimates,
                 parts=batch.parts,
             )
-        return outputs
+            for read, x in seen.items()
+            for batch in [batches[read.stream, read.view]]
+        }
+
+    def _classified(self, features: Mapping[Read, Tensor]) -> dict[Read, Tensor]:
+        """Logits: in one pass over all that a classifier reads where its class says so, else in one for each read."""
+        logits: dict[Read, Tensor] = {}
+        for first in features:
+            module, reads = named(self._modules, first.classifier), [first]
+            if first in logits:
+                continue
+            if getattr(type(module), "ONE_PASS", False):
+                reads = [read for read in features if read.classifier == first.classifier]
+            if len(reads) == 1:
+                logits[first] = module(features[first])
+                continue
+            passed = module(torch.cat([features[read] for read in reads]))
+            logits |= dict(zip(reads, passed.split([len(features[read]) for read in reads]), strict=True))
+        return logits
 
     def _encoded(
         self, views: list[View], encoder: tuple[str, ...], batches: Mapping[View, Batch]
