@@ -176,3 +176,10 @@ def test_odd_options_are_refused(encoder_updates: int, width: int) -> None:
 
 def test_parts_of_the_head_can_be_named() -> None:
     assert isinstance(TwoHeads(4, 2, width=None).get_submodule("first"), nn.Linear)
+
+
+def test_each_phase_has_its_own_column_and_both_heads_share_it() -> None:
+    first, second, third = ([term.name for term in phase.terms] for phase in _fit().phases)
+    assert first == ["cross_entropy_source"] * 2
+    assert second == ["cross_entropy_source_heads"] * 2 + ["discrepancy_heads"]
+    assert third == ["discrepancy_encoder"]

@@ -14,13 +14,15 @@ from staged import changed, modules_after
 from torch.nn.functional import cross_entropy
 
 from transferlab.errors import Refusal
-from transferlab.experiment import run_experiment
+from transferlab.experiment import blueprint_of, network_of, run_experiment
 from transferlab.losses.multitask import UncertainCrossEntropy, uncertainty_weighted
 from transferlab.losses.output import Output
 from transferlab.runs import Run
 from transferlab.strategies.multitask import Multitask
+from transferlab.training.fit import add_modules
 from transferlab.training.gradients import pcgrad
 from transferlab.training.stages import Fit
+from transferlab.training.update import Update
 
 RunOf = Callable[..., Run]
 
@@ -55,6 +57,29 @@ def test_uncertainty_is_the_papers_expression() -> None:
     loss, sigma = torch.tensor(0.7).double(), torch.tensor(1.3).double()
     found = uncertainty_weighted(loss, 2 * sigma.log())
     torch.testing.assert_close(found, loss / sigma**2 + sigma.log())
+
+
+def _update(run: Run) -> Update:
+    (fit,) = run.strategy.stages(run.config.loss)
+    assert isinstance(fit, Fit)
+    modules, blueprint = network_of(run, run.config), blueprint_of(run, run.config, classes=10)
+    add_modules(fit, modules, blueprint, torch.device("cpu"), seed=0)
+    return Update(fit.phases[0], fit, modules, dict.fromkeys(fit.streams, 1), run.config, blueprint)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_weight_decay_leaves_the_learned_weights_alone_and_nothing_else(tiny_run: RunOf, optimizer: str) -> None:
+    run = tiny_run("strategy=multitask", "strategy.weighting=uncertainty", f"optimizer={optimizer}", "device=cpu")
+    *network, own = _update(run)._optimizer.param_groups
+    assert [one.shape for one in own["params"]] == [(), ()]
+    assert own["weight_decay"] == 0
+    assert {group["weight_decay"] for group in network} == {run.config.optimizer.options["weight_decay"]}
+
+
+def test_a_discriminator_keeps_its_decay(tiny_run: RunOf) -> None:
+    run = tiny_run("strategy=dann", "device=cpu")
+    decays = {group["weight_decay"] for group in _update(run)._optimizer.param_groups}
+    assert decays == {run.config.optimizer.options["weight_decay"]}
 
 
 def test_a_learned_weight_begins_at_one_and_moves_with_the_task() -> None:

@@ -190,6 +190,22 @@ def test_addas_source_encoder_and_head_stay_and_its_target_encoder_moves(
     assert not all(torch.equal(then, now) for then, now in moved)
 
 
+def test_addas_discriminator_sees_both_domains_in_one_pass(tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And says of each what it says of it alone; a classifier of another class sees each by itself."""
+    passes: list[int] = []
+    forward = torch.nn.Sequential.forward
+
+    def counted(self: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+        passes.append(len(x))
+        return forward(self, x)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("transferlab.losses.adversarial.Discriminator.forward", counted)
+    run = tiny_run("strategy=adda", "strategy.discriminator_width=8", "steps=2")
+    training, _ = split(run.pair.source, run.pair.target, 3, 0)
+    train_stages(run, on_device(run.config), training, Journal("", lambda: None, quiet=True))
+    assert passes == [32, 16] * 2
+
+
 def test_addas_discriminator_calls_the_source_1_as_its_encoder_wants_to_be_called(
     tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ import torch
 from jobs import TINY, Said, results
 from torch import Tensor
 
+from transferlab.component import Component
 from transferlab.errors import Diverged
+from transferlab.losses.margin_disparity import MDD, margin_disparity
+from transferlab.runs import Run
 from transferlab.training.health import EVERY, FEWEST, LONGEST, WINDOW, Health
 from transferlab.training.journal import Journal, Warned
 from transferlab.training.loop import Loop
@@ -268,3 +272,25 @@ def test_what_is_no_class_is_no_collapse(transferlab: Train, tmp_path: Path) -> 
     said = transferlab("train", *job, f"output_root={tmp_path}")
     assert said.code == 0, said.err
     assert [one["status"] for one in results(tmp_path)] == ["ok"]
+
+
+@pytest.mark.parametrize("strategy", ["dann", "cdan", "bsp", "mdd", "adda"])
+def test_every_opponent_is_watched(tiny_run: Callable[..., Run], strategy: str) -> None:
+    run = tiny_run(f"strategy={strategy}")
+    fit = run.strategy.stages(run.config.loss)[-1]
+    losses = {term.name: term.loss for phase in fit.phases for term in phase.terms}  # type: ignore[union-attr]
+    watched = [name for name, one in losses.items() if getattr(_kind(one), "SATURATED", 0) > 0]
+    assert watched == ["discriminator" if strategy == "adda" else strategy]
+
+
+def _kind(part: Component) -> type:
+    return getattr(importlib.import_module(part.module), part.target.rpartition(".")[2])
+
+
+def test_an_adversary_that_is_right_about_nearly_all_is_below_the_threshold_of_mdd() -> None:
+    """Sure of the main head's class on the source, of another on the target; unsure of either, it is above."""
+    labels = torch.arange(8) % 4
+    sure = 20 * torch.nn.functional.one_hot(labels, 4).double()
+    other = 20 * torch.nn.functional.one_hot((labels + 1) % 4, 4).double()
+    assert margin_disparity(sure, other, (labels, labels), 4.0) < MDD.SATURATED
+    assert margin_disparity(sure, sure / 20, (labels, labels), 4.0) > MDD.SATURATED

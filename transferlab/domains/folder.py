@@ -14,6 +14,7 @@ from transferlab.domains.decoded import decoded
 from transferlab.domains.domain import Domain
 from transferlab.domains.mapped import Mapped
 from transferlab.errors import Refusal
+from transferlab.wording import counted
 
 log = logging.getLogger("transferlab")
 
@@ -108,7 +109,7 @@ def _images(place: Path, name: str) -> list[str]:
 def _report(unreadable: Sequence[str], count: int, skip: bool) -> None:
     """Says which files can't be decoded: to go on without them, or as a refusal."""
     names = ", ".join(unreadable[:3]) + (", …" if len(unreadable) > 3 else "")
-    which = f"{len(unreadable)} of {count} images can't be read: {names}"
+    which = f"{len(unreadable)} of {counted(count, 'image')} can't be read: {names}"
     if not skip:
         raise Refusal(f"{which}\nMend or remove them, or leave them out with skip_unreadable=true")
     if len(unreadable) == count:
