@@ -1,7 +1,7 @@
 """The command line: which command, its exit code, and nothing else.
 
-Exit codes: 0 done · 1 a job failed, or nothing can be written · 2 config or input refused · 3 ``fail_on`` met ·
-129, 130, 131 or 143 interrupted (SIGHUP, Ctrl-C, SIGQUIT, SIGTERM); the same command continues.
+Exit codes: 0 done · 1 a job failed or was left out, or nothing can be written · 2 config or input refused ·
+3 ``fail_on`` met · 129, 130, 131 or 143 interrupted (SIGHUP, Ctrl-C, SIGQUIT, SIGTERM); the same command continues.
 """
 
 from __future__ import annotations
