@@ -104,14 +104,14 @@ def _places(package: str) -> list[Path]:
     return [Path(one) for one in (folders if folders is not None else [spec.origin]) if one]
 
 
-def run_id(config: TrainConfig, fingerprints: tuple[str, ...]) -> str:
+def run_id(config: TrainConfig, fingerprints: tuple[str, ...], revision: int = 0) -> str:
     """Ten hexadecimal digits of everything that decides one run's results, data and files of weights by content.
 
     Args:
         config: checked.
         fingerprints: of source and target, then of the bridges in the order in which they are crossed.
+        revision: the strategy's; 0 leaves the identity as it was before there were any.
     """
-    revision: int = config.strategy().revision
     return _digest(_relevant(config, fingerprints) | ({"revision": revision} if revision else {}))
 
 

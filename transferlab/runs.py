@@ -72,7 +72,7 @@ class Run:
     @property
     def run_id(self) -> str:
         """Shared by the seeds of one row."""
-        return run_id(self.config, self.pair.fingerprints)
+        return run_id(self.config, self.pair.fingerprints, self.strategy.revision)
 
     @property
     def comparison_id(self) -> str:
