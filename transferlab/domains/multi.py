@@ -8,6 +8,7 @@ from functools import reduce
 
 import numpy as np
 
+from transferlab.domains.class_names import listed, look_alikes
 from transferlab.domains.domain import Domain
 from transferlab.domains.mapped import Images, Mapped, in_file
 from transferlab.domains.splits import test_mask
@@ -52,10 +53,11 @@ def in_order(domain: Domain, class_names: tuple[str, ...]) -> Domain:
 def refuse_other_classes(names: Sequence[str], domains: Sequence[Domain]) -> None:
     """Raises Refusal, saying which domain lacks which classes, unless all have the same."""
     every = {name for domain in domains for name in domain.class_names}
-    lacking = [
-        f"{name} lacks {', '.join(missing[:8])}{', …' if len(missing) > 8 else ''}"
+    lacking = {
+        name: missing
         for name, domain in zip(names, domains, strict=True)
         if (missing := sorted(every - set(domain.class_names)))
-    ]
+    }
     if lacking:
-        raise Refusal(f"source=multi needs one set of classes, but {' and '.join(lacking)}")
+        text = " and ".join(f"{name} lacks {listed(missing)}" for name, missing in lacking.items())
+        raise Refusal(f"source=multi needs one set of classes, but {text}{look_alikes(list(lacking.values()))}")

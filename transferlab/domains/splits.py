@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from transferlab.domains.domain import Domain
 from transferlab.domains.mapped import Images, chosen
 from transferlab.errors import Refusal
+from transferlab.text import printable
 
 TEST_FRACTION = 0.3
 VALIDATION_FRACTION = 0.1
@@ -166,7 +167,7 @@ def labels_of_classes(target: Domain, labels_per_class: int | Literal["all"]) ->
 
 def _fewer_than(least: int, domain: Domain, part: NDArray[np.bool_]) -> list[str]:
     counts = np.bincount(domain.labels[part], minlength=len(domain.class_names))
-    return [f"{domain.class_names[i]} ({counts[i]})" for i in np.flatnonzero(counts < least)]
+    return [f"{printable(domain.class_names[i])} ({counts[i]})" for i in np.flatnonzero(counts < least)]
 
 
 def _of(domain: Domain, indices: NDArray[np.int64]) -> Labelled:
