@@ -10,7 +10,7 @@ import re
 import sys
 import threading
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -20,8 +20,9 @@ from transferlab.beforehand import crowded, refuse_misnamed, without_lacking
 from transferlab.composition import Contender
 from transferlab.console import say
 from transferlab.domains.bridges import Choice, choose_path
-from transferlab.domains.domain import Domain
-from transferlab.domains.pair import Pair, load_pair, shared_test_images
+from transferlab.domains.class_names import differing
+from transferlab.domains.described import described
+from transferlab.domains.pair import Pair, load_pair
 from transferlab.domains.splits import labels_of_classes, refuse_budget
 from transferlab.errors import Interrupted, Refusal, Unwritable, in_words
 from transferlab.processes import Failed, Outcome, get_ready, how_many, side_by_side
@@ -134,9 +135,11 @@ def _impossible(run: Run) -> str | None:
     config, strategy, pair = run.config, run.strategy, run.pair
     name = f"strategy={config.strategy.name}"
     if strategy.classes == "same" and not pair.same_classes:
-        roles = (config.source, config.target, *(config.bridge.path or ()))
-        has = dict(zip((one.name for one in roles), (pair.source, pair.target, *pair.bridges), strict=True))
-        return f"{name} needs one set of classes, but {_differing(has)}"
+        bridges = zip(config.bridge.path or (), pair.bridges, strict=True)
+        roles = [("source", config.source, pair.source), ("target", config.target, pair.target)]
+        roles += [("bridge", *bridge) for bridge in bridges]
+        has = [(role, component.name, domain.class_names) for role, component, domain in roles]
+        return f"{name} needs one set of classes, but {differing(has)}"
     if "target_labelled" in strategy.reads(config.loss) and run.labels_per_class == 0:
         return f"{name} learns from target labels, but target_labels_per_class=0"
     if lack := strategy.lacks(labels_of_classes(pair.target, run.labels_per_class)):
@@ -147,16 +150,6 @@ def _impossible(run: Run) -> str | None:
     if read and read != (have := len(config.source.domains)):
         return f"{name} learns from {read} source domains, one by one, and source={config.source.name} has {have}"
     return None
-
-
-def _differing(domains: Mapping[str, Domain]) -> str:
-    """Which of the classes that not all have each domain has."""
-    classes = {name: set(domain.class_names) for name, domain in domains.items()}
-    shared = set.intersection(*classes.values())
-    only = {name: sorted(own - shared) for name, own in classes.items() if own - shared}
-    return " and ".join(
-        f"only {name} has {', '.join(names[:8])}{', …' if len(names) > 8 else ''}" for name, names in only.items()
-    )
 
 
 def _refuse_what_torch_sees(missing: Sequence[Run]) -> None:
@@ -181,9 +174,8 @@ def _announce(runs: Sequence[Run], missing: Sequence[Run]) -> None:
     found = f"{len(runs) - len(missing)} of {len(runs)} found; " if len(missing) < len(runs) else ""
     states = Counter(run.state for run in missing if not run.finished)
     begun = [f"{states[state]} {agreeing(states[state], *words)}" for state, words in BEGUN.items() if states[state]]
-    for config in {repr((run.config.source, run.config.target)): run.config for run in missing}.values():
-        for line in shared_test_images(config.source, config.target):
-            say(line)
+    for line in described([run.config for run in missing]):
+        say(line)
     say(f"{found}training {counted(len(missing), 'run')}: {rows}{'; ' if begun else ''}{', '.join(begun)}")
 
 

@@ -38,9 +38,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are decoded, in blocks of 4."""
     names: list[str] = []
 
-    def noted(path: Path, size: int, channels: int) -> NDArray[np.uint8]:
+    def noted(path: Path, *options: Any) -> tuple[NDArray[np.uint8], int | None]:
         names.append(f"{path.parent.name}/{path.name}")
-        return picture(path, size, channels)
+        return picture(path, *options)
 
     monkeypatch.setattr(pictures, "picture", noted)
     monkeypatch.setattr(cache_of, "BLOCK_IMAGES", 4)

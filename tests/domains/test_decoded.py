@@ -85,11 +85,11 @@ from transferlab.domains.folder import folder
 
 decoded.BLOCK_IMAGES, plain, seen = 4, picture.picture, []
 
-def slow(path, size, channels):
+def slow(path, *options):
     seen.append(path)
     if len(seen) == 15:
         os.kill(os.getpid(), signal.SIGKILL)
-    return plain(path, size, channels)
+    return plain(path, *options)
 
 picture.picture = slow
 folder(path=sys.argv[1], size=8, channels=3, skip_unreadable=False, cache=sys.argv[2])
@@ -120,9 +120,9 @@ import sys
 from transferlab.domains import picture
 from transferlab.domains.folder import folder
 plain, seen = picture.picture, []
-def noted(path, size, channels):
+def noted(path, *options):
     seen.append(path)
-    return plain(path, size, channels)
+    return plain(path, *options)
 picture.picture = noted
 folder(path={str(photos)!r}, size=8, channels=3, skip_unreadable=False, cache={str(tmp_path / "out")!r})
 print(len(seen))

@@ -79,7 +79,10 @@ def test_files_that_cannot_be_read_are_refused_by_name_or_left_out(
 ) -> None:
     with pytest.raises(Refusal) as refusal:
         load(broken)
-    assert "3 of 23 images can't be read: a/cut.png, a/empty.png, a/text.jpg" in str(refusal.value)
+    assert (
+        "3 of 23 images can't be read: a/cut.png (image file is truncated), a/empty.png (an empty file), "
+        "a/text.jpg (not an image that Pillow knows)\n" in str(refusal.value)
+    )
     assert "skip_unreadable=true" in str(refusal.value)
     assert str(refusal.value).count("\n") == 1
     domain = load(broken, skip_unreadable=True)
@@ -88,7 +91,7 @@ def test_files_that_cannot_be_read_are_refused_by_name_or_left_out(
     assert np.bincount(domain.labels).tolist() == [10, 10]
     assert np.array_equal(np.asarray(domain.images)[10], pixels(100))
     (broken / "b" / "x.png").write_bytes(b"")
-    with pytest.raises(Refusal, match=r"4 of 24 images can't be read: a/cut.png, a/empty.png, a/text.jpg, …"):
+    with pytest.raises(Refusal, match=r"4 of 24 images can't be read: a/cut.png .*, a/empty.png .*, a/text.jpg .*, …"):
         load(broken)
 
 

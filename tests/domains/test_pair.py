@@ -17,7 +17,8 @@ from transferlab.domains.digits import digits
 from transferlab.domains.domain import Domain
 from transferlab.domains.images import resized, with_channels
 from transferlab.domains.multi import in_order
-from transferlab.domains.pair import load_pair, shared_test_images
+from transferlab.domains.overlaps import overlaps
+from transferlab.domains.pair import load_pair
 from transferlab.domains.splits import Unlabelled, refuse_budget, split, test_mask
 from transferlab.errors import Refusal
 
@@ -167,11 +168,12 @@ def test_test_images_that_training_data_hold_too_are_counted_by_part(
     source[5] = pixels[39]
     labels = np.arange(40) % 2
     domains = {"digits": Domain(target, labels, ("0", "1"), test), "mnist5k": Domain(source, labels, ("0", "1"), test)}
-    monkeypatch.setattr("transferlab.domains.pair.loaded", lambda _role, component: domains[component.name])
+    monkeypatch.setattr("transferlab.domains.overlaps.loaded", lambda _role, component: domains[component.name])
     config = contenders("source=mnist5k", "target=digits")[0].config
-    assert shared_test_images(config.source, config.target) == [
+    assert overlaps(config.source, config.target) == [
         "2 of 4 different test images of target=digits are in the training part of target=digits too: "
         "accuracy on them is no news",
+        "33 of the 37 different images of target=digits are source=mnist5k's too: is there anything to transfer?",
         "1 of 4 different test images of target=digits is in the training part of source=mnist5k too: "
         "accuracy on them is no news",
     ]

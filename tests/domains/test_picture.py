@@ -41,10 +41,10 @@ ODD: dict[str, tuple[str, Callable[[], Image.Image], tuple[int, int, int]]] = {
 def test_odd_kinds_of_images_have_the_colour_that_they_show(tmp_path: Path, name: str) -> None:
     ending, make, colour = ODD[name]
     make().save(tmp_path / f"one.{ending}")
-    found = picture(tmp_path / f"one.{ending}", 4, 3)
+    found, _ = picture(tmp_path / f"one.{ending}", 4, 3, 16)
     assert found.shape == (4, 4, 3)
     assert np.abs(found.astype(int) - colour).max() <= 3
-    grey = picture(tmp_path / f"one.{ending}", 4, 1)
+    grey, _ = picture(tmp_path / f"one.{ending}", 4, 1, 16)
     assert grey.shape == (4, 4, 1)
     assert np.abs(grey.astype(int) - colour @ np.array([0.299, 0.587, 0.114])).max() <= 3
 
@@ -55,14 +55,14 @@ def test_odd_kinds_of_images_have_the_colour_that_they_show(tmp_path: Path, name
 def test_numbers_of_which_nobody_says_what_is_white_are_refused(tmp_path: Path, levels: Any) -> None:
     Image.fromarray(levels).save(tmp_path / "one.tif")
     with pytest.raises(ValueError, match="nobody says what is white"):
-        picture(tmp_path / "one.tif", 4, 3)
+        picture(tmp_path / "one.tif", 4, 3, 16)
 
 
 def test_the_kind_of_an_image_is_its_content_s_whatever_its_name_says(tmp_path: Path) -> None:
     image = Image.new("RGB", (4, 4), (9, 200, 7))
     image.save(tmp_path / "one.png")
     (tmp_path / "one.png").rename(tmp_path / "one.jpg")
-    assert picture(tmp_path / "one.jpg", 4, 3)[0, 0].tolist() == [9, 200, 7]
+    assert picture(tmp_path / "one.jpg", 4, 3, 16)[0][0, 0].tolist() == [9, 200, 7]
 
 
 def test_images_are_turned_upright_cropped_in_the_middle_and_averaged(tmp_path: Path) -> None:
@@ -72,8 +72,8 @@ def test_images_are_turned_upright_cropped_in_the_middle_and_averaged(tmp_path: 
     exif[0x0112] = 3  # upside down
     Image.fromarray(wide).save(tmp_path / "wide.png", exif=exif)
     small = Image.fromarray(wide[::-1, ::-1]).resize((12, 4), Image.Resampling.BILINEAR).crop((4, 0, 8, 4))
-    assert np.abs(picture(tmp_path / "wide.png", 4, 3).astype(int) - np.asarray(small)).max() <= 1
-    assert picture(tmp_path / "wide.png", 4, 1)[[0, 3], 1].tolist() == [[0], [200]]
+    assert np.abs(picture(tmp_path / "wide.png", 4, 3, 16)[0].astype(int) - np.asarray(small)).max() <= 1
+    assert picture(tmp_path / "wide.png", 4, 1, 16)[0][[0, 3], 1].tolist() == [[0], [200]]
     large = np.kron(np.indices((64, 64)).sum(0) % 2 * 200, np.ones((8, 8)))
     _grey(large.astype(np.uint8)).save(tmp_path / "large.jpg", quality=95)
-    assert np.abs(picture(tmp_path / "large.jpg", 8, 1).astype(int) - 100).max() <= 25
+    assert np.abs(picture(tmp_path / "large.jpg", 8, 1, 16)[0].astype(int) - 100).max() <= 25

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -13,12 +11,13 @@ import numpy as np
 from transferlab.component import Component
 from transferlab.domains.domain import Domain
 from transferlab.domains.images import resized, with_channels
+from transferlab.domains.loading import load, loaded, options_text
 from transferlab.domains.mapped import CHUNK, in_file
 from transferlab.domains.multi import concatenated, in_order, refuse_other_classes
-from transferlab.domains.splits import test_mask
+from transferlab.domains.overlaps import digests
 from transferlab.errors import Refusal
-from transferlab.roles import Source
 from transferlab.schema import TrainConfig
+from transferlab.text import printable
 from transferlab.wording import agreeing
 
 
@@ -50,8 +49,8 @@ def load_pair(config: TrainConfig) -> Pair:
     """The config's source, target and bridges, each loaded once per process; no bridge if the path isn't chosen yet.
 
     Raises:
-        Refusal: if a provider refuses, or returns what isn't a domain; if several sources differ in their classes;
-            if a bridge holds images of the target.
+        Refusal: if a provider refuses, fails, or returns what isn't a domain or has one class; if several sources
+            differ in their classes; if a bridge holds images of the target.
     """
     sources = [loaded("source", one) for one in config.source.domains]
     refuse_other_classes([one.name for one in config.source.domains], sources)
@@ -62,6 +61,13 @@ def load_pair(config: TrainConfig) -> Pair:
         channels = max(domain.images.shape[3] for domain in (*sources, target))
     path = config.bridge.path or ()
     bridges = [loaded_bridge(one, config.target) for one in path]
+    roles = [
+        *(("source", one) for one in config.source.domains),
+        ("target", config.target),
+        *(("bridge", one) for one in path),
+    ]
+    for (role, one), domain in zip(roles, (*sources, target, *bridges), strict=True):
+        _refuse_one_class(role, one, domain)
     names = sources[0].class_names
 
     def fed(component: Component) -> Domain:
@@ -77,23 +83,6 @@ def load_pair(config: TrainConfig) -> Pair:
     )
 
 
-def loaded(role: str, component: Component) -> Domain:
-    """What the provider returns.
-
-    Raises:
-        Refusal: naming ``role`` and data set, if the provider refuses, fails, or returns what isn't a domain.
-    """
-    try:
-        domain = _load(component.target, _options(component))
-    except Refusal as refusal:
-        raise Refusal(f"{role}={component.name}: {refusal}") from None
-    except (OSError, ValueError, TypeError, ImportError) as error:
-        raise Refusal(f"{role}={component.name}: {component.target} failed: {error}") from error
-    if not isinstance(domain, Domain):
-        raise Refusal(f"{role}={component.name}: {component.target} returned {type(domain).__name__}, not a Domain")
-    return domain
-
-
 def loaded_bridge(component: Component, target: Component) -> Domain:
     """The same of a bridge, all of whose labels are read: it must not hold an image of the target's.
 
@@ -101,8 +90,8 @@ def loaded_bridge(component: Component, target: Component) -> Domain:
         Refusal: if it does, and as ``loaded`` does.
     """
     domain = loaded("bridge", component)
-    images = set(_digests(loaded("target", target)))
-    shared = sum(digest in images for digest in _digests(domain))
+    images = set(digests(loaded("target", target)))
+    shared = sum(digest in images for digest in digests(domain))
     if shared:
         names = (
             f"bridge={component.name}: {shared} of its images {agreeing(shared, 'is', 'are')} target={target.name}'s"
@@ -111,32 +100,17 @@ def loaded_bridge(component: Component, target: Component) -> Domain:
     return domain
 
 
-def shared_test_images(source: Source, target: Component) -> list[str]:
-    """A line for each part of the training data that holds images of the target's test split, byte for byte.
-
-    Args:
-        source: its training images count, whatever domains they are of.
-        target: likewise.
-    """
-    lines: list[str] = []
-    test = set(_digests(loaded("target", target), of_test=True))
-    for role, one in (("target", target), *(("source", one) for one in source.domains)):
-        shared = len(test & set(_digests(loaded(role, one), of_test=False)))
-        if shared:
-            images = f"{shared} of {len(test)} different test images of target={target.name}"
-            where = f"in the training part of {role}={one.name} too"
-            lines.append(f"{images} {agreeing(shared, 'is', 'are')} {where}: accuracy on them is no news")
-    return lines
-
-
-@cache
-def _load(target: str, options: str) -> object:
-    return Component(target, json.loads(options))()
+def _refuse_one_class(role: str, component: Component, domain: Domain) -> None:
+    there = np.flatnonzero(np.bincount(domain.labels, minlength=len(domain.class_names))).tolist()
+    if len(there) < 2:
+        name, others = printable(domain.class_names[there[0]]), len(domain.class_names) - 1
+        which = f"{name}; none of the other {others}" if others else name
+        raise Refusal(f"{role}={component.name}: examples of one class only, {which}: nothing to tell apart")
 
 
 def _fed(component: Component, size: int, channels: int) -> Domain:
     """A domain that loads, as it is fed to networks and probes."""
-    domain = _load(component.target, _options(component))
+    domain = load(component.target, options_text(component))
     assert isinstance(domain, Domain)
     if in_file(domain.images) and domain.images.shape[1:] != (size, size, channels):
         height, width, own = domain.images.shape[1:]
@@ -144,25 +118,14 @@ def _fed(component: Component, size: int, channels: int) -> Domain:
             f"{component.name}: its images stay in their file, {height}×{width} with channels={own}, but the run's are "
             f"{size}×{size} with channels={channels}; give it that size and channels, or set image.size, image.channels"
         )
-    return domain if in_file(domain.images) else _converted(component.target, _options(component), size, channels)
+    return domain if in_file(domain.images) else _converted(component.target, options_text(component), size, channels)
 
 
 @cache
 def _converted(target: str, options: str, size: int, channels: int) -> Domain:
-    domain = _load(target, options)
+    domain = load(target, options)
     assert isinstance(domain, Domain)
     return replace(domain, images=with_channels(resized(np.asarray(domain.images), size), channels))
-
-
-def _digests(domain: Domain, *, of_test: bool | None = None) -> Iterator[bytes]:
-    """Of each image; or of those of the test split, or of all others."""
-    every = np.arange(len(domain.images))
-    for place in (every if of_test is None else np.flatnonzero(test_mask(domain) == of_test)).tolist():
-        yield hashlib.sha256(np.ascontiguousarray(domain.images[place]).data).digest()
-
-
-def _options(component: Component) -> str:
-    return json.dumps(component.options, sort_keys=True)
 
 
 def _joint_fingerprint(domains: list[Domain]) -> str:

@@ -1,0 +1,101 @@
+"""What the data sets of a command hold, in words: a line for each, and one for each thing that makes them doubtful."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferlab.component import Component
+from transferlab.domains.domain import Domain
+from transferlab.domains.loading import loaded
+from transferlab.domains.mapped import in_file
+from transferlab.domains.overlaps import overlaps
+from transferlab.domains.remarks import DARK, dark
+from transferlab.domains.splits import VALIDATION_FRACTION, test_mask
+from transferlab.schema import TrainConfig
+from transferlab.text import printable
+
+MAJORITY = 0.9
+"""Share of one class from which accuracy tells little: whoever always answers it is within ten points of perfect."""
+
+FEW_TEST = 10
+"""Test examples below which a single one is more than ten points."""
+
+CLASSES_SHOWN = 8
+"""Classes whose examples are counted one by one; of more, the smallest and the largest."""
+
+
+def described(configs: Iterable[TrainConfig]) -> list[str]:
+    """Every data set of the configs once: its classes, its examples and what was left out; then what is odd about them.
+
+    Args:
+        configs: whose data sets have been loaded.
+    """
+    lines: dict[str, None] = {}
+    warnings: dict[str, None] = {}
+    pairs: dict[str, TrainConfig] = {}
+    for config in configs:
+        pairs.setdefault(repr((config.source, config.target)), config)
+        roles = [("source", one) for one in config.source.domains]
+        roles += [("target", config.target), *(("bridge", one) for one in config.bridge.path or ())]
+        for role, component in roles:
+            domain = loaded(role, component)
+            lines[_line(role, component, domain)] = None
+            warnings |= dict.fromkeys(_odd(role, component, domain))
+    for config in pairs.values():
+        warnings |= dict.fromkeys(overlaps(config.source, config.target))
+    return [*lines, *warnings]
+
+
+def _line(role: str, component: Component, domain: Domain) -> str:
+    test = test_mask(domain)
+    training = np.bincount(domain.labels[~test], minlength=len(domain.class_names))
+    every = np.bincount(domain.labels, minlength=len(domain.class_names))
+    path = component.options.get("path")
+    where = f" ({path})" if isinstance(path, str) else ""
+    text = f"{role}={component.name}{where}: {len(every)} classes ({_classes(domain.class_names, every)})"
+    text += f", {training.sum():,} training and {test.sum():,} test examples"
+    few = [(name, count) for name, count in zip(domain.class_names, training.tolist(), strict=True) if _is_few(count)]
+    if few:
+        names = ", ".join(f"{name} {count}" for name, count in few[:CLASSES_SHOWN])
+        text += f"; few to train on: {names}{', …' if len(few) > CLASSES_SHOWN else ''}"
+    return printable("; ".join([text, *domain.remarks]))
+
+
+def _is_few(count: int) -> bool:
+    """Whether so many training examples of a class leave none of it for validation."""
+    return round(VALIDATION_FRACTION * count) == 0
+
+
+def _classes(names: tuple[str, ...], counts: NDArray[np.int64]) -> str:
+    if counts.min() == counts.max() and len(counts) > 2:
+        return f"{counts[0]:,} examples each"
+    if len(counts) <= CLASSES_SHOWN:
+        return ", ".join(f"{name} {count:,}" for name, count in zip(names, counts.tolist(), strict=True))
+    least, most = int(counts.argmin()), int(counts.argmax())
+    return f"from {names[least]} {counts[least]:,} to {names[most]} {counts[most]:,}"
+
+
+def _odd(role: str, component: Component, domain: Domain) -> list[str]:
+    """Lines on what makes a data set's accuracy, or its images, say little."""
+    name = f"{role}={component.name}"
+    lines: list[str] = []
+    test = test_mask(domain)
+    part, what = (test, "test") if role == "target" else (~test, "training")
+    counts = np.bincount(domain.labels[part], minlength=len(domain.class_names))
+    share = counts.max() / max(counts.sum(), 1)
+    if share >= MAJORITY:
+        largest = domain.class_names[int(counts.argmax())]
+        means = (
+            "accuracy is mostly that; look at target_macro_f1"
+            if role == "target"
+            else "there is little to learn of others"
+        )
+        lines.append(f"{name}: {share:.1%} of its {what} examples are of class {largest}: {means}")
+    if role == "target" and test.sum() < FEW_TEST:
+        lines.append(f"{name}: {test.sum()} test examples: each is {100 / max(test.sum(), 1):.0f} points of accuracy")
+    if not in_file(domain.images) and (brightest := int(np.max(np.asarray(domain.images)))) < DARK:
+        lines.append(f"{name}: {dark(brightest)}")
+    return [printable(line) for line in lines]

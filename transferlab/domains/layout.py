@@ -1,0 +1,204 @@
+"""How a folder of images is laid out: its splits, its classes, their files; and what can't be meant, refused."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from transferlab.domains.class_names import listed, refuse_alike
+from transferlab.domains.image_files import Content, content, counted, images_below
+from transferlab.errors import Refusal
+from transferlab.text import printable
+
+SPLITS = {
+    "train": ("train", "training"),
+    "test": ("test", "testing", "eval", "evaluation"),
+    "validation": ("valid", "validation", "val", "dev"),
+}
+"""Names of folders that mean a split; upper case counts as lower, and a ``set`` or ``data`` behind it doesn't count."""
+
+_NO_CLASSES = """
+    images imgs masks labels annotations annots segmentations ground_truth groundtruth gt results result outputs output
+    figures thumbnails thumbs metadata logs checkpoints __macosx __pycache__ @eadir lost+found $recycle.bin
+"""
+NO_CLASSES = frozenset(_NO_CLASSES.split()) | {"system volume information"}
+"""Names of folders that lie beside classes and are none; upper case counts as lower."""
+
+FOLDERS_BELOW = 1000
+"""Folders that are looked into for images which lie too deep."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The images of a folder, in order of split, class and name.
+
+    Attributes:
+        class_names: as the folders are called.
+        names: of the files, relative to the folder.
+        labels: of each its class.
+        test: of each whether it is in the test split; None where there are no splits.
+        remarks: what was left out, in words.
+    """
+
+    class_names: tuple[str, ...]
+    names: list[str]
+    labels: list[int]
+    test: list[bool] | None
+    remarks: tuple[str, ...]
+
+
+def layout(root: Path) -> Layout:
+    """Reads which files there are, and opens none but those whose ending doesn't say what they are.
+
+    Args:
+        root: a folder.
+
+    Raises:
+        Refusal: if it isn't folders of images per class, alone or below folders of splits; it says what lies there.
+    """
+    top = content(root)
+    parts, unread = _parts(root, top)
+    inside = [top if not part else content(root / part) for part in parts]
+    classes = [_classes(root / part, seen) for part, seen in zip(parts, inside, strict=True)]
+    names = classes[0]
+    for part, other in zip(parts[1:], classes[1:], strict=True):
+        if apart := sorted(set(names) ^ set(other)):
+            raise Refusal(f"path={_shown(root)}: {parts[0]} and {part} have not the same classes: {listed(apart)}")
+    refuse_alike(names)
+    files = Layout(tuple(names), [], [], [] if len(parts) == 2 else None, ())
+    others = Counter[str]()
+    for place, part in enumerate(parts):
+        for label, name in enumerate(names):
+            seen = _of_a_class(root, f"{part}{name}")
+            others += seen.others
+            files.names.extend(f"{part}{name}/{image}" for image in seen.images)
+            files.labels.extend([label] * len(seen.images))
+            if files.test is not None:
+                files.test.extend([place == 1] * len(seen.images))
+    remarks = _left_out(others, sum(len(seen.images) for seen in inside), unread)
+    return Layout(files.class_names, files.names, files.labels, files.test, remarks)
+
+
+def _left_out(others: Counter[str], outside: int, unread: Sequence[str]) -> tuple[str, ...]:
+    remarks: list[str] = []
+    if others:
+        remarks.append(f"{_count(others.total(), 'file')} that are no images ({counted(others)})")
+    if outside:
+        remarks.append(f"{_count(outside, 'image')} outside class folders")
+    remarks += [f"all of {name}/, for there is a test split" for name in map(printable, unread)]
+    return (f"left out: {', '.join(remarks)}",) if remarks else ()
+
+
+def _parts(root: Path, top: Content) -> tuple[tuple[str, ...], list[str]]:
+    """The folders above the classes, the test split's second: none, or two, each with a slash; and those not read."""
+    kinds = {name: kind for name in top.folders if (kind := split_kind(name))}
+    others = [name for name in top.folders if name not in kinds]
+    if not kinds or (others and [name.casefold() for name in kinds] == ["train"]):
+        return ("",), []  # among others, a train is a vehicle
+    where = f"path={_shown(root)}"
+    if others:
+        raise Refusal(
+            f"{where}: {listed(kinds)} are splits of a data set, and {listed(others)} beside them can't be classes: "
+            "move these away, or, if all are classes, rename the first"
+        )
+    for name in kinds:
+        inside = content(root / name)
+        if inside.images and not inside.folders:
+            raise Refusal(
+                f"{where}: {printable(name)}/ is a split, and holds {_count(len(inside.images), 'image')} itself: "
+                f"without a folder per class in it, as {printable(name)}/cat, nothing says what they show"
+            )
+    train, test, validation = ([name for name, kind in kinds.items() if kind == wanted] for wanted in SPLITS)
+    held_out = test or validation
+    for names in (train, held_out):
+        if len(names) > 1:
+            raise Refusal(f"{where}: {listed(names)} are the same split by two names; keep one")
+    if not train:
+        raise Refusal(
+            f"{where}: {listed(kinds)} without a train/ beside it; for its classes, path={_shown(root / held_out[0])}"
+        )
+    if not held_out:
+        lower = f"for its classes, path={_shown(root / train[0])}"
+        raise Refusal(f"{where}: {printable(train[0])}/ without a test/ beside it; {lower}")
+    return (f"{train[0]}/", f"{held_out[0]}/"), validation if test else []
+
+
+def split_kind(name: str) -> str | None:
+    """Which split a folder of that name is: ``train``, ``test``, ``validation``; None: it may be a class."""
+    plain = re.sub(r"[\s_-]*(set|data|split)$", "", name.casefold().strip())
+    return next((kind for kind, names in SPLITS.items() if plain in names), None)
+
+
+def _classes(place: Path, seen: Content) -> list[str]:
+    where = f"path={_shown(place)}"
+    names = seen.folders
+    if not names:
+        level = f"; it holds {_count(len(seen.images), 'image')} itself: the level too low?" if seen.images else ""
+        raise Refusal(f"{where}: expected a folder of images per class, and there is none{level}")
+    for name in names:
+        if not _is_text(name):
+            raise Refusal(f"{where}: the name of the folder '{printable(name)}' is not UTF-8: rename it")
+    if len(names) == 1:
+        raise Refusal(f"{where}: one class only, {printable(names[0])}: nothing to tell apart{_level(place, names[0])}")
+    if bad := [name for name in names if name.casefold() in NO_CLASSES]:
+        others = listed(name for name in names if name not in bad) or "each other"
+        raise Refusal(
+            f"{where}: {listed(bad)} beside {others}: folders of such names are no classes; "
+            "move them away, or rename what is a class"
+        )
+    if len(splits := [name for name in names if split_kind(name)]) > 1:
+        raise Refusal(f"{where}: {listed(splits)} are splits, and stand where classes are expected")
+    return names
+
+
+def _level(place: Path, name: str) -> str:
+    """The likely cause of a single class."""
+    inside = content(place / name)
+    if inside.folders:
+        lower = f"path={_shown(place / name)}"
+        return f". It holds the folders {listed(inside.folders)}: a level too high? Then {lower}"
+    what = _count(len(inside.images), "image")
+    return (
+        f". It holds {what} and no folder: a level too low? Then path={_shown(place.parent)}; else sort them by class"
+    )
+
+
+def _of_a_class(root: Path, name: str) -> Content:
+    """The content of a class's folder, which has images, and none in folders further down."""
+    seen = content(root / name)
+    below = images_below(root / name, FOLDERS_BELOW) if seen.folders else {}
+    if below:
+        deeper = f"{_count(sum(below.values()), 'image')} in {listed(f'{name}/{path}' for path in below)}"
+        if not seen.images:
+            raise Refusal(
+                f"class {printable(name)}: its folder has no images, but {deeper}: a level too high? "
+                f"Then path={_shown(root / name)}; else move them up"
+            )
+        raise Refusal(
+            f"class {printable(name)}: {_count(len(seen.images), 'image')} in its folder, and {deeper}: move these up "
+            "if they belong to the class, and away if not"
+        )
+    if not seen.images:
+        raise Refusal(f"class {printable(name)}: its folder has no images ({counted(seen.others) or 'empty'})")
+    if seen.folders:
+        seen.others["folders without images"] += len(seen.folders)
+    return seen
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _shown(path: Path) -> str:
+    return printable(str(path))
