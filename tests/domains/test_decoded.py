@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 from made_folders import SIZE, pixels
+from numpy.typing import NDArray
 from PIL import Image
 
+from transferlab.domains import blocks
 from transferlab.domains.domain import Domain
 
 
@@ -129,3 +134,156 @@ print(len(seen))
 """
     both = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert sorted(int(one.communicate()[0]) for one in both) == [0, 20]
+
+
+def _deep(path: Path, top: int, dtype: str = "uint16") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.linspace(0, top, SIZE * SIZE).reshape(SIZE, SIZE).astype(dtype)).save(path)
+
+
+def _brightest(domain: Domain) -> list[int]:
+    return np.asarray(domain.images).max(axis=(1, 2, 3)).tolist()
+
+
+def test_grey_values_are_scaled_by_the_largest_of_the_folder_whatever_was_decoded_before(
+    tmp_path: Path, load: Callable[..., Domain], opened: list[str]
+) -> None:
+    root = tmp_path / "photos"
+    for place in range(5):
+        _deep(root / "a" / f"{place}.png", 1000)
+        _deep(root / "b" / f"{place}.tif", 4095 if place == 4 else 2000, "int32")
+    Image.fromarray(pixels(0)).save(root / "a" / "plain.png")
+    domain = load(root)
+    assert _brightest(domain)[:5] == [62] * 5
+    assert _brightest(domain)[6:] == [125] * 4 + [255]
+    assert np.array_equal(domain.images[5], pixels(0)), "8 bits stay as they are"
+    assert domain.remarks == ("grey values of 16-bit files reach 4,095: read as 12 bits",)
+    opened.clear()
+    assert load(root).fingerprint == domain.fingerprint
+    assert not opened
+    _deep(root / "b" / "5.png", 65535)
+    assert _brightest(load(root)) == [4] * 5 + [pixels(0).max()] + [8] * 4 + [16, 255]
+    (root / "b" / "5.png").unlink()
+    assert load(root).fingerprint == domain.fingerprint
+    (root / "b" / "4.tif").unlink()
+    assert _brightest(load(root))[6:] == [125] * 4
+    assert load(root).remarks == ("grey values of 16-bit files reach 2,000: read as 12 bits",)
+
+
+def test_masks_are_said_to_be_nearly_black(tmp_path: Path, load: Callable[..., Domain]) -> None:
+    for dtype in ("uint8", "uint16"):
+        for name in "ab":
+            _deep(tmp_path / dtype / name / "0.png", 1, dtype)
+        assert load(tmp_path / dtype).remarks[-1].startswith("nearly black, its brightest pixel 1 of 255")
+
+
+def test_an_index_of_another_version_is_made_again_without_a_word(
+    tmp_path: Path, photos: Path, load: Callable[..., Domain], opened: list[str], said: list[str]
+) -> None:
+    before = load(photos)
+    index = _data(tmp_path).parent / "index.json"
+    about = json.loads(index.read_text())
+    del about["version"]
+    index.write_text(json.dumps(about))
+    opened.clear()
+    assert load(photos).fingerprint == before.fingerprint
+    assert len(opened) == 20
+    assert not said
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of the blocks that are read to be hashed; files count as settled at once."""
+    sizes: list[int] = []
+    plain = blocks.pixels_digest
+
+    def noted(block: NDArray[np.uint8], unreadable: Sequence[int]) -> str:
+        sizes.append(block.size)
+        return plain(block, unreadable)
+
+    monkeypatch.setattr(blocks, "pixels_digest", noted)
+    monkeypatch.setattr(blocks, "SETTLED", 0)
+    return sizes
+
+
+def test_pixels_that_nobody_wrote_to_are_read_once_to_be_verified_and_then_trusted(
+    photos: Path, load: Callable[..., Domain], hashed: list[int]
+) -> None:
+    made = load(photos)
+    assert load(photos).fingerprint == made.fingerprint
+    assert sum(hashed) == 20 * SIZE * SIZE * 3
+    hashed.clear()
+    assert load(photos).fingerprint == made.fingerprint
+    assert not hashed
+
+
+def test_what_was_made_just_now_is_not_trusted_yet(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, photos: Path, load: Callable[..., Domain], hashed: list[int]
+) -> None:
+    monkeypatch.setattr(blocks, "SETTLED", 60 * 10**9)
+    for _ in range(3):
+        load(photos)
+    assert sum(hashed) == 2 * 20 * SIZE * SIZE * 3
+    assert not (_data(tmp_path).parent / "trusted.json").exists()
+
+
+def _same_times(path: Path, content: bytes) -> None:
+    about = path.stat()
+    with path.open("r+b") as file:
+        file.write(content)
+        file.truncate()
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[3] ^= 1
+    path.write_bytes(content)
+
+
+def _edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "a bit": _flip,
+    "a bit, under the same time": lambda data: _same_times(
+        data, bytes([data.read_bytes()[0] ^ 1]) + data.read_bytes()[1:]
+    ),
+    "cut": lambda data: os.truncate(data, 100),
+    "another file in its place": lambda data: [
+        shutil.copy2(data, "copy"),
+        _flip(Path("copy")),
+        Path("copy").replace(data),
+    ],
+    "the index": lambda data: _edit(data.parent / "index.json", '"unreadable": []', '"unreadable": [0]'),
+    "a digest": lambda data: _edit(data.parent / "index.json", '"pixels": "', '"pixels": "0'),
+    "the note": lambda data: (data.parent / "trusted.json").write_text("[1"),
+    "a note of nothing": lambda data: (data.parent / "trusted.json").write_text("null"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_no_damage_is_trusted(
+    damage: str,
+    tmp_path: Path,
+    photos: Path,
+    load: Callable[..., Domain],
+    hashed: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = load(photos)
+    whole = before.images.tobytes()
+    load(photos)
+    load(photos)
+    assert (_data(tmp_path).parent / "trusted.json").exists()
+    hashed.clear()
+    DAMAGE[damage](_data(tmp_path))
+    found = load(photos)
+    assert found.images.tobytes() == whole
+    assert found.fingerprint == before.fingerprint
+    assert found.labels.tolist() == before.labels.tolist()
+    assert hashed, "it was read again"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def content(place: Path) -> Content:
             if _is(entry.is_dir):
                 found.folders.append(entry.name)
             elif not _is(entry.is_file):
-                found.others["links to nothing" if entry.is_symlink() else "no ordinary files"] += 1
+                found.others["no ordinary files" if (place / entry.name).exists() else "links to nothing"] += 1
             elif _is_image(place / entry.name):
                 found.images.append(entry.name)
             else:
@@ -88,9 +88,9 @@ def content(place: Path) -> Content:
     return found
 
 
-def _is(asked: object) -> bool:
+def _is(asked: Callable[[], bool]) -> bool:
     try:
-        return bool(asked())  # type: ignore[operator]
+        return asked()
     except OSError:  # a link that leads to itself
         return False
 

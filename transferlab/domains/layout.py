@@ -85,7 +85,8 @@ def layout(root: Path) -> Layout:
 def _left_out(others: Counter[str], outside: int, unread: Sequence[str]) -> tuple[str, ...]:
     remarks: list[str] = []
     if others:
-        remarks.append(f"{_count(others.total(), 'file')} that are no images ({counted(others)})")
+        what = "file that is no image" if others.total() == 1 else "files that are no images"
+        remarks.append(f"{others.total():,} {what} ({counted(others)})")
     if outside:
         remarks.append(f"{_count(outside, 'image')} outside class folders")
     remarks += [f"all of {name}/, for there is a test split" for name in map(printable, unread)]
