@@ -92,7 +92,7 @@ def decoded(root: Path, names: Sequence[str], *, size: int, channels: int, cache
     shape = (len(names), size, size, channels)
     step = max(min(BLOCK_BYTES // (size * size * channels), BLOCK_IMAGES), 1)
     files = [files_digest(root, names[start : start + step]) for start in range(0, len(names), step)]
-    wanted = Wanted([root / name for name in names], files, shape, step)
+    wanted = Wanted(root, names, files, shape, step)
     with alone(folder / "lock"):
         path, blocks = _made(folder, wanted, retry)
     every = [blocks[place] for place in range(len(files))]
@@ -144,9 +144,9 @@ def _completed(folder: Path, wanted: Wanted, old: Path, kept: Mapping[int, Block
     blocks = intact(path, unchanged(journalled(journal), wanted), wanted) if begun else {}
     bits, _ = _of_one_depth({**kept, **blocks})
     bar = tqdm(
-        total=len(wanted.paths), desc=f"decoding {wanted.shape[1]} px", unit=" images", leave=False, disable=None
+        total=len(wanted.names), desc=f"decoding {wanted.shape[1]} px", unit=" images", leave=False, disable=None
     )
-    bar.update(sum(len(wanted.part(place)) for place in blocks))
+    bar.update(sum(wanted.count(place) for place in blocks))
     with (
         bar,
         os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as data,
@@ -187,7 +187,7 @@ class _Making:
     def block(self, place: int, bits: int) -> tuple[NDArray[np.uint8], Block]:
         from transferlab.domains.picture import pictures  # Pillow only where a file is decoded
 
-        files, count = self.wanted.files[place], len(self.wanted.part(place))
+        files, count = self.wanted.files[place], self.wanted.count(place)
         if self.bar.n + count > (self.bar.total or 0):  # as where a block is decoded again
             self.bar.total = self.bar.n + count
         kept = self.kept.get(place)

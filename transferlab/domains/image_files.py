@@ -79,7 +79,7 @@ def content(place: Path) -> Content:
                 found.folders.append(entry.name)
             elif not _is(entry.is_file):
                 found.others["no ordinary files" if (place / entry.name).exists() else "links to nothing"] += 1
-            elif _is_image(place / entry.name):
+            elif _is_image(place, entry.name):
                 found.images.append(entry.name)
             else:
                 found.others[_ending(entry.name) or "no ending"] += 1
@@ -96,17 +96,19 @@ def _is(asked: Callable[[], bool]) -> bool:
 
 
 def _ending(name: str) -> str:
-    return Path(name).suffix.lower()
+    """With its dot, in lower case; none where the dot is the first character."""
+    stem, dot, ending = name.rpartition(".")
+    return f"{dot}{ending.lower()}" if stem else ""
 
 
-def _is_image(path: Path) -> bool:
-    ending = _ending(path.name)
+def _is_image(place: Path, name: str) -> bool:
+    ending = _ending(name)
     if ending in ENDINGS:
         return True
     if ending in OTHER_ENDINGS or ending.endswith("~"):
         return False
     try:
-        with path.open("rb") as file:
+        with (place / name).open("rb") as file:
             return begins_as_image(file.read(HEAD))
     except OSError:
         return False
