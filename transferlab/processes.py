@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from transferlab.domains.pair import load_pair
 from transferlab.errors import Interrupted, Unwritable, in_words
 from transferlab.imports import allow
+from transferlab.memory import given_back
 from transferlab.runs import Run
 from transferlab.signals import WORDS
 
@@ -150,13 +151,14 @@ def _work(connection: Connection) -> None:
         while True:
             config, variant, setting, seed, wait_for_it = connection.recv()
             allow(config.allow_packages)
-            try:
-                run = Run(config, variant, setting, load_pair(config), seed)
-                outcome: Outcome | None = run_experiment(run, run.title, quiet=True, wait=wait_for_it)
-            except Unwritable as error:
-                outcome = error
-            except Exception as error:
-                outcome = Failed(in_words(error))
+            with given_back():
+                try:
+                    run = Run(config, variant, setting, load_pair(config), seed)
+                    outcome: Outcome | None = run_experiment(run, run.title, quiet=True, wait=wait_for_it)
+                except Unwritable as error:
+                    outcome = error
+                except Exception as error:
+                    outcome = Failed(in_words(error))
             connection.send(outcome)
     except (EOFError, Interrupted):
         return

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import chain
+from types import MethodType
 from typing import Any
+from weakref import WeakMethod
 
 import torch
 from torch import Tensor, nn
@@ -83,7 +85,7 @@ class Update:
             group["lr"] = rate * scale * factor
         self._allow_gradients(True)
         for _ in range(self.phase.repeats):
-            outputs = self._reduced(self._outputs, batches)
+            outputs = _in_precision(*self._precision, self._outputs, batches)
             # Losses in full precision, but for networks of their own: differences of kernel means drown in bf16.
             values = [
                 _value(losses, [outputs[read] for read in term.reads], progress)
@@ -122,14 +124,13 @@ class Update:
         count = max(parts[read.stream] for read in term.reads) if term.per_part else 1
         made = [term.loss(features=self._config.bottleneck, classes=classes, **over) for _ in range(count)]
         for network in (child for loss in made for child in loss.children()):
-            network.forward = partial(self._reduced, network.forward)
+            network.forward = partial(_in_precision, *self._precision, _weak(network.forward))
         return [loss.to(self._device) for loss in made]
 
-    def _reduced(self, forward: Callable[..., Any], *inputs: Any) -> Any:
-        """``forward`` of the inputs with its arithmetic in the config's precision; a tensor comes back in full."""
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.precision == "bf16"):
-            output = forward(*inputs)
-        return output.float() if isinstance(output, Tensor) else output
+    @property
+    def _precision(self) -> tuple[str, bool]:
+        """The kind of device, and whether its arithmetic is in bf16."""
+        return self._device.type, self._config.precision == "bf16"
 
     def _spoken(self, read: Read) -> str:
         terms = [term.name for term in self.phase.terms if read in term.reads]
@@ -216,6 +217,30 @@ class Update:
             domains = batches[view].inputs.split(batches[view].parts)
             features[view] = torch.cat([encode(self._modules, encoder, domain) for domain in domains])
         return features
+
+
+def _in_precision(device: str, reduced: bool, forward: Callable[..., Any], *inputs: Any) -> Any:
+    """``forward`` of the inputs with its arithmetic in bf16 if ``reduced``; a tensor comes back in full precision."""
+    with torch.autocast(device, torch.bfloat16, enabled=reduced):
+        output = forward(*inputs)
+    return output.float() if isinstance(output, Tensor) else output
+
+
+def _weak(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """A network's ``forward`` that the network can hold without referring to itself.
+
+    In such a circle it would outlive its run, and with it the weights and the optimiser of its update.
+    """
+    if not isinstance(forward, MethodType):
+        return forward
+    method = WeakMethod(forward)
+
+    def call(*inputs: Any) -> Any:
+        alive = method()
+        assert alive is not None
+        return alive(*inputs)
+
+    return call
 
 
 def _value(losses: Sequence[nn.Module], outputs: Sequence[Output], progress: Tensor) -> Tensor:
