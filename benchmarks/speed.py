@@ -23,11 +23,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks import commands, folders, losses, steps, works
+from benchmarks import commands, folders, losses, memory, steps, tables, works
 
 Figures = dict[str, dict[str, float]]
 RESULTS = Path(__file__).parent / "results"
-ONCE = ("sharing", "folders")
+ONCE = ("sharing", "folders", "memory")
 """Sections that take minutes, and are measured once."""
 
 TINY = ["steps=5", "seeds=2", "snapshots=1", "batch_size=8"]
@@ -44,6 +44,8 @@ def main() -> None:
         "sharing": lambda given: {"the comparison": commands.sharing(TINY if given.tiny else [], 1)},
         "parallel": lambda given: {"strategy=dann": commands.side_by_side(TINY if given.tiny else [], given.rounds)},
         "folders": _folders,
+        "memory": lambda given: {"strategy=dann": memory.grown("dann", *((20, 10) if given.tiny else (1000, 30)))},
+        "compare": _compare,
         "startup": lambda given: {"seconds": commands.start_up(given.rounds)},
     }
     parser.add_argument("sections", nargs="*", metavar="section", help=f"of {', '.join(sections)}; all by default")
@@ -107,6 +109,11 @@ def _folders(given: argparse.Namespace) -> Figures:
     counts, peer = ([600], 600) if given.tiny else ([10_000, 50_000, 200_000], 10_000)
     with tempfile.TemporaryDirectory() as folder:
         return folders.measured(counts, Path(folder), size=96, peer_count=peer)
+
+
+def _compare(given: argparse.Namespace) -> Figures:
+    with tempfile.TemporaryDirectory() as folder:
+        return tables.measured(40 if given.tiny else 10_000, Path(folder), given.rounds)
 
 
 def _wait(device: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "transferlab"
 
 LAYERS = [
-    {"errors", "imports", "text", "wording"},
+    {"errors", "imports", "memory", "text", "wording"},
     {"console", "files", "interpolations", "signals", "weights_path", "yaml_files"},
     {"locks", "result_file"},
     {"component", "comparison"},
@@ -67,7 +67,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 TORCH_FREE = [
     *("cli", "comparison", "strategies", "schema", "roles", "component", "identity", "composition"),
-    *("files", "result_file"),
+    *("files", "result_file", "text"),
     *("domains", "probes", "catalogue"),
 ]
 

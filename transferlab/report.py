@@ -12,7 +12,6 @@ from transferlab.comparison.compare import Comparison, compare, met
 from transferlab.comparison.render import to_terminal
 from transferlab.comparison.verdicts import Verdict
 from transferlab.console import say, shown
-from transferlab.errors import Refusal
 from transferlab.schema import CompareConfig
 
 PIPED_WIDTH = 120
@@ -25,15 +24,13 @@ def report(config: CompareConfig) -> int:
         Refusal: if there is no usable result.
     """
     comparison = show(Path(config.output_root), config.margin, curve=config.curve)
-    if config.curve:
-        print(
-            f"\ntarget accuracy over {config.curve}: {Path(config.output_root) / 'comparison' / 'curve.png'} and .csv"
-        )
     return exit_code(comparison, config.fail_on)
 
 
 def show(output_root: Path, margin: float, only: Collection[str] | None = None, curve: str | None = None) -> Comparison:
     """Writes the files, which hold all comparisons, and prints those named by ``only`` (None: all).
+
+    Where they can't be written, as in a read-only folder, a line says so; the table doesn't depend on them.
 
     Args:
         output_root: the folder that holds ``runs``.
@@ -44,13 +41,23 @@ def show(output_root: Path, margin: float, only: Collection[str] | None = None, 
     comparison = compare(output_root, margin, only, curve)
     for warning in comparison.warnings:
         say(warning)
+    unwritten = _unwritten(comparison, output_root)
+    with shown():
+        to_terminal(comparison.table, margin, Console(width=None if sys.stdout.isatty() else PIPED_WIDTH))
+    if unwritten:
+        say(f"output_root={output_root}: the tables are shown and not written ({unwritten})")
+    elif curve:
+        print(f"\ntarget accuracy over {curve}: {output_root / 'comparison' / 'curve.png'} and .csv")
+    return comparison
+
+
+def _unwritten(comparison: Comparison, output_root: Path) -> str | None:
+    """Why the files couldn't be written; None if they are."""
     try:
         comparison.write(output_root)
     except OSError as error:
-        raise Refusal(f"output_root={output_root}: can't write the tables ({error})") from None
-    with shown():
-        to_terminal(comparison.table, margin, Console(width=None if sys.stdout.isatty() else PIPED_WIDTH))
-    return comparison
+        return str(error)
+    return None
 
 
 def exit_code(comparison: Comparison, fail_on: list[Verdict] | Verdict | None) -> int:

@@ -6,10 +6,11 @@ import hashlib
 import json
 import math
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transferlab.files import known_digest
+from transferlab.files import known_digest, read_ordinary
 
 SCHEMA_VERSION = 1
 
@@ -28,19 +29,41 @@ FIELDS: dict[str, tuple[type, ...]] = {
 }
 """The top-level fields a row needs, and the JSON types each may have; an absent text reads as empty."""
 
+LARGEST = 2**26
+"""Bytes of a result file; a real one has some thousands."""
+
 COSTS = ("parameters", "milliseconds_per_image")
 
 
-def is_usable(path: Path) -> bool:
+def is_usable(path: Path, about: Mapping[str, Any]) -> bool:
     """Whether a result file is there, whole and undamaged, as are the files of which it knows the checksums.
 
     One of these that is gone counts as removed by its owner: whole folders of weights take room.
+
+    Args:
+        path: the file.
+        about: fields that it must have, with their values, to be the result that is looked for.
     """
     try:
-        beside = {path.with_name(name): checksum for name, checksum in read_result(path)["files"].items()}
+        row = read_result(path)
+        if not _is_of(row, about):
+            return False
+        beside = {path.with_name(name): checksum for name, checksum in row["files"].items()}
         return all(known_digest(one) == checksum for one, checksum in beside.items() if one.exists())
     except (ValueError, OSError):
         return False
+
+
+def is_another(path: Path, about: Mapping[str, Any]) -> bool:
+    """Whether a result file is good, and of another run than the one with these fields."""
+    try:
+        return not _is_of(read_result(path), about)
+    except (ValueError, OSError):
+        return False
+
+
+def _is_of(row: Mapping[str, Any], about: Mapping[str, Any]) -> bool:
+    return all(row[name] == value for name, value in about.items())
 
 
 def files_of(path: Path) -> dict[str, str]:
@@ -67,7 +90,7 @@ def read_result(path: Path) -> dict[str, Any]:
         OSError: if it can't be read.
     """
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
+        result = json.loads(read_ordinary(path, LARGEST).decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON, perhaps cut off ({error})") from error
     if not isinstance(result, dict):

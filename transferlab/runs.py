@@ -22,14 +22,17 @@ from transferlab.evaluation import Predictions
 from transferlab.files import no_link, read_ordinary, remove_leftovers, replaced, write_whole, writing
 from transferlab.identity import comparison_id, run_id
 from transferlab.locks import alone, is_held
-from transferlab.result_file import is_usable
+from transferlab.result_file import is_another, is_usable
 from transferlab.schema import TrainConfig
 from transferlab.strategies.strategy import Strategy
+from transferlab.text import csv_cell, printable
 from transferlab.training.stages import Fit
 
 log = logging.getLogger("transferlab")
 
-State = Literal["running", "finished", "failed", "interrupted"]
+State = Literal["running", "finished", "failed", "interrupted", "foreign"]
+
+_LONGEST_STATE = 2**20
 
 LOCK = ".lock"
 """In the folder of a run that a process is at."""
@@ -88,7 +91,7 @@ class Run:
     def title(self) -> str:
         """In messages: strategy, variant, seed."""
         variant = f" ({self.variant})" if self.variant else ""
-        return f"{self.config.strategy.name}{variant} seed {self.seed}"
+        return printable(f"{self.config.strategy.name}{variant} seed {self.seed}")
 
     @property
     def folder(self) -> Path:
@@ -101,7 +104,21 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether its result exists, undamaged; it is written last, so then all of it does."""
-        return is_usable(self.folder / "result.json")
+        return is_usable(self.folder / "result.json", self._fields)
+
+    @property
+    def _fields(self) -> dict[str, Any]:
+        """What its result says of itself; a folder that was copied over its own says something else."""
+        return {
+            "run_id": self.run_id,
+            "comparison_id": self.comparison_id,
+            "seed": self.seed,
+            "strategy": self.config.strategy.name,
+            "source": self.config.source.name,
+            "target": self.config.target.name,
+            "backbone": self.config.backbone.name,
+            "target_labels_per_class": self.labels_per_class,
+        }
 
     @contextmanager
     def alone(self, *, wait: bool) -> Generator[bool]:
@@ -115,13 +132,18 @@ class Run:
 
     @property
     def state(self) -> State | None:
-        """What it is at: what it was last marked as, but that a run whose process is gone isn't running; None: new."""
+        """What it is at: what it was last marked as, but that a run whose process is gone isn't running; None: new.
+
+        ``foreign`` if a good result of another run stands in its folder.
+        """
         try:
-            marked = json.loads(read_ordinary(self.folder / "state.json"))["state"]
+            marked = json.loads(read_ordinary(self.folder / "state.json", _LONGEST_STATE))["state"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         if marked not in get_args(State):
             return None
+        if marked == "finished" and is_another(self.folder / "result.json", self._fields):
+            return "foreign"
         if marked != "running" or is_held(self.folder / LOCK):
             return marked
         return "finished" if self.finished else "interrupted"
@@ -189,7 +211,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def write_predictions(run: Run, predictions: Predictions, test: TestData) -> None:
     """Writes predictions.csv: index in the domain, label, prediction and confidence of each target test example."""
-    names = run.pair.target.class_names
+    names = [csv_cell(name) for name in run.pair.target.class_names]
     confidence = predictions.probabilities.max(axis=1)
     rows = zip(test.indices, predictions.labels, predictions.classes, confidence, strict=True)
     with replaced(run.folder / "predictions.csv") as part, part.open("w", newline="", encoding="utf-8") as file:

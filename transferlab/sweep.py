@@ -25,6 +25,7 @@ from transferlab.domains.described import described
 from transferlab.domains.pair import Pair, load_pair
 from transferlab.domains.splits import labels_of_classes, refuse_budget
 from transferlab.errors import Interrupted, Refusal, Unwritable, in_words
+from transferlab.memory import given_back
 from transferlab.processes import Failed, Outcome, get_ready, how_many, side_by_side
 from transferlab.runs import Run, State, heard
 from transferlab.schema import TrainConfig
@@ -36,6 +37,7 @@ BEGUN: dict[State, tuple[str, str]] = {
     "failed": ("failed before", "failed before"),
     "running": ("is another process's, and waited for", "are another process's, and waited for"),
     "finished": ("was finished, and files of its are damaged", "were finished, and files of theirs are damaged"),
+    "foreign": ("holds another run's files", "hold another run's files"),
 }
 """Of one run, and of several."""
 
@@ -63,7 +65,8 @@ def train(jobs: Sequence[Sequence[Contender]], again: str) -> int:
     missing = [run for run in runs if run.config.overwrite or not run.finished]
     missing, left_out = without_lacking(missing, chosen)
     _refuse_what_torch_sees(missing)
-    refuse_unwritable(config.root, missing)
+    if missing:
+        refuse_unwritable(config.root, missing)
     for reason, unable in left_out.items():
         say(f"left out ({counted(len(unable), 'run')}): {reason}")
         runs = [run for run in runs if run not in unable]
@@ -233,12 +236,13 @@ def _outcomes(missing: Sequence[Run]) -> Generator[tuple[Run, Outcome]]:
     later: list[Run] = []
     for wait, runs in ((False, missing), (True, later)):
         for run in runs:
-            try:
-                outcome = run_experiment(run, titles[run.folder], wait=wait)
-            except Unwritable:
-                raise
-            except Exception as error:
-                outcome = Failed(in_words(error))
+            with given_back():
+                try:
+                    outcome = run_experiment(run, titles[run.folder], wait=wait)
+                except Unwritable:
+                    raise
+                except Exception as error:
+                    outcome = Failed(in_words(error))
             if outcome is None:
                 later.append(run)
             else:

@@ -9,6 +9,7 @@ import pytest
 from transferlab.comparison.compare import compare, met
 from transferlab.comparison.table import COLUMNS
 from transferlab.errors import Refusal
+from transferlab.report import exit_code, show
 
 SCRATCH = [0.80, 0.82, 0.81, 0.79, 0.83]
 DANN = [0.70, 0.73, 0.71, 0.70, 0.72]
@@ -109,6 +110,7 @@ def test_no_torch_and_nothing_of_the_package_but_result_files():
         "transferlab.errors",
         "transferlab.files",
         "transferlab.result_file",
+        "transferlab.text",
     }
 
 
@@ -122,3 +124,13 @@ def test_runs_that_were_not_made_alike_are_told_of(outputs):
         "mnist5k → digits: not made alike: torch 2.1 in 2 runs, 2.2 in 1 run"
     ]
     assert compare(outputs.root, 1.0, ["other"]).warnings == []
+
+
+def test_tables_that_cannot_be_written_are_shown_all_the_same(two_comparisons, capsys: pytest.CaptureFixture[str]):
+    (two_comparisons.root / "comparison").write_text("in the way")
+    comparison = show(two_comparisons.root, 1.0)
+    said = capsys.readouterr()
+    assert "dann hurts" in said.out
+    assert [line for line in said.err.splitlines() if "shown and not written" in line] == said.err.splitlines()
+    assert exit_code(comparison, "negative") == 3
+    assert exit_code(comparison, None) == 0

@@ -1,5 +1,6 @@
 import json
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,3 +129,47 @@ def test_digest_is_over_everything_else_in_any_order():
     # printf '{"a":1,"b":[0.5,null]}' | sha256sum
     known = "f1a92042e7c3ddd42296d6b32369b7866ec31f2ca194f1c000be811f5b4bf1ac"
     assert digest({"b": [0.5, None], "a": 1}) == digest({"a": 1, "sha256": "x", "b": [0.5, None]}) == known
+
+
+def test_links_are_followed_once_and_a_loop_has_an_end(outputs, tmp_path):
+    [path] = outputs.add("dann", [0.7])
+    pair = outputs.root / "runs" / "pair"
+    pair.rename(tmp_path / "elsewhere")
+    pair.symlink_to(tmp_path / "elsewhere")
+    (outputs.root / "runs" / "again").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "loop").symlink_to(outputs.root)
+    results, warnings = read_results(outputs.root)
+    assert (results["strategy"].tolist(), warnings) == (["dann"], [])
+    assert path.exists()
+
+
+def test_what_has_no_end_or_is_too_large_is_left_out_and_named(outputs):
+    pipe, zero, large, _ = outputs.add("dann", [0.7, 0.8, 0.9, 0.6])
+    pipe.unlink()
+    os.mkfifo(pipe)
+    zero.unlink()
+    zero.symlink_to("/dev/zero")
+    with large.open("r+b") as file:
+        file.truncate(2**26 + 1)
+    results, warnings = read_results(outputs.root)
+    assert results["seed"].tolist() == [3]
+    for path, reason, warning in zip(
+        (pipe, zero, large), ("ordinary", "ordinary", "67,108,865 bytes"), warnings, strict=True
+    ):
+        assert str(path) in warning
+        assert reason in warning
+
+
+def test_a_folder_that_cannot_be_read_is_named(outputs, monkeypatch):
+    path, _ = outputs.add("dann", [0.7, 0.8])
+    listed = os.scandir
+
+    def refusing(folder):
+        if Path(folder) == path.parent:
+            raise PermissionError(13, "Permission denied")
+        return listed(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    results, warnings = read_results(outputs.root)
+    assert results["seed"].tolist() == [1]
+    assert warnings == [f"{path.parent} skipped: Permission denied"]

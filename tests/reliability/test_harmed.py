@@ -96,7 +96,7 @@ def test_a_result_that_names_files_needs_its_own_checksum(tmp_path: Path) -> Non
     result = _result() | {"files": {}}
     del result["sha256"]
     (tmp_path / "result.json").write_text(json.dumps(result))
-    assert not is_usable(tmp_path / "result.json")
+    assert not is_usable(tmp_path / "result.json", {})
 
 
 def _usable_with(folder: Path, files: Any) -> bool:
@@ -106,7 +106,7 @@ def _usable_with(folder: Path, files: Any) -> bool:
     path = folder / "result.json"
     result = _result() | {"files": files}
     path.write_text(json.dumps(result | {"sha256": digest(result)}))
-    return is_usable(path)
+    return is_usable(path, {})
 
 
 def _result() -> dict[str, Any]:

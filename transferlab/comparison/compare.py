@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from transferlab.comparison.curve import curve, draw
-from transferlab.comparison.render import to_csv, to_latex, to_markdown
+from transferlab.comparison.render import as_csv, to_csv, to_latex, to_markdown
 from transferlab.comparison.results import read_results
 from transferlab.comparison.table import comparison_table
 from transferlab.errors import Refusal
@@ -44,7 +46,7 @@ class Comparison:
         write_whole(folder / "table.tex", to_latex(self.everything, self.margin))
         if self.points:
             key, points = self.points
-            write_whole(folder / "curve.csv", points.to_csv(index=False, lineterminator="\n"))
+            write_whole(folder / "curve.csv", as_csv(points))
             draw(points, key, folder / "curve.png")
 
 
@@ -79,17 +81,19 @@ def met(table: pd.DataFrame, words: Collection[str]) -> bool:
 
 def _unlike(results: pd.DataFrame) -> list[str]:
     """A line for each comparison whose runs were made in different environments."""
+    comparisons: dict[str, list[Mapping[Any, Any]]] = {}
+    for run in results[["comparison_id", "source", "target", "environment"]].to_dict("records"):
+        comparisons.setdefault(run["comparison_id"], []).append(run)
     lines: list[str] = []
-    for _, runs in results.groupby("comparison_id", sort=False):
-        kinds = pd.DataFrame(list(runs["environment"]))
-        differing = [name for name in kinds if kinds[name].astype(str).nunique() > 1]
+    for runs in comparisons.values():
+        names = dict.fromkeys(name for run in runs for name in run["environment"])
+        values = {name: Counter(str(run["environment"].get(name, "unknown")) for run in runs) for name in names}
+        differing = [f"{name} {_counted(counts)}" for name, counts in values.items() if len(counts) > 1]
         if differing:
-            values = [f"{name} {_counted(kinds[name].astype(str))}" for name in differing]
-            pair = f"{runs['source'].iloc[0]} → {runs['target'].iloc[0]}"
-            lines.append(f"{pair}: not made alike: {'; '.join(values)}")
+            pair = f"{runs[0]['source']} → {runs[0]['target']}"
+            lines.append(f"{pair}: not made alike: {'; '.join(differing)}")
     return lines
 
 
-def _counted(values: pd.Series[str]) -> str:
-    counts = values.value_counts().items()
-    return ", ".join(f"{str(value)[:40]} in {counted(count, 'run')}" for value, count in counts)
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{value[:40]} in {counted(count, 'run')}" for value, count in counts.most_common())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,10 @@ import pandas as pd
 from transferlab.comparison.render import comparison_title
 from transferlab.comparison.statistics import paired
 from transferlab.errors import Refusal
+from transferlab.text import drawn_as_text, printable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLUMNS = [
     *("source", "target", "backbone", "target_labels_per_class", "setting", "strategy", "variant", "loss", "value"),
@@ -61,8 +65,14 @@ def draw(points: pd.DataFrame, key: str, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    with drawn_as_text():
+        figure = Figure(figsize=(6.4, 4 * points.groupby(_LINE[:5]).ngroups), layout="constrained")
+        _panels(figure, points.map(lambda value: printable(value) if isinstance(value, str) else value), printable(key))
+        FigureCanvasAgg(figure).print_png(path)
+
+
+def _panels(figure: Figure, points: pd.DataFrame, key: str) -> None:
     panels = list(points.groupby(_LINE[:5], sort=False))
-    figure = Figure(figsize=(6.4, 4 * len(panels)), layout="constrained")
     for place, (names, rows) in enumerate(panels):
         axes = figure.add_subplot(len(panels), 1, place + 1)
         ticks = sorted({value for value in rows["value"] if value != ""}, key=_natural)
@@ -81,7 +91,6 @@ def draw(points: pd.DataFrame, key: str, path: Path) -> None:
         title = comparison_title(*cast(tuple[str, str, str, "int | str"], tuple(shared)))
         axes.set_title(f"{title}\n{setting}" if setting else title, fontsize=10)
         axes.legend(frameon=False)
-    FigureCanvasAgg(figure).print_png(path)
 
 
 def _point(rows: pd.DataFrame) -> dict[str, Any]:

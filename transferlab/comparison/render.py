@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from transferlab.comparison.table import COLUMNS
+from transferlab.text import csv_cell, printable
 from transferlab.wording import counted
+
+Row = Mapping[str, Any]
+"""One row of the table, its texts ``printable``."""
 
 _MINUS = "\N{MINUS SIGN}"
 _STACKED = {"Δ scratch": "verdict", "Δ source_only": "adaptation"}
@@ -34,12 +41,12 @@ _STYLES = {
     "inconclusive": "yellow",
 }
 
-_MARKDOWN = str.maketrans({"\n": " "} | {character: f"\\{character}" for character in "\\|*_`<["})
+_MARKDOWN = str.maketrans({"\n": " "} | {character: f"\\{character}" for character in "\\|*_`<[&~$"})
 _LATEX = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\n": " "}
     | {_MINUS: "$-$", "±": r"$\pm$", "Δ": r"$\Delta$", "→": r"$\to$", "≈": r"$\approx$", "·": r"$\cdot$"}
-    | {"<": "$<$", ">": "$>$"}
+    | {"<": "$<$", ">": "$>$", "|": r"\textbar{}"}
 )
 
 
@@ -48,29 +55,44 @@ class _Section(NamedTuple):
 
     Attributes:
         title: what is compared.
+        headings: of the columns.
         rows: the rows of the table, for their verdicts.
-        cells: the same rows as text, a column per heading; a line break parts a cell's main text from its second line.
+        cells: the same rows as text by heading; a line break parts a cell's main text from its second line.
         remarks: a sentence for each row with negative transfer.
     """
 
     title: str
-    rows: pd.DataFrame
-    cells: pd.DataFrame
+    headings: list[str]
+    rows: Sequence[Row]
+    cells: Sequence[Mapping[str, str]]
     remarks: list[str]
 
 
 def to_csv(table: pd.DataFrame) -> str:
     """The text of ``table.csv``: numbers with every digit, empty where unknown."""
-    return table[COLUMNS].to_csv(index=False, lineterminator="\n")
+    return as_csv(table[COLUMNS])
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """The table as CSV, its texts ``csv_cell``."""
+    shown = table.copy()
+    for name in shown:
+        if not is_numeric_dtype(shown[name]):
+            shown[name] = shown[name].map(_csv)
+    return shown.to_csv(index=False, lineterminator="\n")
+
+
+def _csv(value: Any) -> Any:
+    return csv_cell(value) if isinstance(value, str) else value
 
 
 def to_markdown(table: pd.DataFrame, margin: float) -> str:
     """One section per comparison."""
     lines: list[str] = []
     for section in _sections(table):
-        lines += [f"## {section.title.translate(_MARKDOWN)}", "", _markdown_row(section.cells.columns)]
-        lines += [_markdown_row("---" for _ in section.cells.columns)]
-        lines += [_markdown_row(cells) for cells in section.cells.itertuples(index=False)]
+        lines += [f"## {section.title.translate(_MARKDOWN)}", "", _markdown_row(section.headings)]
+        lines += [_markdown_row("---" for _ in section.headings)]
+        lines += [_markdown_row(cells[heading] for heading in section.headings) for cells in section.cells]
         lines += [line for remark in section.remarks for line in ("", f"**{remark.translate(_MARKDOWN)}**")]
         lines += [""]
     return "\n".join([*lines, _footer(margin).translate(_MARKDOWN), ""])
@@ -95,27 +117,33 @@ def to_terminal(table: pd.DataFrame, margin: float, console: Console) -> None:
 
 
 def _sections(table: pd.DataFrame) -> Iterator[_Section]:
-    groups = [rows for _, rows in table.groupby("comparison_id", sort=False)]
-    titles = [_title(rows.iloc[0]) for rows in groups]
-    one_size = table["parameters"].nunique() == 1  # then there is nothing to compare
+    records = [_printable(row) for row in table.to_dict("records")]
+    # A comparison's rows stand together.
+    groups = [list(rows) for _, rows in groupby(records, key=lambda row: row["comparison_id"])]
+    titles = [_title(rows[0]) for rows in groups]
+    often = Counter(titles)
+    one_size = len({row["parameters"] for row in records if not pd.isna(row["parameters"])}) == 1  # nothing to compare
     for rows, title in zip(groups, titles, strict=True):
-        cells = pd.DataFrame([_cells(row) for _, row in rows.iterrows()])
-        filled = {heading for heading in cells.columns if (cells[heading] != "").any()} - (
-            {_SIZE} if one_size else set()
-        )
+        cells = [_cells(row) for row in rows]
+        filled = {heading for row in cells for heading, cell in row.items() if cell} - ({_SIZE} if one_size else set())
         for pair in _STACKED.items():
             if filled.intersection(pair):
                 filled.update(pair)
         yield _Section(
             # Comparisons may differ in what a title doesn't say, such as the number of steps.
-            title=title if titles.count(title) == 1 else f"{title} · {rows['comparison_id'].iloc[0]}",
+            title=title if often[title] == 1 else f"{title} · {rows[0]['comparison_id']}",
+            headings=[heading for heading in cells[0] if heading in filled],
             rows=rows,
-            cells=cells[[heading for heading in cells.columns if heading in filled]],
+            cells=cells,
             remarks=_remarks(rows),
         )
 
 
-def _title(row: pd.Series[Any]) -> str:
+def _printable(row: Mapping[Any, Any]) -> Row:
+    return {name: printable(value) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def _title(row: Row) -> str:
     title = comparison_title(*(row[key] for key in ("source", "target", "backbone", "target_labels_per_class")))
     return f"{title} · {row['setting']}" if row["setting"] else title
 
@@ -126,7 +154,7 @@ def comparison_title(source: str, target: str, backbone: str, budget: int | str)
     return f"{source} → {target} · {backbone} · {labels.get(budget, f'{budget} target labels per class')}"
 
 
-def _cells(row: pd.Series[Any]) -> dict[str, str]:
+def _cells(row: Row) -> dict[str, str]:
     """One row in words. A heading whose cell is empty in every row of a comparison is dropped there."""
     deviation = "" if pd.isna(row["accuracy_std"]) else f" ± {100 * row['accuracy_std']:.1f}"
     return {
@@ -143,20 +171,20 @@ def _cells(row: pd.Series[Any]) -> dict[str, str]:
     }
 
 
-def _unwell(row: pd.Series[Any]) -> str:
+def _unwell(row: Row) -> str:
     """How many of its runs diverged or have a warning."""
     words = [f"{row['diverged']} diverged"] if row["diverged"] else []
     words += [row["warned"]] if row["warned"] else []
     return f"\n({', '.join(words)})" if words else ""
 
 
-def _name(row: pd.Series[Any]) -> str:
+def _name(row: Row) -> str:
     """The strategy; with its loss where that is a choice (a preset such as ``dann`` says it already)."""
     name = f"{row['strategy']} · {row['loss']}" if row["strategy"] == "adapt" else row["strategy"]
     return f"{name} ({row['variant']})" if row["variant"] else name
 
 
-def _delta(row: pd.Series[Any], column: str) -> str:
+def _delta(row: Row, column: str) -> str:
     if pd.isna(row[column]):
         return ""
     low, high = row[f"{column}_low"], row[f"{column}_high"]
@@ -171,17 +199,18 @@ def _verdict(word: Any, note: str, negative: str) -> str:
     return f"{words}\n({note})" if note else words
 
 
-def _size(row: pd.Series[Any]) -> str:
+def _size(row: Row) -> str:
     if pd.isna(row["parameters"]):
         return ""
     return f"{row['parameters']:,.0f}\n{row['milliseconds_per_image']:.2g} ms"
 
 
-def _remarks(rows: pd.DataFrame) -> list[str]:
-    baseline = rows[(rows["strategy"] == "scratch") & (rows["variant"] == "")]
+def _remarks(rows: Sequence[Row]) -> list[str]:
+    baseline = [row["accuracy_mean"] for row in rows if row["strategy"] == "scratch" and not row["variant"]]
     return [
-        f"{_name(row)} hurts: {row['accuracy_mean']:.1%} against {baseline['accuracy_mean'].iloc[0]:.1%} from scratch"
-        for _, row in rows[rows["negative_transfer"]].iterrows()
+        f"{_name(row)} hurts: {row['accuracy_mean']:.1%} against {baseline[0]:.1%} from scratch"
+        for row in rows
+        if row["negative_transfer"]
     ]
 
 
@@ -198,17 +227,17 @@ def _markdown_row(cells: Iterable[str]) -> str:
 
 
 def _latex_section(section: _Section, margin: float) -> str:
-    seeds = section.rows["seeds"]
-    count = counted(seeds.max(), "seed") if seeds.nunique() == 1 else f"{seeds.min()} to {seeds.max()} seeds"
-    rows = [section.cells.columns, *section.cells.itertuples(index=False)]
-    header, *body = [" & ".join(cell.translate(_LATEX) for cell in row) + r" \\" for row in rows]
+    seeds = {row["seeds"] for row in section.rows}
+    count = counted(max(seeds), "seed") if len(seeds) == 1 else f"{min(seeds)} to {max(seeds)} seeds"
+    rows = [section.headings, *([cells[heading] for heading in section.headings] for cells in section.cells)]
+    header, *body = map(_latex_row, rows)
     caption = " ".join([f"{section.title}, {count}.", *(f"{remark}." for remark in section.remarks)])
     return "\n".join(
         [
             r"\begin{table*}",
             r"\centering\small",
             rf"\caption{{{caption.translate(_LATEX)} {_footer(margin).translate(_LATEX)}}}",
-            rf"\begin{{tabular}}{{{'l' * len(section.cells.columns)}}}",
+            rf"\begin{{tabular}}{{{'l' * len(section.headings)}}}",
             r"\toprule",
             header,
             r"\midrule",
@@ -221,6 +250,12 @@ def _latex_section(section: _Section, margin: float) -> str:
     )
 
 
+def _latex_row(cells: Iterable[str]) -> str:
+    text = " & ".join(cell.translate(_LATEX) for cell in cells)
+    guard = "{}" if text.startswith(("[", "*")) else ""  # else they belong to the end of the line above
+    return rf"{guard}{text} \\"
+
+
 def _terminal_table(section: _Section, wide: bool) -> Table:
     """One comparison; a verdict stands under its difference, so that the whole fits into 80 columns."""
     table = Table(
@@ -229,18 +264,18 @@ def _terminal_table(section: _Section, wide: bool) -> Table:
         padding=(0, int(wide), 0, 0),
         leading=1,
     )
-    headings = [heading for heading in section.cells.columns if heading not in _STACKED.values()]
+    headings = [heading for heading in section.headings if heading not in _STACKED.values()]
     for heading in headings:
         if heading in _STACKED:
             table.add_column(Text(f"{heading}\n{_STACKED[heading]}"), width=_WIDTHS[heading][wide])
         else:
             table.add_column(Text(heading), no_wrap=heading != "strategy", overflow="fold")
-    for (_, row), (_, cells) in zip(section.rows.iterrows(), section.cells.iterrows(), strict=True):
+    for row, cells in zip(section.rows, section.cells, strict=True):
         table.add_row(*(_terminal_cell(row, cells, heading, wide) for heading in headings))
     return table
 
 
-def _terminal_cell(row: pd.Series[Any], cells: pd.Series[str], heading: str, wide: bool) -> Text:
+def _terminal_cell(row: Row, cells: Mapping[str, str], heading: str, wide: bool) -> Text:
     if heading not in _STACKED:
         return Text(cells[heading])
     delta = cells[heading].replace("\n", " ") if wide else cells[heading]

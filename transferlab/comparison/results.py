@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ _COLUMNS = [*FIELDS, "setting", "warned", "target_accuracy", "seconds", *COSTS, 
 
 
 def read_results(output_root: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Reads every ``runs/**/seed*/result.json`` under a folder of outputs.
+    """Reads every ``result.json`` in a folder named ``seed…`` at any depth of ``runs`` under a folder of outputs.
 
     A file that is cut off, damaged, incomplete or of another schema version is left out.
 
@@ -24,12 +25,12 @@ def read_results(output_root: Path) -> tuple[pd.DataFrame, list[str]]:
         One row per usable file, in the order of their paths: the top-level fields, ``target_accuracy`` (a fraction;
         NaN for a diverged run), the kinds of warnings ``warned``, ``seconds``, what the predictor costs, ``parameters``
         and ``milliseconds_per_image`` (NaN for a diverged run), the ``config`` and the ``environment``. And one line
-        per file left out, naming the file and the reason.
+        per file or folder left out, naming it and the reason.
     """
     rows: list[dict[str, Any]] = []
-    warnings: list[str] = []
     seen: set[tuple[str, str, int]] = set()
-    for path in sorted(output_root.glob("runs/**/seed*/result.json")):
+    paths, warnings = _found(output_root / "runs")
+    for path in paths:
         try:
             row = read_result(path)
             if (row["comparison_id"], row["run_id"], row["seed"]) in seen:
@@ -39,3 +40,34 @@ def read_results(output_root: Path) -> tuple[pd.DataFrame, list[str]]:
         except (ValueError, OSError) as reason:
             warnings.append(f"{path} skipped: {reason}")
     return pd.DataFrame(rows, columns=_COLUMNS), warnings
+
+
+def _found(runs: Path) -> tuple[list[Path], list[str]]:
+    """Every result's path, sorted, and a line for each folder that can't be read.
+
+    Symbolic links are followed as ``train`` follows them. A folder that is reached twice counts once, by its own name
+    rather than by a link's, so that a link to a folder above it has no end to wait for.
+    """
+    found: list[Path] = []
+    warnings: list[str] = []
+    visited: set[tuple[int, int]] = set()
+    folders, links = [runs], list[Path]()
+    while folders or links:
+        folder = folders.pop() if folders else links.pop(0)
+        try:
+            about = folder.stat()
+            if (about.st_dev, about.st_ino) in visited:
+                continue
+            visited.add((about.st_dev, about.st_ino))
+            with os.scandir(folder) as entries:
+                inside = sorted(entries, key=lambda entry: entry.name)
+            for entry in inside:
+                if entry.is_dir():
+                    (links if entry.is_symlink() else folders).append(folder / entry.name)
+                elif entry.name == "result.json" and folder.name.startswith("seed"):
+                    found.append(folder / entry.name)
+        except FileNotFoundError:
+            continue  # nothing was trained yet, or it has gone meanwhile
+        except OSError as reason:
+            warnings.append(f"{folder} skipped: {reason.strerror}")
+    return sorted(found), sorted(warnings)

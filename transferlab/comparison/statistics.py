@@ -8,6 +8,7 @@ held to an error of 5%.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -103,11 +104,15 @@ def seeds_to_decide(estimate: Paired, margin: float, family: int) -> int | None:
     Returns:
         A number from 5 to 1000, or None if more than 1000 would be needed.
     """
-    for pairs in range(FEWEST_PAIRS, MOST_PAIRS + 1):
+
+    def decides(pairs: int) -> bool:
         then = _estimate(pairs, estimate.mean, estimate.deviation, margin)
-        if verdict(then, then.q * family, margin) in ("negative", "positive", "equivalent"):
-            return pairs
-    return None
+        return verdict(then, then.q * family, margin) in ("negative", "positive", "equivalent")
+
+    # As pairs are added, the interval and q only shrink: what decides once decides from there on.
+    counts = range(FEWEST_PAIRS, MOST_PAIRS + 1)
+    fewest = bisect_left(counts, True, key=decides)
+    return counts[fewest] if fewest < len(counts) else None
 
 
 def _estimate(pairs: int, mean: float, deviation: float, margin: float) -> Paired:

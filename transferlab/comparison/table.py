@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from transferlab.comparison.statistics import FEWEST_PAIRS, MOST_PAIRS, Paired, holm, paired, seeds_to_decide, verdict
 
@@ -49,8 +51,10 @@ NOTES = ["note", "note_adaptation", "setting"]
 of a comparison says beside its columns."""
 
 _ROW = ["comparison_id", "source", "target", "backbone", "strategy", "variant", "loss", "target_labels_per_class"]
+_NUMBERS = ("target_accuracy", "seconds", "parameters", "milliseconds_per_image")
 _PLACES = {"scratch": 0, "source_only": 1, "target_oracle": 3}
 _NOT_JUDGED = ("scratch", "target_oracle")
+_Record = Mapping[Any, Any]
 
 
 def comparison_table(results: pd.DataFrame, margin: float) -> pd.DataFrame:
@@ -66,35 +70,50 @@ def comparison_table(results: pd.DataFrame, margin: float) -> pd.DataFrame:
         ``milliseconds_per_image`` are the predictor's (the latter the median). Diverged runs are counted, and enter
         nothing else; ``warned`` says how many runs have which warning. What is unknown is NaN.
     """
+    records = results.to_dict("records")
     key = list(_ROW)
     # Two configurations may differ in what their variant doesn't say; pooled, one seed would count twice.
-    if results.duplicated([*_ROW, "seed"]).any():
+    if len({tuple(run[name] for name in [*_ROW, "seed"]) for run in records}) < len(records):
         key.append("run_id")
-    comparisons = [
-        _comparison([_Row(runs) for _, runs in group.groupby(key, sort=False)], margin)
-        for _, group in results.groupby("comparison_id", sort=False)
-    ]
+    grouped: dict[str, dict[tuple[Any, ...], list[_Record]]] = {}
+    for run in records:
+        row = tuple(run[name] for name in key)
+        grouped.setdefault(run["comparison_id"], {}).setdefault(row, []).append(run)
+    comparisons = [_comparison([_Row(runs) for runs in rows.values()], margin) for rows in grouped.values()]
     comparisons.sort(key=lambda rows: _place_of_comparison(rows[0]))
     return pd.DataFrame([row for rows in comparisons for row in rows], columns=[*COLUMNS, *NOTES])
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    """Of those that are known."""
+    known = int((~np.isnan(values)).sum())
+    return float(np.nansum(values) / known) if known else math.nan
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    """Of those that are known."""
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else math.nan
 
 
 class _Row:
     """One row in the making: its accuracies by seed, which pair it with other rows, and its columns so far."""
 
-    def __init__(self, runs: pd.DataFrame):
-        finished = runs[runs["status"] == "ok"]
-        accuracies = finished["target_accuracy"]
-        warned = Counter(chain.from_iterable(finished["warned"]))
-        self.accuracies: dict[int, float] = dict(zip(finished["seed"], accuracies, strict=True))
-        self.columns: dict[str, Any] = {name: runs[name].iloc[0] for name in [*_ROW, "setting"]} | {
+    def __init__(self, runs: Sequence[_Record]):
+        finished = [run for run in runs if run["status"] == "ok"]
+        values = {name: np.array([run[name] for run in finished], dtype=np.float64) for name in _NUMBERS}
+        accuracies = values["target_accuracy"]
+        warned = Counter(chain.from_iterable(run["warned"] for run in finished))
+        self.accuracies: dict[int, float] = {run["seed"]: run["target_accuracy"] for run in finished}
+        self.columns: dict[str, Any] = {name: runs[0][name] for name in [*_ROW, "setting"]} | {
             "seeds": len(finished),
-            "accuracy_mean": accuracies.mean(),
-            "accuracy_std": accuracies.std(ddof=1),
+            "accuracy_mean": _mean(accuracies),
+            "accuracy_std": float(accuracies.std(ddof=1)) if len(accuracies) > 1 else math.nan,
             "diverged": len(runs) - len(finished),
             "warned": ", ".join(f"{count} {kind}" for kind, count in sorted(warned.items())),
-            "seconds": finished["seconds"].mean(),
-            "parameters": finished["parameters"].mean(),
-            "milliseconds_per_image": finished["milliseconds_per_image"].median(),
+            "seconds": _mean(values["seconds"]),
+            "parameters": _mean(values["parameters"]),
+            "milliseconds_per_image": _median(values["milliseconds_per_image"]),
         }
         self.strategy: str = self.columns["strategy"]
 

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot, pad
 
+from transferlab.text import csv_cell, drawn_as_text, printable
+
 
 def class_means(features: Tensor, labels: Tensor, classes: int) -> Tensor:
     """Mean feature of each class: (n, d) and (n,) to (classes, d); NaN for a class without examples."""
@@ -71,9 +73,15 @@ class NearestPrototype(nn.Linear):
         rows = [[f"{value:.6f}" if value == value else "" for value in row] for row in matrix.tolist()]  # noqa: PLR0124
         with (folder / "class_similarity.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["source_class", *target_classes])
-            writer.writerows([name, *row] for name, row in zip(source_classes, rows, strict=True))
-        _draw(folder / "class_similarity.png", matrix, source_classes, target_classes)
+            writer.writerow(["source_class", *map(csv_cell, target_classes)])
+            writer.writerows([csv_cell(name), *row] for name, row in zip(source_classes, rows, strict=True))
+        with drawn_as_text():
+            _draw(
+                folder / "class_similarity.png",
+                matrix,
+                [*map(printable, source_classes)],
+                [*map(printable, target_classes)],
+            )
         return ["class_similarity.csv", "class_similarity.png"]
 
 
