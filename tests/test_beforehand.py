@@ -188,6 +188,6 @@ def test_the_warning_comes_before_the_training(
     monkeypatch.setattr(beforehand, "cores", lambda: 1)
     said = train_tiny("strategy=source_only", "baselines=[]", "threads=2")
     assert said.code == 0, said.err
-    announced, warning = said.err.splitlines()
+    *_, announced, warning = said.err.splitlines()
     assert "training 1 run: " in announced
     assert warning.startswith("transferlab: threads=2, and this process may use 1 core: done as asked")

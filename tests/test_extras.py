@@ -91,9 +91,9 @@ def test_a_sweep_says_what_it_leaves_out_and_trains_the_rest(
 ) -> None:
     said = train_tiny(*arguments)
     assert said.code == 1, said.err
-    first, second = said.err.splitlines()
+    first, *_, last = said.err.splitlines()
     assert left_out in first
-    assert second == "transferlab: training 1 run: source_only (1)"
+    assert last == "transferlab: training 1 run: source_only (1)"
     assert "source_only" in said.out
     assert [one["strategy"] for one in results(tmp_path)] == ["source_only"]
 

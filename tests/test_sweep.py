@@ -215,7 +215,7 @@ def test_what_the_log_warns_of_before_the_first_run_is_said_once(
         logging.getLogger("transferlab").warning("weights w.pth: 1 of 2 tensors loaded")
         logging.getLogger("transferlab").info("not for the person at the command line")
 
-    monkeypatch.setattr(transferlab.experiment, "refuse_impossible", warn)
+    monkeypatch.setattr("transferlab.rehearsal.refuse_impossible", warn)
     said = train_tiny("strategy=finetune", "strategy.train=head,full", "baselines=[]", "seeds=[0,1]", "-m", "steps=1")
     assert said.err.count("transferlab: weights w.pth: 1 of 2 tensors loaded") == 1
     assert said.err.count("weights w.pth") == 1

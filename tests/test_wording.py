@@ -21,12 +21,16 @@ NEVER_ONE = {
     ">{MOST_PAIRS} seeds",
     "fewer than {FEWEST_PAIRS} seeds",
     "{len(fitting)} of {len(wanted)} tensors",
+    "of the network's {sized(wanted)} tensors",
+    "{min(seeds)} to {max(seeds)} seeds",
+    "{share:.1%} of its {what} examples",
 }
 """What a number stands before that isn't one, or a fraction of several."""
 
 
 def test_counted() -> None:
     assert [counted(count, "run") for count in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]
+    assert counted(1200, "class") == "1,200 classes"
     assert [agreeing(count, "is", "are") for count in (0, 1, 2)] == ["are", "is", "are"]
 
 

@@ -149,9 +149,11 @@ def _read(word: str, *, several: bool) -> Override:
         raise Refusal(f"{word[:60]}…: {len(word)} characters; a word of the command line has at most {LONGEST_WORD}")
     if printable(word) != word:
         raise Refusal(f"{printable(word)}: holds a character that can't be seen, shown here as \\…; leave it out")
-    if word.startswith("~"):
-        raise Refusal(f"{word}: a key can't be taken away; write {word.lstrip('~').partition('=')[0]}=… to change it")
     key, equals, value = word.partition("=")
+    if word.startswith("~"):  # an option of a component may be taken away, where another component lacks it
+        if "." in key and (override := _parse(word)):
+            return override
+        raise Refusal(f"{word}: a key can't be taken away; write {key.lstrip('~')}=… to change it")
     if not equals or not KEY.fullmatch(key):
         raise Refusal(f"{word}: can't be read; write key=value")
     as_text = f"{key}={','.join(map(quoted, value.split(',') if several else [value]))}"
@@ -164,11 +166,16 @@ def _read(word: str, *, several: bool) -> Override:
     if override.is_sweep_override() and not several:
         spelling = f"'{key}={quoted(value)}'"
         raise Refusal(f"{word}: one value, please; to try each in turn, add -m; if the comma is part of it, {spelling}")
-    values = list(override.sweep_iterator()) if override.is_choice_sweep() else [override.value()]
-    looks_otherwise = {type(one) for one in values} & (
-        {int, float} if key == "bridge.path" else {int, float, list, dict}
-    )
-    return (_parse(as_text) or override) if looks_otherwise else override
+    others = {int, float} if key == "bridge.path" else {int, float, list, dict}
+    return (_parse(as_text) or override) if others & {type(value) for value in _values(override)} else override
+
+
+def _values(override: Override) -> list[Any]:
+    """Its value, or those that it sweeps over as far as they are written down."""
+    try:
+        return list(override.sweep_iterator()) if override.is_choice_sweep() else [override.value()]
+    except HydraException:
+        return []
 
 
 def _parse(line: str) -> Override | None:
@@ -203,5 +210,5 @@ def _refuse_foreign(override: Override, groups: Iterable[str]) -> None:
 
 def _allowed(overrides: Sequence[Override]) -> set[str]:
     said = [override for override in overrides if ALLOWS.match(cast(str, override.input_line))]
-    values = chain.from_iterable(one.sweep_iterator() if one.is_sweep_override() else [one.value()] for one in said)
+    values = chain.from_iterable(map(_values, said))
     return {str(name) for value in values if isinstance(value, list) for name in value}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 
 def counted(count: int, noun: str) -> str:
-    """``count`` things; ``noun`` is of one of them and takes an s."""
-    return f"{count} {noun}{agreeing(count, '', 's')}"
+    """``count`` things; ``noun`` is of one of them and takes an s, or es."""
+    return f"{count:,} {noun}{agreeing(count, '', 'es' if noun.endswith('s') else 's')}"
 
 
 def agreeing(count: int, one: str, several: str) -> str:

@@ -110,6 +110,7 @@ def test_no_torch_and_nothing_of_the_package_but_result_files():
         "transferlab.errors",
         "transferlab.files",
         "transferlab.result_file",
+        "transferlab.wording",
         "transferlab.text",
     }
 

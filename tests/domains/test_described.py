@@ -53,7 +53,7 @@ def test_each_data_set_has_one_line(describe: Describe) -> None:
 
 def test_of_many_classes_the_smallest_and_the_largest_are_named(describe: Describe) -> None:
     line, _ = describe(domain({f"c{place}": 20 + place for place in range(12)}), domain(LARGE, 1))
-    assert "12 classes (from c0 20 to c11 31)" in line
+    assert "12 classes (smallest c0 with 20, largest c11 with 31)" in line
 
 
 def test_classes_too_small_for_a_validation_part_are_named(describe: Describe) -> None:
@@ -65,7 +65,7 @@ ODD: dict[str, tuple[Domain, Domain, str]] = {
     "a majority": (
         domain(LARGE),
         domain({"a": 10, "b": 890}, 1),
-        r"target=digits: 98.9% of its test examples are of class b: accuracy is mostly that",
+        r"target=digits: 98.9% of its test examples have the class b: accuracy is mostly that",
     ),
     "a majority to learn from": (
         domain({"a": 990, "b": 10}),

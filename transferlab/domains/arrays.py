@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from transferlab.domains.mapped import Mapped
 from transferlab.errors import Refusal
+from transferlab.wording import agreeing, counted
 
 
 def check_images(images: Any) -> None:
@@ -69,10 +70,12 @@ def whole_labels(labels: Any, examples: int) -> NDArray[np.int64]:
     if not isinstance(array, np.ndarray):
         raise Refusal(f"labels must be a NumPy array of whole numbers, not {type(labels).__name__}: np.asarray(labels)")
     if array.ndim == 2 and array.shape[0] == examples and array.shape[1] > 1:
-        raise Refusal(f"{examples} images but labels of shape {array.shape}: labels.argmax(1), if they are one-hot")
+        raise Refusal(
+            f"{counted(examples, 'image')} but labels of shape {array.shape}: labels.argmax(1), if they are one-hot"
+        )
     if array.shape != (examples,):
         how = ": labels.ravel()" if array.size == examples else ""
-        raise Refusal(f"{examples} images but labels of shape {array.shape}{how}")
+        raise Refusal(f"{counted(examples, 'image')} but labels of shape {array.shape}{how}")
     if array.dtype == np.bool_:
         return array.astype(np.int64)
     if not np.issubdtype(array.dtype, np.integer):
@@ -87,7 +90,9 @@ def check_range(labels: NDArray[np.int64], classes: int) -> None:
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= classes:
         how = ": they count from 0, so labels - 1" if low == 1 and high == classes else ""
-        raise Refusal(f"labels run from {low} to {high}, but there are {classes} classes{how}")
+        raise Refusal(
+            f"labels run from {low} to {high}, but there {agreeing(classes, 'is', 'are')} {counted(classes, 'class')}{how}"
+        )
 
 
 def check_mask(test: Any, examples: int) -> None:

@@ -16,6 +16,7 @@ from transferlab.domains.remarks import DARK, dark
 from transferlab.domains.splits import VALIDATION_FRACTION, test_mask
 from transferlab.schema import TrainConfig
 from transferlab.text import printable
+from transferlab.wording import counted
 
 MAJORITY = 0.9
 """Share of one class from which accuracy tells little: whoever always answers it is within ten points of perfect."""
@@ -55,7 +56,7 @@ def _line(role: str, component: Component, domain: Domain) -> str:
     every = np.bincount(domain.labels, minlength=len(domain.class_names))
     path = component.options.get("path")
     where = f" ({path})" if isinstance(path, str) else ""
-    text = f"{role}={component.name}{where}: {len(every)} classes ({_classes(domain.class_names, every)})"
+    text = f"{role}={component.name}{where}: {counted(len(every), 'class')} ({_classes(domain.class_names, every)})"
     text += f", {training.sum():,} training and {test.sum():,} test examples"
     few = [(name, count) for name, count in zip(domain.class_names, training.tolist(), strict=True) if _is_few(count)]
     if few:
@@ -71,11 +72,11 @@ def _is_few(count: int) -> bool:
 
 def _classes(names: tuple[str, ...], counts: NDArray[np.int64]) -> str:
     if counts.min() == counts.max() and len(counts) > 2:
-        return f"{counts[0]:,} examples each"
+        return f"{counts[0]:,} of each"
     if len(counts) <= CLASSES_SHOWN:
         return ", ".join(f"{name} {count:,}" for name, count in zip(names, counts.tolist(), strict=True))
     least, most = int(counts.argmin()), int(counts.argmax())
-    return f"from {names[least]} {counts[least]:,} to {names[most]} {counts[most]:,}"
+    return f"smallest {names[least]} with {counts[least]:,}, largest {names[most]} with {counts[most]:,}"
 
 
 def _odd(role: str, component: Component, domain: Domain) -> list[str]:
@@ -93,9 +94,11 @@ def _odd(role: str, component: Component, domain: Domain) -> list[str]:
             if role == "target"
             else "there is little to learn of others"
         )
-        lines.append(f"{name}: {share:.1%} of its {what} examples are of class {largest}: {means}")
+        lines.append(f"{name}: {share:.1%} of its {what} examples have the class {largest}: {means}")
     if role == "target" and test.sum() < FEW_TEST:
-        lines.append(f"{name}: {test.sum()} test examples: each is {100 / max(test.sum(), 1):.0f} points of accuracy")
+        lines.append(
+            f"{name}: {counted(int(test.sum()), 'test example')}: each is {100 / max(test.sum(), 1):.0f} points of accuracy"
+        )
     if not in_file(domain.images) and (brightest := int(np.max(np.asarray(domain.images)))) < DARK:
         lines.append(f"{name}: {dark(brightest)}")
     return [printable(line) for line in lines]
