@@ -47,7 +47,7 @@ def test_each_data_set_has_one_line(describe: Describe) -> None:
     assert describe(one, domain({"a": 40, "b": 40, "c": 40}, 1)) == [
         "source=mnist5k: 2 classes (cat 100, dog 60), 112 training and 48 test examples; "
         "left out: 2 files that are no images (.txt 2)",
-        "target=digits: 3 classes (40 examples each), 84 training and 36 test examples",
+        "target=digits: 3 classes (40 of each), 84 training and 36 test examples",
     ]
 
 

@@ -90,9 +90,8 @@ def check_range(labels: NDArray[np.int64], classes: int) -> None:
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= classes:
         how = ": they count from 0, so labels - 1" if low == 1 and high == classes else ""
-        raise Refusal(
-            f"labels run from {low} to {high}, but there {agreeing(classes, 'is', 'are')} {counted(classes, 'class')}{how}"
-        )
+        names = f"{agreeing(classes, 'is', 'are')} {counted(classes, 'class')}"
+        raise Refusal(f"labels run from {low} to {high}, but there {names}{how}")
 
 
 def check_mask(test: Any, examples: int) -> None:

@@ -96,9 +96,8 @@ def _odd(role: str, component: Component, domain: Domain) -> list[str]:
         )
         lines.append(f"{name}: {share:.1%} of its {what} examples have the class {largest}: {means}")
     if role == "target" and test.sum() < FEW_TEST:
-        lines.append(
-            f"{name}: {counted(int(test.sum()), 'test example')}: each is {100 / max(test.sum(), 1):.0f} points of accuracy"
-        )
+        weight = f"{100 / max(test.sum(), 1):.0f}% of its accuracy"
+        lines.append(f"{name}: {counted(int(test.sum()), 'test example')}: each is {weight}")
     if not in_file(domain.images) and (brightest := int(np.max(np.asarray(domain.images)))) < DARK:
         lines.append(f"{name}: {dark(brightest)}")
     return [printable(line) for line in lines]
