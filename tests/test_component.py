@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 import pytest
 
-from transferlab.component import Component, Option, checked, component, modules_of, options_of, unknown
+from transferlab.component import Component, Option, component, modules_of, options_of
 from transferlab.errors import Refusal
 from transferlab.training.stages import Estimate, Refresh
+from transferlab.values import checked, unknown
 
 MODULE = """
 import a_package_that_does_not_exist

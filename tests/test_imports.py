@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "transferlab"
 
 LAYERS = [
     {"errors", "imports", "memory", "text", "wording"},
-    {"console", "files", "interpolations", "signals", "weights_path", "yaml_files"},
+    {"console", "files", "interpolations", "signals", "values", "weights_path", "yaml_files"},
     {"locks", "result_file"},
     {"component", "comparison"},
     {"roles", "extras"},

@@ -7,11 +7,12 @@ import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from transferlab.component import Component, checked, components_of, options_of, unknown
+from transferlab.component import Component, components_of, options_of
 from transferlab.errors import Refusal
 from transferlab.extras import extras_of
 from transferlab.runs import Run
 from transferlab.schema import TrainConfig
+from transferlab.values import checked, unknown
 from transferlab.wording import counted
 
 

@@ -90,7 +90,7 @@ def _dispatch(arguments: Sequence[str]) -> int:
         case [command, *rest] if command in COMMANDS:
             return COMMANDS[command](rest)
         case _:
-            from transferlab.component import unknown
+            from transferlab.values import unknown
 
             raise Refusal(unknown(f"{arguments[0]}", arguments[0], COMMANDS))
 

@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from transferlab.component import Component, checked, unknown
+from transferlab.component import Component
 from transferlab.config_files import ROLES, config_root, store_domains, with_named_domains
 from transferlab.errors import Refusal
 from transferlab.hydra_errors import in_one_line
@@ -33,6 +33,7 @@ from transferlab.identity import IRRELEVANT, OF_THE_STRATEGY
 from transferlab.interpolations import resolved
 from transferlab.overrides import CommandLine, understood
 from transferlab.schema import CompareConfig, TrainConfig, compare_config, train_config
+from transferlab.values import checked, unknown
 
 UNTITLED = {"optimizer", "schedule", "validator"}
 """Groups that the title of a comparison doesn't name."""

@@ -11,8 +11,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from transferlab.component import unknown
 from transferlab.errors import Refusal
+from transferlab.values import unknown
 from transferlab.yaml_files import refuse_unreadable
 
 ROLES = ("source", "target")

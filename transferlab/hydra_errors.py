@@ -9,9 +9,9 @@ from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
-from transferlab.component import unknown
 from transferlab.config_files import config_root
 from transferlab.overrides import CommandLine
+from transferlab.values import unknown
 
 
 def in_one_line(error: Exception, root: str, line: CommandLine) -> str:

@@ -9,7 +9,7 @@ from dataclasses import fields
 
 import torch
 
-from transferlab.component import Component, components_of, unknown
+from transferlab.component import Component, components_of
 from transferlab.domains.splits import TrainingData
 from transferlab.errors import Refusal
 from transferlab.experiment import blueprint_of, network_of
@@ -21,6 +21,7 @@ from transferlab.training.estimates import estimated
 from transferlab.training.fit import add_modules
 from transferlab.training.stages import Estimate, Fit, Solve, Stage
 from transferlab.training.update import Update
+from transferlab.values import unknown
 
 
 def refuse_impossible(run: Run) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from transferlab.component import Component, checked, component, unknown
+from transferlab.component import Component, component
 from transferlab.errors import Refusal
+from transferlab.values import checked, unknown
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from transferlab.comparison.verdicts import Verdict
-from transferlab.component import Component, checked, component, unknown
+from transferlab.component import Component, component
 from transferlab.errors import Refusal
 from transferlab.imports import allow
 from transferlab.roles import Bridge, Source, bridge, source
+from transferlab.values import checked, unknown
 
 Labels = int | Literal["all"]
 

@@ -75,7 +75,7 @@ ODD: dict[str, tuple[Domain, Domain, str]] = {
     "a small test split": (
         domain(LARGE),
         domain(LARGE, 1, test=8),
-        "target=digits: 8 test examples: each is 12 points",
+        "target=digits: 8 test examples: each is 12% of its accuracy",
     ),
     "the same data": (
         domain(LARGE),

@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from transferlab.component import unknown
 from transferlab.errors import Refusal
 from transferlab.models.cutting import ClassToken, aliases, grouped, has_parameters
 from transferlab.models.hub_cache import downloaded
 from transferlab.models.pretrained import Normalize, Pretrained, chosen, ours
 from transferlab.models.weights_file import read_weights
+from transferlab.values import unknown
 from transferlab.weights_path import weights_path
 
 LEAST_SIZE = {
