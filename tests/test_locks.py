@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
+import pytest
+
+from transferlab.errors import Refusal, Unwritable
 from transferlab.locks import alone, is_held
 
 HOLD = """
@@ -81,3 +87,33 @@ def test_no_two_hold_it_while_it_comes_and_goes(tmp_path: Path) -> None:
     counting = [subprocess.Popen(command) for _ in range(4)]
     assert [one.wait(60) for one in counting] == [0] * 4
     assert number.read_text() == "400"
+
+
+def test_a_file_system_without_locks_is_told_of_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(_file: object, _how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with (
+        pytest.raises(Refusal, match=r"its file system has no locks; choose an output_root that has"),
+        alone(tmp_path / "lock"),
+    ):
+        pass
+    assert not is_held(tmp_path / "lock")
+
+
+def test_a_link_in_its_place_is_neither_followed_nor_emptied(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / "lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(Unwritable, match="lock"), alone(tmp_path / "lock"):
+        pass
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_a_pipe_in_its_place_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lock")
+    assert not is_held(tmp_path / "lock")
+    with alone(tmp_path / "lock", wait=False) as mine:
+        assert mine

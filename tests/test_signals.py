@@ -91,3 +91,26 @@ def test_a_second_one_acts_at_once_unless_it_is_the_same_request(monkeypatch: py
 def test_being_stopped_is_nobodys_error_to_handle() -> None:
     """Code that catches whatever a decoder or a network raises would go on."""
     assert not issubclass(Interrupted, Exception)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)])
+def test_each_signal_has_the_exit_code_that_shells_give_it(number: signal.Signals, code: int) -> None:
+    before = signal.getsignal(number)
+    try:
+        signals.interrupt_on_signals()
+        with pytest.raises(Interrupted) as stop, deferred():
+            signal.raise_signal(number)
+        assert stop.value.exit_code == code
+    finally:
+        signal.signal(number, before)
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        signals.interrupt_on_signals()
+        with deferred() as asked:
+            signal.raise_signal(signal.SIGHUP)
+            assert not asked
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -10,7 +10,6 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import NoReturn
 
 from transferlab import __version__
@@ -38,9 +37,8 @@ transferlab: should I transfer, from what, and how? Answered by experiment.
 
 def main() -> NoReturn:
     """The console script: runs ``sys.argv`` and exits."""
+    leave_out_working_directory()
     prepare_streams()
-    with suppress(OSError):  # it isn't there, which ``run`` says
-        leave_out_working_directory()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -41,11 +41,8 @@ def allow(packages: Iterable[str]) -> None:
 def leave_out_working_directory() -> None:
     """Takes the working directory off this process's search path and that of every Python process it starts.
 
-    ``python -m`` puts it there, and so do ``python -c``, by which multiprocessing starts its servers, and an empty
-    entry of ``PYTHONPATH``, as a colon at its end makes one.
+    ``python -m`` puts it there, and so does ``python -c``, by which multiprocessing starts its servers. A folder that
+    ``PYTHONPATH`` names stays.
     """
     os.environ["PYTHONSAFEPATH"] = "1"
-    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    unnamed = {"", str(Path.cwd())} if "" in entries and len(entries) > 1 else {""}
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, entries))
-    sys.path[:] = [folder for folder in sys.path if folder not in unnamed]
+    sys.path[:] = [folder for folder in sys.path if folder]

@@ -17,6 +17,14 @@ from transferlab.schema import CompareConfig
 PIPED_WIDTH = 120
 
 
+class _Console(Console):
+    """Rich's, which would end the program with exit code 1 where nobody reads on."""
+
+    def on_broken_pipe(self) -> None:
+        """Leaves the error to ``shown``."""
+        raise BrokenPipeError
+
+
 def report(config: CompareConfig) -> int:
     """``transferlab compare``: every table under ``output_root``, rebuilt; returns the exit code.
 
@@ -43,7 +51,7 @@ def show(output_root: Path, margin: float, only: Collection[str] | None = None, 
         say(warning)
     unwritten = _unwritten(comparison, output_root)
     with shown():
-        to_terminal(comparison.table, margin, Console(width=None if sys.stdout.isatty() else PIPED_WIDTH))
+        to_terminal(comparison.table, margin, _Console(width=None if sys.stdout.isatty() else PIPED_WIDTH))
     if unwritten:
         say(f"output_root={output_root}: the tables are shown and not written ({unwritten})")
     elif curve:

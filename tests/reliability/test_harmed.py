@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jobs import Said
 
 from transferlab.comparison.results import read_results
 from transferlab.result_file import SCHEMA_VERSION, digest, is_usable
@@ -76,6 +79,50 @@ def test_kept_fits(tmp_path: Path, suffix: str, harm: Harm) -> None:
         assert {name: one.tolist() for name, one in found[1].items()} == {"abc": STORED["abc"].tolist()}
 
 
+def test_kept_fits_that_were_exchanged(tmp_path: Path) -> None:
+    """Both are whole; each stands in the other's place."""
+    entries = Entries(tmp_path, 1e9)
+    (tmp_path / "ab").mkdir()
+    for number, key in enumerate(("ab01", "ab02")):
+        entries.write(key, ABOUT, {"abc": torch.arange(20.0) + number})
+    for suffix in ("json", "safetensors"):
+        one, other = (tmp_path / "ab" / f"{key}.{suffix}" for key in ("ab01", "ab02"))
+        one.rename(tmp_path / "aside")
+        other.rename(one)
+        (tmp_path / "aside").rename(other)
+    assert entries.read("ab01") is None
+    assert entries.read("ab02") is None
+
+
+def test_checkpoints_that_were_exchanged(tmp_path: Path) -> None:
+    Checkpoint(tmp_path / "one.checkpoint", 0).write(STATE)
+    (tmp_path / "one.checkpoint").rename(tmp_path / "other.checkpoint")
+    assert Checkpoint(tmp_path / "other.checkpoint", 0).read() is None
+
+
+@pytest.mark.parametrize("special", ["pipe", "endless", "folder"])
+def test_what_is_no_ordinary_file_is_never_waited_for(tmp_path: Path, special: str) -> None:
+    (tmp_path / "ab").mkdir()
+    for name in ("abcd.json", "abcd.safetensors", "abcd.checkpoint"):
+        path = tmp_path / "ab" / name
+        {"pipe": os.mkfifo, "endless": lambda path: path.symlink_to("/dev/zero"), "folder": Path.mkdir}[special](path)
+    entries = Entries(tmp_path, 1e9)
+    assert entries.read("abcd") is None
+    assert entries.checkpoint("abcd", 0).read() is None
+
+
+def test_what_a_killed_process_had_begun_to_write_goes_with_the_next(tmp_path: Path) -> None:
+    entries = Entries(tmp_path, 1e9)
+    (tmp_path / "ab").mkdir()
+    begun = [tmp_path / "ab" / f".abcd.{kind}.4242" for kind in ("json", "safetensors", "checkpoint")]
+    others = [tmp_path / "ab" / ".ef01.json.4242", tmp_path / "ab" / ".abcd.mine"]
+    for path in [*begun, *others]:
+        path.touch()
+    with entries.alone("abcd"):
+        assert not any(path.exists() for path in begun)
+        assert all(path.exists() for path in others)
+
+
 @pytest.mark.parametrize(
     "files",
     [
@@ -132,3 +179,17 @@ def test_results(tmp_path: Path, harm: Harm) -> None:
     if len(found):
         left = json.loads(path.read_text())
         assert left == json.loads(content) or "sha256" not in left  # a result without one isn't checked
+
+
+def test_a_folder_copied_over_another_runs_is_not_its_own(train_tiny: Callable[..., Said], tmp_path: Path) -> None:
+    """`train` and `compare` agree: the copy counts for neither."""
+    job = ["strategy=source_only", "baselines=[]", "seeds=[0,1]"]
+    train_tiny(*job)
+    first, second = sorted(tmp_path.glob("runs/**/seed*"))
+    before = json.loads((second / "result.json").read_text())["metrics"]
+    shutil.rmtree(second)
+    shutil.copytree(first, second)
+    said = train_tiny(*job)
+    assert "training 1 run: source_only (1); 1 holds another run's files" in said.err
+    assert json.loads((second / "result.json").read_text())["metrics"] == before
+    assert "nothing to train: 2 of 2 found" in train_tiny(*job).err

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 from jobs import TINY, Said
 
+from transferlab import imports
+from transferlab.errors import Unwritable
+from transferlab.experiment import run_experiment
+from transferlab.files import write_whole
+from transferlab.runs import Run
 from transferlab.training.checkpoint import Checkpoint
 
 Train = Callable[..., Said]
@@ -64,7 +74,7 @@ def test_checkpoints(mark: Path, made: Callable[[Path], bytes]) -> None:
     import hashlib
 
     path = mark.with_name("fit.checkpoint")
-    path.write_bytes(hashlib.sha256(made(mark)).digest() + made(mark))
+    path.write_bytes(hashlib.sha256(b"fit" + made(mark)).digest() + made(mark))
     assert Checkpoint(path, 0).read() is None
     assert not mark.exists()
 
@@ -105,6 +115,11 @@ ATTACKS = {
     "+hydra.job_logging.handlers.evil.class=pathlib.Path.touch": "hydra/job_logging: only none",
     "+hydra.hydra_logging.handlers.evil.class=pathlib.Path.touch": "hydra/hydra_logging: only none",
     "hydra/job_logging=default": "hydra/job_logging: only none",
+    "hydra.run.dir=elsewhere": "hydra.run.dir=elsewhere: transferlab sets this by itself",
+    "hydra.output_subdir=elsewhere": "hydra.output_subdir=elsewhere: transferlab sets this by itself",
+    "hydra.job.chdir=true": "hydra.job.chdir=True: transferlab sets this by itself",
+    "+hydra.job.env_set.LD_PRELOAD=evil.so": "hydra.job.env_set=",
+    "hydra.searchpath=[pkg://evil]": "configs are read from folders alone",
 }
 
 
@@ -193,3 +208,69 @@ def test_no_config_allows_itself_code(
     job = ["--config-dir", str(tmp_path / "configs"), "optimizer._target_=evil.mine"]
     transferlab("train", *TINY, *job, "allow_packages=[evil]", f"output_root={tmp_path / 'out'}")
     assert mark.exists(), "the attack works where it is allowed"
+
+
+def test_nor_does_one_write_elsewhere(transferlab: Train, tmp_path: Path) -> None:
+    """By Hydra's keys in an experiment, and in the parameters of a sweep."""
+    experiments = tmp_path / "configs" / "experiment"
+    experiments.mkdir(parents=True)
+    hydras = {"run": "run: {dir: elsewhere}", "sub": "output_subdir: elsewhere", "env": "job: {env_set: {A: b}}"}
+    swept = "mode: MULTIRUN\n  sweeper: {params: {hydra.run.dir: elsewhere}}"
+    searched = "mode: MULTIRUN\n  sweeper: {params: {hydra.searchpath: '[pkg://evil]'}}"
+    for name, text in {**hydras, "swept": swept, "searched": searched}.items():
+        (experiments / f"{name}.yaml").write_text(f"# @package _global_\nhydra:\n  {text}\n")
+        job = ["--config-dir", str(tmp_path / "configs"), f"experiment={name}", f"output_root={tmp_path / 'out'}"]
+        said = transferlab("train", *TINY, *job)
+        assert said.code == 2, said.out
+        assert "transferlab sets this by itself" in said.err or "from folders alone" in said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["configs"]
+
+
+def test_nothing_is_imported_from_the_working_directory(tmp_path: Path) -> None:
+    """Neither by this process, however it is started, nor by those that it starts."""
+    evil = "import pathlib\npathlib.Path(__file__ + '.ran').touch()\nraise SystemExit('evil')\n"
+    for name in ("selectors", "json", "torch", "yaml", "numpy", "hydra", "shlex", "socket", "peft", "evil"):
+        (tmp_path / f"{name}.py").write_text(evil)
+    (tmp_path / "hydra_plugins").mkdir()
+    (tmp_path / "hydra_plugins" / "plugin.py").write_text(evil)
+    job = [*TINY, "strategy=source_only", "baselines=[]", "seeds=2", "parallel=2", "output_root=out"]
+    program = [sys.executable, "-m", "transferlab", "train"]
+    done = subprocess.run([*program, *job], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.rglob("*.ran"))
+
+
+def test_of_the_working_directory_only_what_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine_alone.py").write_text("answer = 42\n")
+    (tmp_path / "beside_it.py").write_text("")
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder not in ("", str(tmp_path))])
+    imports.allow(["mine_alone"])
+    assert importlib.import_module("mine_alone").answer == 42
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("beside_it")
+
+
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
+@pytest.mark.parametrize("name", [".lock", "train.log", "state.json", "metrics.csv", "config.yaml", "result.json"])
+def test_a_link_in_a_runs_folder_harms_nothing(
+    link: Callable[[Path, Path], None], name: str, tiny_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    run = tiny_run("strategy=source_only", "steps=1")
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    run.folder.mkdir(parents=True)
+    link(run.folder / name, victim)
+    refused = (name, link) == (".lock", Path.symlink_to)
+    with pytest.raises(Unwritable) if refused else nullcontext():
+        run_experiment(run, run.title)
+    assert victim.read_text() == "precious"
+
+
+def test_nor_does_one_where_a_file_is_begun(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / f".table.csv.{os.getpid()}").symlink_to(victim)
+    write_whole(tmp_path / "table.csv", "a,b\n")
+    assert victim.read_text() == "precious"
+    assert (tmp_path / "table.csv").read_text() == "a,b\n"
