@@ -14,7 +14,6 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Any, cast
 
 import hydra
@@ -173,7 +172,7 @@ def _plain(config: DictConfig) -> dict[str, Any]:
     root: Any = config._get_node("output_root")  # pyright: ignore[reportPrivateUsage] (as written, not resolved)
     if root is not None and str(root._value()).startswith("~"):
         config = copy.copy(config)
-        config["output_root"] = str(Path(str(root._value())).expanduser())
+        config["output_root"] = os.path.expanduser(str(root._value()))  # noqa: PTH111 (~nobody stays)
     return resolved(config)
 
 
@@ -243,6 +242,9 @@ def _run_hydra(root: str, line: CommandLine, collect: Callable[[DictConfig, Mapp
     ):
         try:
             hydra.main(version_base="1.3", config_path=str(config_root()), config_name=root)(quietly)()
+        except SystemExit as end:  # Hydra's, behind --help
+            if end.code:
+                raise
         except (HydraException, OmegaConfBaseException, YAMLError, ValueError, RecursionError, OSError) as error:
             raise Refusal(in_one_line(error, root, line)) from None
     if refusals:

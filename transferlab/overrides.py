@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -27,7 +28,6 @@ FLAGS: dict[tuple[str, ...], dict[str, Any]] = {
     ("--hydra-help",): {"action": "store_true", "help": "these flags"},
     ("--cfg", "-c"): {"choices": ("job", "hydra", "all"), "help": "print the composed config and stop"},
     ("--resolve",): {"action": "store_true", "help": "with --cfg: the values that interpolations stand for"},
-    ("--package", "-p"): {"help": "with --cfg: a part of the config"},
     ("--run", "-r"): {"action": "store_true", "help": "one job; what happens without a flag"},
     ("--multirun", "-m"): {"action": "store_true", "help": "every combination of comma-separated values"},
     ("--config-dir", "-cd"): {"help": "a folder of your own configs, beside transferlab's"},
@@ -75,9 +75,11 @@ def understood(arguments: Sequence[str]) -> CommandLine:
         Refusal: on an unknown flag, a word that is no override, or a list of a group's options, of which Hydra would
             silently take the last.
     """
+    for word in arguments:
+        _refuse_odd(word)
     flags, words = _parsed(arguments)
     given = vars(flags)
-    config_dir = None if flags.config_dir is None else Path(flags.config_dir).expanduser()
+    config_dir = None if flags.config_dir is None else Path(os.path.expanduser(flags.config_dir))  # noqa: PTH111 (~nobody stays)
     if config_dir is not None:
         given["config_dir"] = str(config_dir)
         if not config_dir.is_dir():
@@ -101,6 +103,13 @@ def understood(arguments: Sequence[str]) -> CommandLine:
         for line in [cast(str, override.input_line)]
     ]
     return CommandLine(as_hydra, lines, config_dir, _allowed(overrides))
+
+
+def _refuse_odd(word: str) -> None:
+    if len(word) > LONGEST_WORD:
+        raise Refusal(f"{word[:60]}…: {len(word)} characters; a word of the command line has at most {LONGEST_WORD}")
+    if printable(word) != word:
+        raise Refusal(f"{printable(word)}: holds a character that can't be seen, shown here as \\…; leave it out")
 
 
 def _parsed(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -145,10 +154,6 @@ def _read(word: str, *, several: bool) -> Override:
         word: of the command line.
         several: whether commas part several values.
     """
-    if len(word) > LONGEST_WORD:
-        raise Refusal(f"{word[:60]}…: {len(word)} characters; a word of the command line has at most {LONGEST_WORD}")
-    if printable(word) != word:
-        raise Refusal(f"{printable(word)}: holds a character that can't be seen, shown here as \\…; leave it out")
     key, equals, value = word.partition("=")
     if word.startswith("~"):  # an option of a component may be taken away, where another component lacks it
         if "." in key and (override := _parse(word)):
