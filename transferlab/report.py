@@ -12,6 +12,7 @@ from transferlab.comparison.compare import Comparison, compare, met
 from transferlab.comparison.render import to_terminal
 from transferlab.comparison.verdicts import Verdict
 from transferlab.console import say, shown
+from transferlab.errors import Refusal
 from transferlab.schema import CompareConfig
 
 PIPED_WIDTH = 120
@@ -63,7 +64,7 @@ def _unwritten(comparison: Comparison, output_root: Path) -> str | None:
     """Why the files couldn't be written; None if they are."""
     try:
         comparison.write(output_root)
-    except OSError as error:
+    except (OSError, Refusal) as error:
         return str(error)
     return None
 

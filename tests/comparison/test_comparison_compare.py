@@ -109,6 +109,7 @@ def test_no_torch_and_nothing_of_the_package_but_result_files():
     assert {name for name in loaded if not name.startswith("transferlab.comparison")} == {
         "transferlab.errors",
         "transferlab.files",
+        "transferlab.locks",
         "transferlab.result_file",
         "transferlab.wording",
         "transferlab.text",
@@ -135,3 +136,12 @@ def test_tables_that_cannot_be_written_are_shown_all_the_same(two_comparisons, c
     assert [line for line in said.err.splitlines() if "shown and not written" in line] == said.err.splitlines()
     assert exit_code(comparison, "negative") == 3
     assert exit_code(comparison, None) == 0
+
+
+def test_what_a_killed_process_left_beside_the_tables_goes(outputs):
+    outputs.add("dann", [0.7, 0.8])
+    (outputs.root / "comparison").mkdir()
+    left = outputs.root / "comparison" / ".table.csv.4242"
+    left.touch()
+    compare(outputs.root, 1.0).write(outputs.root)
+    assert sorted(path.name for path in left.parent.iterdir()) == ["table.csv", "table.md", "table.tex"]

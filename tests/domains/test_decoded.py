@@ -55,6 +55,31 @@ def test_a_changed_an_added_and_a_removed_file_are_noticed(
     assert len(load(photos).images) == 21
 
 
+def test_a_cache_in_anothers_place_is_made_again(
+    tmp_path: Path, photos: Path, load: Callable[..., Domain], opened: list[str]
+) -> None:
+    """As where names, sizes and times of two folders' files are the same, and their caches were exchanged."""
+    before = load(photos).images.tobytes()
+    index = _data(tmp_path).parent / "index.json"
+    index.write_text(json.dumps(json.loads(index.read_text()) | {"of": "0" * 16}))
+    opened.clear()
+    assert load(photos).images.tobytes() == before
+    assert len(opened) == 20
+
+
+def test_a_link_in_the_place_of_pixels_is_not_written_through(
+    tmp_path: Path, photos: Path, load: Callable[..., Domain]
+) -> None:
+    load(photos)
+    folder = _data(tmp_path).parent
+    (tmp_path / "precious").write_text("mine")
+    (folder / "index.json").unlink()
+    (folder / "pixels-aaaa.jsonl").write_text("")
+    (folder / "pixels-aaaa.u8").symlink_to(tmp_path / "precious")
+    load(photos)
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
 def test_a_damaged_block_is_decoded_again_to_the_same_bytes(
     tmp_path: Path, photos: Path, load: Callable[..., Domain], opened: list[str], said: list[str]
 ) -> None:

@@ -47,6 +47,18 @@ FLAGS = [
 ]
 
 
+FITTING = {
+    **{"strategy": ["finetune", "dann", "scratch", "adabn", "dan", "mcc"], "optimizer": ["sgd", "adamw"]},
+    **{"schedule": ["cosine", "constant", "onecycle"], "backbone": ["lenet", "mlp", "dtn"], "steps": ["1", "2"]},
+    **{"validator": ["last", "source_accuracy"], "batch_size": ["5", "16"], "image.size": ["8", "12"]},
+    **{"bottleneck": ["3", "16"], "target_labels_per_class": ["0", "1", "all"], "margin": ["2", ".5"]},
+    **{"source.name": ["2024", "a.b", "x+y"], "optimizer.lr": ["1e-3", "0.1"], "snapshots": ["1", "2"]},
+    **{"fail_on": ["null", "[]"], "cache": ["true", "false"], "batch_statistics": ["joint", "per_domain"]},
+    **{"precision": ["fp32", "bf16"], "baselines": ["[]", "[scratch]"], "seeds": ["1", "[3]"], "threads": ["1", "2"]},
+}
+"""Values that a run may well have."""
+
+
 def _keys() -> list[str]:
     """Top-level keys, groups, and the options of what is chosen by default."""
     top = [str(key) for key in OmegaConf.load(config_root() / "train.yaml") if key not in ("defaults", "hydra")]
@@ -56,10 +68,14 @@ def _keys() -> list[str]:
     return [*top, *groups, *inner, "experiment", "nope", "strategy._target_", "hydra.sweep.dir", "hydra.job.name"]
 
 
-def random_line(chance: random.Random, keys: list[str]) -> list[str]:
-    """One to three words, most of them a key with a value."""
+def random_line(chance: random.Random, keys: list[str], fitting: float = 0.0) -> list[str]:
+    """One to three words, most of them a key with a value; ``fitting``: the share of words that a run may well have."""
     words: list[str] = []
     for _ in range(chance.randint(1, 3)):
+        if chance.random() < fitting:
+            key = chance.choice(list(FITTING))
+            words.append(f"{key}={chance.choice(FITTING[key])}")
+            continue
         if chance.random() < 0.15:
             words.append(chance.choice(FLAGS))
             continue
@@ -69,10 +85,12 @@ def random_line(chance: random.Random, keys: list[str]) -> list[str]:
     return words
 
 
-def _end_well(transferlab: Train, count: int, tail: Callable[[Path], list[str]], head: list[str], seed: int) -> None:
+def _end_well(
+    transferlab: Train, count: int, tail: Callable[[Path], list[str]], head: list[str], seed: int, fitting: float
+) -> None:
     chance, keys, codes = random.Random(seed), _keys(), Counter[int]()
     for _ in range(count):
-        line = random_line(chance, keys)
+        line = random_line(chance, keys, fitting)
         with tempfile.TemporaryDirectory() as root:
             said = transferlab("train", *head, *line, *tail(Path(root)))
         assert said.code in (0, 2), (line, said.err)
@@ -92,24 +110,26 @@ def _config(_root: Path) -> list[str]:
     return ["--cfg", "job"]
 
 
+SHORT = [*TINY, "baselines=[]", "strategy=source_only"]
+
+
 def _tiny(root: Path) -> list[str]:
-    short = ["steps=1", "seeds=1", "baselines=[]", "device=cpu", "parallel=1", "strategy=source_only"]
-    return [*short, f"output_root={root}/out"]
+    return ["device=cpu", "parallel=1", f"output_root={root}/out"]
 
 
 def test_composed(transferlab: Train) -> None:
-    _end_well(transferlab, 40, _config, [], seed=0)
+    _end_well(transferlab, 40, _config, [], seed=0, fitting=0.0)
 
 
 def test_trained(transferlab: Train) -> None:
-    _end_well(transferlab, 15, _tiny, TINY, seed=0)
+    _end_well(transferlab, 15, _tiny, SHORT, seed=0, fitting=0.8)
 
 
 @pytest.mark.nightly
 def test_two_thousand_composed(transferlab: Train) -> None:
-    _end_well(transferlab, 2000, _config, [], seed=1)
+    _end_well(transferlab, 2000, _config, [], seed=1, fitting=0.0)
 
 
 @pytest.mark.nightly
 def test_five_hundred_trained(transferlab: Train) -> None:
-    _end_well(transferlab, 500, _tiny, TINY, seed=1)
+    _end_well(transferlab, 500, _tiny, SHORT, seed=1, fitting=0.8)

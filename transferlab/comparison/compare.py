@@ -15,7 +15,8 @@ from transferlab.comparison.render import as_csv, to_csv, to_latex, to_markdown
 from transferlab.comparison.results import read_results
 from transferlab.comparison.table import comparison_table
 from transferlab.errors import Refusal
-from transferlab.files import write_whole
+from transferlab.files import remove_leftovers, replaced, write_whole
+from transferlab.locks import alone
 from transferlab.wording import counted
 
 
@@ -41,13 +42,16 @@ class Comparison:
         """Writes ``comparison/table.csv``, ``.md``, ``.tex`` with the rows of all comparisons; and the curve."""
         folder = output_root / "comparison"
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "table.csv", to_csv(self.everything))
-        write_whole(folder / "table.md", to_markdown(self.everything, self.margin))
-        write_whole(folder / "table.tex", to_latex(self.everything, self.margin))
-        if self.points:
-            key, points = self.points
-            write_whole(folder / "curve.csv", as_csv(points))
-            draw(points, key, folder / "curve.png")
+        with alone(folder / ".lock"):
+            remove_leftovers(folder)
+            write_whole(folder / "table.csv", to_csv(self.everything))
+            write_whole(folder / "table.md", to_markdown(self.everything, self.margin))
+            write_whole(folder / "table.tex", to_latex(self.everything, self.margin))
+            if self.points:
+                key, points = self.points
+                write_whole(folder / "curve.csv", as_csv(points))
+                with replaced(folder / "curve.png") as part:
+                    draw(points, key, part)
 
 
 def compare(

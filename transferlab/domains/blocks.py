@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from transferlab.files import read_ordinary
+
 log = logging.getLogger("transferlab")
 
 VERSION = 2
@@ -95,13 +97,15 @@ def pixels_digest(pixels: NDArray[np.uint8], unreadable: Sequence[int]) -> str:
 def indexed(folder: Path) -> tuple[Path, dict[int, Block]]:
     """The file of pixels that the index names, and its blocks; none where there is no index that can be read."""
     try:
-        about = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        if about.get("version", 1) != VERSION:
+        about = json.loads(read_ordinary(folder / "index.json"))
+        if about.get("version", 1) != VERSION or about["of"] != folder.name:
             return folder / "none", {}
-        return folder / about["pixels"], {place: Block(**block) for place, block in enumerate(about["blocks"])}
+        return folder / Path(about["pixels"]).name, {
+            place: Block(**block) for place, block in enumerate(about["blocks"])
+        }
     except FileNotFoundError:
         return folder / "none", {}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         log.warning("damaged, made again: %s (%s)", folder / "index.json", error)
         return folder / "none", {}
 
@@ -109,7 +113,7 @@ def indexed(folder: Path) -> tuple[Path, dict[int, Block]]:
 def journalled(journal: Path) -> dict[int, Block]:
     """The blocks that a journal has, each as it was written last."""
     known: dict[int, Block] = {}
-    for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in read_ordinary(journal).decode("utf-8", errors="replace").splitlines():
         try:
             place, block = json.loads(line)
             known[place] = Block(**block)

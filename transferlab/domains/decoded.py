@@ -39,6 +39,7 @@ from transferlab.domains.blocks import (
     trust,
     unchanged,
 )
+from transferlab.files import no_link, write_whole
 from transferlab.locks import alone
 
 BLOCK_BYTES, BLOCK_IMAGES = 2**25, 1024
@@ -141,6 +142,8 @@ def _completed(folder: Path, wanted: Wanted, old: Path, kept: Mapping[int, Block
     begun = [journal for journal in sorted(folder.glob("*.jsonl")) if journal.stem != old.stem]
     journal = begun[0] if begun else folder / f"pixels-{secrets.token_hex(4)}.jsonl"
     path = journal.with_suffix(".u8")
+    for file in (journal, path):
+        no_link(file)
     blocks = intact(path, unchanged(journalled(journal), wanted), wanted) if begun else {}
     bits, _ = _of_one_depth({**kept, **blocks})
     bar = tqdm(
@@ -212,13 +215,8 @@ def _write(data: int, start: int, pixels: NDArray[np.uint8], journal: IO[str], l
 
 
 def _finish(folder: Path, path: Path, blocks: Sequence[Block]) -> None:
-    part = folder / ".index.json"
-    with part.open("w", encoding="utf-8") as file:
-        about = {"version": VERSION, "pixels": path.name, "blocks": [asdict(block) for block in blocks]}
-        json.dump(about, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(folder / "index.json")
+    about = {"version": VERSION, "of": folder.name, "pixels": path.name, "blocks": [asdict(block) for block in blocks]}
+    write_whole(folder / "index.json", json.dumps(about))
     for other in folder.glob("pixels-*"):
         if other != path:
             other.unlink()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot, pad
 
+from transferlab.files import replaced
 from transferlab.text import csv_cell, drawn_as_text, printable
 
 
@@ -71,13 +72,14 @@ class NearestPrototype(nn.Linear):
         )
         matrix = similarity(source, target)
         rows = [[f"{value:.6f}" if value == value else "" for value in row] for row in matrix.tolist()]  # noqa: PLR0124
-        with (folder / "class_similarity.csv").open("w", newline="", encoding="utf-8") as file:
+        path = folder / "class_similarity.csv"
+        with replaced(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["source_class", *map(csv_cell, target_classes)])
             writer.writerows([csv_cell(name), *row] for name, row in zip(source_classes, rows, strict=True))
-        with drawn_as_text():
+        with drawn_as_text(), replaced(folder / "class_similarity.png") as part:
             _draw(
-                folder / "class_similarity.png",
+                part,
                 matrix,
                 [*map(printable, source_classes)],
                 [*map(printable, target_classes)],
