@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from transferlab.component import Component
 from transferlab.domains.loading import loaded
 from transferlab.errors import Refusal
+from transferlab.imports import allow
 
 HEADER = "import numpy as np\nfrom transferlab.domains.domain import Domain\n"
 RAISING = {
@@ -64,3 +66,13 @@ def test_what_is_no_domain_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(Refusal, match=r"bridge=mine: loader_returning.load returned int, not a Domain"):
         loaded("bridge", Component("loader_returning.load", {}, "mine"))
+
+
+def test_a_module_beside_it_that_was_not_allowed_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "loader_alone.py").write_text("def load():\n    import loader_beside\n")
+    (tmp_path / "loader_beside.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [folder for folder in sys.path if folder not in ("", str(tmp_path))])
+    allow(["loader_alone"])
+    with pytest.raises(Refusal, match=r"add loader_beside to allow_packages=\[…\]$"):
+        loaded("source", Component("loader_alone.load", {}, "mine"))

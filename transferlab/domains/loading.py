@@ -32,7 +32,7 @@ def loaded(role: str, component: Component) -> Domain:
         raise Refusal(f"{name}: {refusal}{where}") from None
     except (Exception, SystemExit) as error:
         where = "" if _is_ours(component) and isinstance(error, OSError) else _where(error, component)
-        raise Refusal(f"{name}: {component.target} failed: {_told(error)}{where}") from error
+        raise Refusal(f"{name}: {component.target} failed: {_told(error)}{where}{_beside(error)}") from error
     if not isinstance(domain, Domain):
         raise Refusal(f"{name}: {component.target} returned {type(domain).__name__}, not a Domain")
     return domain
@@ -59,6 +59,13 @@ def _told(error: BaseException) -> str:
     text = " ".join(str(error).split())
     text = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
     return printable(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def _beside(error: BaseException) -> str:
+    """What to write where a module is missed that lies in the working directory, and isn't allowed."""
+    module = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    there = module and any((_working_folder() / name).exists() for name in (module, f"{module}.py"))
+    return f"; it lies in the working directory: add {module} to allow_packages=[…]" if there else ""
 
 
 def _where(error: BaseException, component: Component) -> str:
