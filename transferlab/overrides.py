@@ -168,11 +168,9 @@ def _read(word: str, *, several: bool) -> Override:
         raise Refusal(f"{word}: can't be read; write key=value")
     if not TEXT.search(key):
         return override
-    if override.is_sweep_override() and not several:
-        spelling = f"'{key}={quoted(value)}'"
-        raise Refusal(f"{word}: one value, please; to try each in turn, add -m; if the comma is part of it, {spelling}")
     others = {int, float} if key == "bridge.path" else {int, float, list, dict}
-    return (_parse(as_text) or override) if others & {type(value) for value in _values(override)} else override
+    taken = others & {type(value) for value in _values(override)} or (override.is_sweep_override() and not several)
+    return (_parse(as_text) or override) if taken else override
 
 
 def _values(override: Override) -> list[Any]:

@@ -131,7 +131,7 @@ def test_a_file_where_a_folder_should_be_is_refused(transferlab: Train, tmp_path
     said = transferlab("train", *JOB, f"output_root={root}")
     assert said.code == 2
     assert len(said.err.splitlines()) == 1
-    assert f"output_root={root}: can't write" in said.err
+    assert f"output_root={root}: {root / place} is no folder, and has to be a folder; move it away" in said.err
 
 
 def test_a_folder_that_vanishes(transferlab: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
