@@ -9,6 +9,8 @@ PROGRAM = """
 import resource, signal, sys
 from transferlab import cli
 signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)
 if {largest}:
     resource.setrlimit(resource.RLIMIT_FSIZE, ({largest}, resource.RLIM_INFINITY))
 sys.exit(cli.run(sys.argv[1:]))
@@ -16,7 +18,7 @@ sys.exit(cli.run(sys.argv[1:]))
 
 
 def started(*arguments: str, largest: int = 0) -> subprocess.Popen[str]:
-    """The command, Ctrl-C as in a terminal, and a process group of its own.
+    """The command, signals as in a terminal whatever the tests' own process ignores, and a process group of its own.
 
     Args:
         arguments: behind ``transferlab train``.

@@ -95,7 +95,7 @@ def test_being_stopped_is_nobodys_error_to_handle() -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)])
 def test_each_signal_has_the_exit_code_that_shells_give_it(number: signal.Signals, code: int) -> None:
-    before = signal.getsignal(number)
+    before = signal.signal(number, signal.SIG_DFL)
     try:
         signals.interrupt_on_signals()
         with pytest.raises(Interrupted) as stop, deferred():

@@ -113,7 +113,10 @@ def test_asked_to_stop_it_keeps_what_it_has_and_says_how_to_go_on(
             time.sleep(0.02)
         asked = time.monotonic()
         command.send_signal(number)
-        _, err = command.communicate(timeout=60)
+        try:
+            _, err = command.communicate(timeout=60)
+        finally:
+            command.kill()
     assert command.returncode == code
     assert time.monotonic() - asked < 15
     assert "0 of 1 run is done, and the same command continues:\n  transferlab train" in err
