@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import re
 from collections.abc import Callable
@@ -74,6 +76,10 @@ MISNAMED: dict[str, tuple[Stage, str]] = {
     "a domain": (_fit(replace(TERM, reads=(Read("bridge1"),))), "reads bridge1: no such name"),
     "a classifier": (_fit(replace(TERM, reads=(Read("source", classifier="haed"),))), "uses haed: no such name"),
     "a part": (_fit(replace(TERM, reads=(Read("source", classifier="head.third"),))), "uses head.third: no such name"),
+    "an encoder": (
+        Solve("later", ("source",), Component(f"{SOLVERS}.knn", {"neighbours": 5}), encoder=("backbone", "botleneck")),
+        "uses botleneck: no such name. Did you mean bottleneck",
+    ),
     "what is copied": (_fit(TERM, copies={"old": "backbones"}), "uses backbones: no such name. Did you mean backbone"),
 }
 
@@ -165,6 +171,19 @@ def test_a_file_in_the_place_of_a_runs_folder_and_a_folder_in_the_place_of_a_fil
     said = train_tiny("strategy=source_only", "baselines=[]")
     assert (said.code, f"{folder / 'train.log'} is a folder, and has to be a file" in said.err) == (2, True)
     assert not results(tmp_path)
+
+
+def test_a_file_system_without_locks_is_told_of_before_the_first_run(
+    train_tiny: Callable[..., Said], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(_file: object, _how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    said = train_tiny("strategy=source_only", "baselines=[]")
+    assert said.code == 2
+    assert "its file system has no locks; choose an output_root that has" in said.err
+    assert not list(tmp_path.glob("runs/**/state.json"))
 
 
 def test_more_threads_than_cores_are_warned_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
