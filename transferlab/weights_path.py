@@ -15,7 +15,7 @@ def weights_path(weights: str) -> Path | None:
 
     A file is meant by what looks like a path, and by anything else that exists and isn't in capitals.
     """
-    if NAME.fullmatch(weights):
+    if not weights or NAME.fullmatch(weights):
         return None
     try:
         path = Path(weights).expanduser()

@@ -76,6 +76,7 @@ def test_containers_and_beginnings_are_derived(prefix: str, keys: str, log: pyte
     [
         ({"model": weights(1.0), "model_ema": weights(2.0)}, "model_ema, which model would fit as well"),
         ({"state_dict_ema": weights(2.0), "state_dict": weights(1.0)}, "state_dict_ema, which state_dict would"),
+        ({"model": weights(1.0), "EMA": weights(2.0)}, "EMA, which model would fit"),
         ({"model": weights(1.0), "ema": {"module": weights(2.0)}}, "ema.module, which model would fit"),
         (
             {"student": begun("module.backbone.", weights(1.0)), "teacher": begun("backbone.", weights(2.0))},
@@ -95,6 +96,16 @@ def test_of_several_without_a_rule_none_is_guessed() -> None:
     ):
         loaded({"first": weights(1.0), "second": begun("a.", weights(2.0))})
     assert loaded({"first": weights(1.0), "second": weights(1.0)}) == 1.0  # the same, whichever it is
+
+
+def test_networks_are_found_in_lists_and_each_is_looked_at_once(log: pytest.LogCaptureFixture) -> None:
+    many: Any = {"x": 1}
+    for _ in range(9):
+        many = {str(key): many for key in range(30)}
+    assert loaded([many, [weights(3.0), 7]]) == 3.0
+    assert "loaded from 1.0;" in log.text
+    with pytest.raises(Refusal, match="expected a file of named tensors"):
+        loaded(many)
 
 
 def test_the_one_that_fits_better_is_taken_without_a_rule() -> None:
@@ -170,13 +181,14 @@ def test_ours_is_told_from_a_foreign_file_with_a_backbone() -> None:
     def is_ours(names: list[str], safe: bool = True) -> Pretrained | None:
         return ours("w", Content({name: torch.ones(1) for name in names}, safe=safe))
 
-    run = ["backbone.stem.0.weight", "backbone.block1.0.conv1.weight", "head.weight"]
+    run = ["backbone.stem.0.weight", "backbone.block1.0.conv1.weight", "bottleneck.0.weight", "head.weight"]
     begun_random, begun_pretrained = is_ours(run), is_ours([*run, "backbone.normalize.mean"])
     assert begun_random
     assert not begun_random.normalized
     assert begun_pretrained
     assert begun_pretrained.normalized
-    assert is_ours(["backbone.network.blocks.0.weight"])
+    assert is_ours(["backbone.network.blocks.0.weight", "bottleneck.0.weight"])
+    assert not is_ours(["backbone.network.conv1.weight", "head.weight"])
     assert not is_ours(["backbone.conv1.weight", "backbone.layer1.0.conv1.weight", "head.weight"])
     assert not is_ours(["backbone.stem.0.weight", "backbone.trunk_output.block1.weight"])
     assert not is_ours(["head.weight"])

@@ -137,6 +137,10 @@ STORAGE = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x
 REBUILD = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n("
 
 
+NESTED = b"K\x01K\x02\x86q\x01" + b"".join(b"0h%ch%c\x86q%c" % (i, i, i + 1) for i in range(1, 40))
+"""A tuple of two tuples, of which each is one of two, forty levels down."""
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -148,6 +152,11 @@ REBUILD = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n("
         pytest.param(REBUILD + STORAGE + b"J\xff\xff\xff\xffK\x01\x85K\x01\x85\x89NtR.", id="one before it"),
         pytest.param(REBUILD + STORAGE.replace(b"K\x02", b"K\x7f") + b"K\x00K\x02\x85K\x01\x85\x89NtR.", id="a lie"),
         pytest.param(b"\x80\x02" + b"}X\x01\x00\x00\x00a" * 9000 + b"N" + b"s" * 9000 + b".", id="depth"),
+        pytest.param(b"\x80\x02}(" + NESTED + b"K\x01u.", id="a key that takes for ever to hash"),
+        pytest.param(
+            b"\x80\x02" + NESTED + b"0(X\x07\x00\x00\x00storageNh\x27NK\x02tQ.", id="such a name of a storage"
+        ),
+        pytest.param(b"\x80\x02(K\x01K\x02tQ.", id="a storage without a name"),
         pytest.param(b"", id="nothing"),
         pytest.param(b"no pickle", id="text"),
     ],

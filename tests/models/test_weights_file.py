@@ -112,3 +112,9 @@ def test_quantised_storages_are_named(tmp_path: Path) -> None:
     content = (tmp_path / "w").read_bytes().replace(b"torch\nFloatStorage", b"torch\nQInt8Storage")
     (tmp_path / "w").write_bytes(content)
     assert "quantised" in refusal(tmp_path / "w")
+
+
+def test_a_path_that_is_not_utf_8_is_read_like_others(tmp_path: Path) -> None:
+    for name in ("s.safetensors", os.fsdecode(b"s\xe9.safetensors")):
+        (tmp_path / name).write_bytes(save({"a": torch.ones(2)}))
+        assert torch.equal(read_weights(tmp_path / name).values["a"], torch.ones(2))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from transferlab.models.torch_file import Unread
 
-PREFERRED = re.compile(r"(?:^|[._])(?:ema|teacher|encoder_q)(?:[._]|$)")
+PREFERRED = re.compile(r"(?:^|[._])(?:ema|teacher|encoder_q)(?:[._]|$)", re.IGNORECASE)
 """What is taken of several networks that fit alike: averaged weights, as timm takes; DINO's teacher, MoCo's query."""
 
 Named = Mapping[str, Tensor | Unread]
@@ -50,17 +50,18 @@ class Ambiguous(ValueError):
 
 
 def containers(content: Any) -> dict[str, Named]:
-    """Every mapping of names to tensors in a file's content, by the keys that lead to it."""
+    """Every mapping of names to tensors in a file's content, by the keys, and places in lists, that lead to it."""
     return dict(_containers(content, "", set()))
 
 
 def _containers(content: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Named]]:
-    if not isinstance(content, Mapping) or id(cast(object, content)) in seen:
+    if not isinstance(content, Mapping | list) or id(cast(object, content)) in seen:
         return
     seen.add(id(cast(object, content)))
-    items = {str(key): value for key, value in cast(Mapping[Any, Any], content).items()}
+    pairs = cast(Mapping[Any, Any], content).items() if isinstance(content, Mapping) else enumerate(content)
+    items = {str(key): value for key, value in pairs}
     named = {key: one for key, one in items.items() if isinstance(one, Tensor) or is_tensor(one)}
-    if named:
+    if named and isinstance(content, Mapping):
         yield path, named
     for key, value in items.items():
         yield from _containers(value, f"{path}.{key}".lstrip("."), seen)
@@ -71,13 +72,20 @@ def is_tensor(value: Any) -> bool:
     return isinstance(value, Unread) and value.is_tensor
 
 
-def modules(content: Any, depth: int = 0) -> Iterator[str]:
+def modules(content: Any) -> list[str]:
     """The classes of the whole networks in a file's content."""
-    if isinstance(content, Unread) and content.is_module:
-        yield content.origin
-    if isinstance(content, dict) and depth < 8:  # it may hold itself
-        for value in cast(dict[Any, Any], content).values():
-            yield from modules(value, depth + 1)
+    return [one.origin for one in _values(content, set()) if isinstance(one, Unread) and one.is_module]
+
+
+def _values(content: Any, seen: set[int]) -> Iterator[Any]:
+    """Everything in a file's content, each once, for it may hold itself, or one thing many times."""
+    if id(content) in seen:
+        return
+    seen.add(id(content))
+    yield content
+    inner = cast(dict[Any, Any], content).values() if isinstance(content, dict) else content
+    for value in inner if isinstance(content, dict | list) else ():
+        yield from _values(value, seen)
 
 
 def best_match(content: Any, wanted: Mapping[str, Tensor], renamed: Callable[[str], str]) -> Match | None:

@@ -20,6 +20,9 @@ log = logging.getLogger("transferlab")
 BACKBONE = "backbone."
 """How the names in a run's model.safetensors begin, of its backbone."""
 
+BOTTLENECK = "bottleneck."
+"""How those of the layer behind it begin."""
+
 OURS = re.compile(r"backbone\.(?:normalize|network|pool|stem|block\d+)\.")
 """How all of those go on: with a part of ``TorchvisionBackbone`` or ``TimmBackbone``."""
 
@@ -136,9 +139,13 @@ class Pretrained:
 
 
 def ours(given: str, content: Content) -> Pretrained | None:
-    """The backbone of a run of ours, if the content is of its model.safetensors; a foreign one is called otherwise."""
+    """The backbone of a run of ours, if the content is of its model.safetensors.
+
+    Foreign tensors of a backbone are called otherwise, or have no bottleneck beside them.
+    """
     names = [name for name in content.values if name.startswith(BACKBONE)] if content.safe else []
-    if not names or not all(OURS.match(name) for name in names):
+    has_bottleneck = any(name.startswith(BOTTLENECK) for name in content.values)
+    if not names or not has_bottleneck or not all(OURS.match(name) for name in names):
         return None
     return Pretrained(given, {name.removeprefix(BACKBONE): content.values[name] for name in names}, ours=True)
 

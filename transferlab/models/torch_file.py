@@ -42,6 +42,10 @@ STORAGES = {
 """The types of torch's storages by the ends of their names; on a GPU it is ``torch.cuda.FloatStorage``."""
 
 
+MOST_IN_A_TUPLE = 10_000
+"""Objects in a tuple and in all that are in it, counted as often as they stand there; a tensor's have some twenty."""
+
+
 class Damaged(ValueError):
     """The file isn't whole, or isn't what torch writes."""
 
@@ -114,12 +118,14 @@ class _Inert(pickle.Unpickler):
     def persistent_load(self, pid: Any, /) -> Any:
         if pid[0] == "module":  # a class, before 1.6 with its source
             return pid[1]
+        if not isinstance(pid[2], str | int):
+            raise Damaged("it is cut off or damaged")
         self.storages[str(pid[2])] = pid[1]
         return pid
 
 
 def read_torch(path: Path) -> Any:
-    """The content of a file: mappings as dicts, tensors on the CPU, numbers and text; ``Unread`` for all else.
+    """The content of a file: mappings as dicts, sequences as lists, tensors on the CPU, numbers, text; else ``Unread``.
 
     Raises:
         Damaged: if it can't be read; its text says why.
@@ -180,14 +186,54 @@ def _read_legacy(file: IO[bytes]) -> Any:
 def _unpickled(file: IO[bytes]) -> _Inert:
     """An unpickler of the next pickle in a file, which was read through once for what could harm it."""
     begin = file.tell()
+    sizes = _Sizes()
     for code, arg, _ in pickletools.genops(file):
         size = file.tell()
         # Python makes room for as many kept objects as the largest number of one says.
         if code.name.startswith("EXT") or (code.name.endswith("PUT") and cast(int, arg) > size):
             raise Damaged("it is cut off or damaged")
+        if sizes.after(code, arg) > MOST_IN_A_TUPLE:
+            raise Damaged("it is cut off or damaged")
     size = file.tell() - begin
     file.seek(begin)
     return _Inert(file.read(size))
+
+
+class _Sizes:
+    """What the stack of an unpickler would hold, each object by its size: how many a hash of it has to look at.
+
+    A tuple of two that are each a tuple of two, and so on, the same one twice, doubles with every line of a pickle.
+    """
+
+    def __init__(self) -> None:
+        self._stack: list[int | None] = []  # None: a mark
+        self._kept: dict[int, int | None] = {}
+
+    def after(self, code: pickletools.OpcodeInfo, arg: Any) -> int:
+        """The size of what an instruction leaves on top; 1 for all that has no parts, or whose hash has none."""
+        if code.name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            self._kept[len(self._kept) if code.name == "MEMOIZE" else arg] = self._stack[-1]
+            return 1
+        taken = self._taken(code)
+        made: int | None = 1
+        if "GET" in code.name:
+            made = self._kept[arg]
+        elif code.name.startswith("TUPLE") or code.name == "FROZENSET":
+            made = 1 + sum(size or 0 for size in taken)
+        elif code.name == "DUP":
+            made = taken[0]
+        self._stack += [None if one is pickletools.markobject else made for one in code.stack_after]
+        return made or 1
+
+    def _taken(self, code: pickletools.OpcodeInfo) -> list[int | None]:
+        before, height = code.stack_before, len(self._stack)
+        if pickletools.markobject in before:
+            mark = max(index for index, size in enumerate(self._stack) if size is None)
+            left = mark - before.index(pickletools.markobject)
+        else:
+            left = height - len(before)
+        taken, self._stack[left:] = self._stack[left:], []
+        return taken
 
 
 class _Reading:
@@ -205,6 +251,10 @@ class _Reading:
                 self._known[id(record)] = record, made
                 pairs = record.args[0] if isinstance(record, _Record) and record.args and not record else ()
                 made.update((key, self.value(one)) for key, one in [*cast(Any, record).items(), *pairs])
+            elif isinstance(record, list | tuple):
+                items: list[Any] = []
+                self._known[id(record)] = record, items
+                items.extend(self.value(one) for one in cast(list[Any], record))
             else:
                 self._known[id(record)] = record, self._single(record)
         return self._known[id(record)][1]

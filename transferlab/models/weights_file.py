@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 
 from transferlab.errors import Refusal
 from transferlab.models.torch_file import MAGIC, Damaged, read_torch
@@ -59,7 +59,8 @@ def read_weights(path: Path) -> Content:
         raise Refusal(f"{begin}: can't be read ({error.strerror})") from None
     if _is_safetensors(head):
         try:
-            return Content(load_file(path), safe=True)
+            in_memory = not str(path).isprintable()  # the library takes no path that isn't UTF-8
+            return Content(load(path.read_bytes()) if in_memory else load_file(path), safe=True)
         except (SafetensorError, OSError, ValueError, KeyError):
             text = f"the safetensors file is cut off or damaged, of {size:,} bytes; copy or download it again"
             raise Refusal(f"{begin}: {text}") from None
