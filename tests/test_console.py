@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from transferlab.console import say
 from transferlab.result_file import SCHEMA_VERSION, digest
 
 RUN = f"{shlex.quote(sys.executable)} -m transferlab"
@@ -78,3 +79,8 @@ def test_no_temporary_folder(tmp_path: Path) -> None:
     assert "no temporary folder can be written" in said.stderr
     assert "TMPDIR" in said.stderr
     assert len(said.stderr.splitlines()) == 1
+
+
+def test_a_message_cannot_act_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    say("class \x1b[2Jcat\nand \u202edog")
+    assert capsys.readouterr().err == "transferlab: class \\x1b[2Jcat\nand \\u202edog\n"

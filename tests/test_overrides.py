@@ -127,3 +127,9 @@ def test_a_variable_may_be_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CORES", "3")
     (line,) = understood(["threads=${oc.decode:${oc.env:CORES}}"]).overrides
     assert resolved(OmegaConf.from_dotlist([line.replace('"', "")])) == {"threads": 3}
+
+
+def test_the_folder_of_configs_may_be_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine").mkdir()
+    assert understood(["--config-dir", "~/mine"]).config_dir == tmp_path / "mine"

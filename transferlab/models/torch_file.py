@@ -21,6 +21,8 @@ from typing import IO, Any, cast
 import torch
 from torch import Tensor
 
+from transferlab.models.pickle_sizes import MOST_IN_A_TUPLE, Sizes
+
 MAGIC = 0x1950A86A20F9469CFC6C
 """With which a file begins that torch wrote before 1.6, or on demand since."""
 
@@ -40,10 +42,6 @@ STORAGES = {
     "UntypedStorage": torch.uint8,
 }
 """The types of torch's storages by the ends of their names; on a GPU it is ``torch.cuda.FloatStorage``."""
-
-
-MOST_IN_A_TUPLE = 10_000
-"""Objects in a tuple and in all that are in it, counted as often as they stand there; a tensor's have some twenty."""
 
 
 class Damaged(ValueError):
@@ -186,7 +184,7 @@ def _read_legacy(file: IO[bytes]) -> Any:
 def _unpickled(file: IO[bytes]) -> _Inert:
     """An unpickler of the next pickle in a file, which was read through once for what could harm it."""
     begin = file.tell()
-    sizes = _Sizes()
+    sizes = Sizes()
     for code, arg, _ in pickletools.genops(file):
         size = file.tell()
         # Python makes room for as many kept objects as the largest number of one says.
@@ -197,43 +195,6 @@ def _unpickled(file: IO[bytes]) -> _Inert:
     size = file.tell() - begin
     file.seek(begin)
     return _Inert(file.read(size))
-
-
-class _Sizes:
-    """What the stack of an unpickler would hold, each object by its size: how many a hash of it has to look at.
-
-    A tuple of two that are each a tuple of two, and so on, the same one twice, doubles with every line of a pickle.
-    """
-
-    def __init__(self) -> None:
-        self._stack: list[int | None] = []  # None: a mark
-        self._kept: dict[int, int | None] = {}
-
-    def after(self, code: pickletools.OpcodeInfo, arg: Any) -> int:
-        """The size of what an instruction leaves on top; 1 for all that has no parts, or whose hash has none."""
-        if code.name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            self._kept[len(self._kept) if code.name == "MEMOIZE" else arg] = self._stack[-1]
-            return 1
-        taken = self._taken(code)
-        made: int | None = 1
-        if "GET" in code.name:
-            made = self._kept[arg]
-        elif code.name.startswith("TUPLE") or code.name == "FROZENSET":
-            made = 1 + sum(size or 0 for size in taken)
-        elif code.name == "DUP":
-            made = taken[0]
-        self._stack += [None if one is pickletools.markobject else made for one in code.stack_after]
-        return made or 1
-
-    def _taken(self, code: pickletools.OpcodeInfo) -> list[int | None]:
-        before, height = code.stack_before, len(self._stack)
-        if pickletools.markobject in before:
-            mark = max(index for index, size in enumerate(self._stack) if size is None)
-            left = mark - before.index(pickletools.markobject)
-        else:
-            left = height - len(before)
-        taken, self._stack[left:] = self._stack[left:], []
-        return taken
 
 
 class _Reading:
