@@ -84,3 +84,8 @@ def test_no_temporary_folder(tmp_path: Path) -> None:
 def test_a_message_cannot_act_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     say("class \x1b[2Jcat\nand \u202edog")
     assert capsys.readouterr().err == "transferlab: class \\x1b[2Jcat\nand \\u202edog\n"
+
+
+def test_a_message_that_nobody_can_read_costs_nothing(compare: str) -> None:
+    done = _shell(f"{compare} {compare.rpartition(' ')[2]} 2>/dev/full")  # a key given twice, of which a line tells
+    assert (done.returncode, "50.0" in done.stdout) == (0, True)

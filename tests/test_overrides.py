@@ -68,6 +68,8 @@ REFUSED = {
     "a key taken away": (["~seeds"], "write seeds=…"),
     "a shell's variable": (["output_root=${HOME}"], "${oc.env:HOME}"),
     "no such key": (["steps=${nope}"], "steps=${nope}: there is no key nope"),
+    "a shell's variable that is not set": (["output_root=${NO_SUCH}"], "${oc.env:NO_SUCH}"),
+    "two that stand for each other": (["steps=${batch_size}", "batch_size=${steps}"], "Recursive interpolation detected"),
     "no such variable": (["steps=${oc.env:NO_SUCH}"], "no environment variable NO_SUCH"),
     "not closed": (["steps=${nope"], "no value or interpolation that can be read"),
     "a quoted number": (['steps="5"'], 'steps="5": expected a whole number'),
@@ -113,6 +115,10 @@ def test_a_variable_of_the_environment_stands_in_a_path_alone(form: str, monkeyp
     config = OmegaConf.create({"image": {"size": 8}, "source": {"path": form, "examples": form, "name": "a"}})
     value = form.replace(SECRET, "hush").replace("${oc.select:image.nope,hush}", "hush")
     assert resolved(config)["source"] == {"path": value, "examples": value, "name": "a"}
+    others = {"output_root": form, "backbone": {"weights": form}}
+    assert resolved(OmegaConf.create({"image": {"size": 8}, **others})) == {
+        **{"image": {"size": 8}, "output_root": value, "backbone": {"weights": value}}
+    }
     for node in ({"source": {"name": form}}, {"strategy": {"layer": form}}, {"fail_on": [form]}, {"seeds": form}):
         with pytest.raises(Refusal, match="a variable of the environment may stand in a path alone"):
             resolved(OmegaConf.merge(config, node))
