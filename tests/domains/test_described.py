@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +110,29 @@ def test_ordinary_data_have_no_word_of_doubt(describe: Describe) -> None:
 def test_one_class_is_refused_wherever_it_comes_from(describe: Describe, role: str, counts: dict[str, int]) -> None:
     given = {"source": domain(LARGE), "target": domain(LARGE, 1), role: domain(counts)}
     describe(given["source"], given["target"])
-    with pytest.raises(Refusal, match=rf"{role}=\w+: examples of one class only, a"):
+    with pytest.raises(Refusal, match=rf"{role}=\w+: .*examples of one class only, a"):
         pair.load_pair(contenders("source=mnist5k", "target=digits")[0].config)
+
+
+@pytest.mark.parametrize(
+    ("test", "words"),
+    [
+        ([0, 0, 1, 1], "training examples of one class only, a; none of the other 1: nothing to tell apart"),
+        ([1, 1, 1, 1], "no training examples, all 4 are of its test split: give it some, or mend its test mask"),
+    ],
+)
+def test_a_source_or_bridge_needs_two_classes_to_train_on(
+    monkeypatch: pytest.MonkeyPatch, describe: Describe, test: list[int], words: str
+) -> None:
+    few = replace(domain({"a": 2, "b": 2}), test=np.array(test, bool))
+    command = ["source=mnist5k", "target=digits"]
+    describe(few, domain(LARGE, 1))
+    with pytest.raises(Refusal, match=f"source=mnist5k: {words}$"):
+        pair.load_pair(contenders(*command)[0].config)
+    monkeypatch.setattr(pair, "loaded", lambda role, _: few if role == "bridge" else domain(LARGE, role == "target"))
+    bridged = contenders(*command, "strategy=transitive", "bridge=rendered_digits")[0].config
+    with pytest.raises(Refusal, match=f"bridge=.*: {words}$"):
+        pair.load_pair(bridged)
 
 
 def test_train_says_it_before_the_first_step_and_not_again(tmp_path: Path, transferlab: Callable[..., Said]) -> None:

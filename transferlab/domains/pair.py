@@ -15,6 +15,7 @@ from transferlab.domains.loading import load, loaded, options_text
 from transferlab.domains.mapped import CHUNK, in_file
 from transferlab.domains.multi import concatenated, in_order, refuse_other_classes
 from transferlab.domains.overlaps import digests
+from transferlab.domains.splits import test_mask
 from transferlab.errors import Refusal
 from transferlab.schema import TrainConfig
 from transferlab.text import printable
@@ -49,8 +50,8 @@ def load_pair(config: TrainConfig) -> Pair:
     """The config's source, target and bridges, each loaded once per process; no bridge if the path isn't chosen yet.
 
     Raises:
-        Refusal: if a provider refuses, fails, or returns what isn't a domain or has one class; if several sources
-            differ in their classes; if a bridge holds images of the target.
+        Refusal: if a provider refuses, fails, or returns what isn't a domain or has less than two classes to train on;
+            if several sources differ in their classes; if a bridge holds images of the target.
     """
     sources = [loaded("source", one) for one in config.source.domains]
     refuse_other_classes([one.name for one in config.source.domains], sources)
@@ -101,11 +102,18 @@ def loaded_bridge(component: Component, target: Component) -> Domain:
 
 
 def _refuse_one_class(role: str, component: Component, domain: Domain) -> None:
-    there = np.flatnonzero(np.bincount(domain.labels, minlength=len(domain.class_names))).tolist()
-    if len(there) < 2:
+    """Of a source or bridge, its training part counts; of a target, all: ``refuse_budget`` looks at its parts."""
+    labels = domain.labels if role == "target" else domain.labels[~test_mask(domain)]
+    there, what = np.unique(labels).tolist(), "examples" if role == "target" else "training examples"
+    if not there:
+        raise Refusal(
+            f"{role}={component.name}: no training examples, all {len(domain.labels):,} are of its test split: "
+            "give it some, or mend its test mask"
+        )
+    if len(there) == 1:
         name, others = printable(domain.class_names[there[0]]), len(domain.class_names) - 1
         which = f"{name}; none of the other {others}" if others else name
-        raise Refusal(f"{role}={component.name}: examples of one class only, {which}: nothing to tell apart")
+        raise Refusal(f"{role}={component.name}: {what} of one class only, {which}: nothing to tell apart")
 
 
 def _fed(component: Component, size: int, channels: int) -> Domain:
