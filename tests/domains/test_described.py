@@ -86,7 +86,12 @@ ODD: dict[str, tuple[Domain, Domain, str]] = {
     "black images": (
         Domain(np.arange(8, dtype=np.uint8).reshape(8, 1, 1, 1) % 2, np.arange(8) % 2, ("a", "b")),
         domain(LARGE),
-        "source=mnist5k: nearly black, its brightest pixel 1 of 255",
+        "source=mnist5k: nearly black, no pixel above 16 of 255",
+    ),
+    "a black class": (
+        Domain(np.repeat(np.uint8([16, 200]), [5, 15]).reshape(20, 1, 1, 1), np.arange(20) // 10, ("a", "b")),
+        domain(LARGE),
+        "source=mnist5k: 5 of 10 images of class a are nearly black, no pixel above 16 of 255",
     ),
     "escape codes": (domain({"a\x1b[2J": 9, "b": 9}), domain(LARGE, 1), r"a\\x1b[2J 9"),
 }
@@ -101,7 +106,7 @@ def test_what_makes_a_result_doubtful_is_said(describe: Describe, source: Domain
 
 def test_ordinary_data_have_no_word_of_doubt(describe: Describe) -> None:
     assert len(describe(domain(LARGE), domain(LARGE, 1))) == 2
-    dark = Domain(np.arange(60, dtype=np.uint8).reshape(60, 1, 1, 1) % 31, np.arange(60) % 2, ("a", "b"))
+    dark = Domain(np.arange(16, 76, dtype=np.uint8).reshape(60, 1, 1, 1), np.arange(60) % 2, ("a", "b"))
     assert len(describe(dark, domain(LARGE, 1))) == 2
 
 

@@ -20,7 +20,7 @@ from transferlab.files import read_ordinary
 
 log = logging.getLogger("transferlab")
 
-VERSION = 2
+VERSION = 3
 """Of the index: what another version made is made again, without a word."""
 
 SETTLED = 2_000_000_000
@@ -38,7 +38,7 @@ class Block:
         reasons: why, of each of them.
         largest: the largest grey value of its files with more than 8 bits; None where it has none.
         bits: what those were taken to have.
-        brightest: of its pixels.
+        dark: places of images that can be read, and are nearly black.
     """
 
     files: str
@@ -47,7 +47,7 @@ class Block:
     reasons: list[str]
     largest: int | None
     bits: int
-    brightest: int
+    dark: list[int]
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ from transferlab.domains.blocks import (
     trust,
     unchanged,
 )
+from transferlab.domains.remarks import DARK
 from transferlab.files import no_link, write_whole
 from transferlab.locks import alone
 
@@ -60,7 +61,7 @@ class Decoded:
         checksum: of all pixels.
         largest: the largest grey value of the files with more than 8 bits; None where there are none.
         bits: what such files were taken to have.
-        brightest: the largest value of all pixels.
+        dark: int64, the places of images that can be read, and are nearly black.
     """
 
     images: np.memmap[Any, np.dtype[np.uint8]]
@@ -69,7 +70,7 @@ class Decoded:
     checksum: str
     largest: int | None
     bits: int
-    brightest: int
+    dark: NDArray[np.int64]
 
 
 def decoded(root: Path, names: Sequence[str], *, size: int, channels: int, cache: Path, retry: bool) -> Decoded:
@@ -100,13 +101,18 @@ def decoded(root: Path, names: Sequence[str], *, size: int, channels: int, cache
     bits, _ = _of_one_depth(blocks)
     return Decoded(
         np.memmap(path, np.uint8, "r", shape=shape),
-        np.array([place * step + one for place, block in enumerate(every) for one in block.unreadable], np.int64),
+        _places(step, [block.unreadable for block in every]),
         [reason for block in every for reason in block.reasons],
         hashlib.sha256(repr((shape, [block.pixels for block in every])).encode()).hexdigest(),
         max((block.largest for block in every if block.largest is not None), default=None),
         bits,
-        max(block.brightest for block in every),
+        _places(step, [block.dark for block in every]),
     )
+
+
+def _places(step: int, blocks: Sequence[Sequence[int]]) -> NDArray[np.int64]:
+    """Of images among all, from their places within their blocks."""
+    return np.array([place * step + one for place, block in enumerate(blocks) for one in block], np.int64)
 
 
 def _made(folder: Path, wanted: Wanted, retry: bool) -> tuple[Path, dict[int, Block]]:
@@ -200,7 +206,9 @@ class _Making:
         made = pictures(self.wanted.part(place), *self.wanted.shape[2:], bits, self.pool, self.bar.update)
         unreadable, reasons = list(made.unreadable), list(made.unreadable.values())
         digest = pixels_digest(made.pixels, unreadable)
-        return made.pixels, Block(files, digest, unreadable, reasons, made.largest, bits, int(made.pixels.max()))
+        black = np.flatnonzero(made.pixels.max(axis=(1, 2, 3)) <= DARK).tolist()
+        dark = [one for one in black if one not in made.unreadable]
+        return made.pixels, Block(files, digest, unreadable, reasons, made.largest, bits, dark)
 
 
 def _write(data: int, start: int, pixels: NDArray[np.uint8], journal: IO[str], line: str) -> None:

@@ -98,6 +98,7 @@ def _odd(role: str, component: Component, domain: Domain) -> list[str]:
     if role == "target" and test.sum() < FEW_TEST:
         weight = f"{100 / max(test.sum(), 1):.0f}% of its accuracy"
         lines.append(f"{name}: {counted(int(test.sum()), 'test example')}: each is {weight}")
-    if not in_file(domain.images) and (brightest := int(np.max(np.asarray(domain.images)))) < DARK:
-        lines.append(f"{name}: {dark(brightest)}")
+    if not in_file(domain.images):
+        black = np.asarray(domain.images).max(axis=(1, 2, 3)) <= DARK
+        lines += [f"{name}: {remark}" for remark in dark(black, domain.labels, domain.class_names)]
     return [printable(line) for line in lines]

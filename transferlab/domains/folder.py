@@ -15,7 +15,7 @@ from transferlab.domains.decoded import DEEPEST, Decoded, decoded
 from transferlab.domains.domain import Domain
 from transferlab.domains.layout import layout
 from transferlab.domains.mapped import Mapped
-from transferlab.domains.remarks import DARK, dark
+from transferlab.domains.remarks import dark
 from transferlab.errors import Refusal
 from transferlab.text import printable
 from transferlab.wording import counted
@@ -61,7 +61,8 @@ def folder(*, path: str, size: int, channels: int, skip_unreadable: bool, cache:
         content.update(b"none" if array is None else array.tobytes())
     fingerprint = content.hexdigest()[:16]
     images = Mapped((pixels.images,), readable, fingerprint) if len(pixels.unreadable) else pixels.images
-    remarks = (*files.remarks, *_of_pixels(pixels))
+    black = dark(np.isin(readable, pixels.dark), labels, class_names)
+    remarks = (*files.remarks, *_of_pixels(pixels), *black)
     return Domain(images, labels, class_names, test, fingerprint=fingerprint, remarks=remarks)
 
 
@@ -71,8 +72,6 @@ def _of_pixels(pixels: Decoded) -> tuple[str, ...]:
         remarks.append(f"left out: {count} that can't be read")
     if pixels.largest is not None and pixels.bits != DEEPEST:
         remarks.append(f"grey values of 16-bit files reach {pixels.largest:,}: read as {pixels.bits} bits")
-    if pixels.brightest < DARK:
-        remarks.append(dark(pixels.brightest))
     return tuple(remarks)
 
 
