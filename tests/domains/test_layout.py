@@ -33,6 +33,18 @@ SPLIT_NAMES = [
     ("training_set", "test_set"),
     ("train", "eval"),
     ("trainset", "Evaluation"),
+    ("train2017", "val2017"),
+    ("train", "test_images"),
+    ("train_images", "test-images"),
+    ("TrainImages", "TestImages"),
+    ("train_data_set_2", "validate"),
+    ("trn", "tst"),
+    ("train", "test1"),
+    ("train", "tests"),
+    ("train", "validation_images"),
+    ("train", "holdout"),
+    ("train folder", "held_out"),
+    ("train", "held-out imgs"),
 ]
 
 
@@ -74,6 +86,9 @@ REFUSED: dict[str, tuple[list[str], list[str]]] = {
     "what macOS leaves": (["cat", "dog", "__MACOSX/"], ["__MACOSX"]),
     "junk below a split": (["train/a", "train/b", "train/__MACOSX", "test/a", "test/b"], ["__MACOSX"]),
     "annotations": (["cat", "dog", "annotations/"], ["annotations"]),
+    "a segmentation in the singular": (["image", "mask"], ["image, mask"]),
+    "splits of COCO without classes": (["train2017", "val2017"], ["train2017/ is a split, and holds 2 images"]),
+    "numbered splits": (["train/a", "test1/a", "test2/a"], ["test1, test2", "same split"]),
     "an empty class": (["cat", "dog", "cow/"], ["class cow", "no images", "empty"]),
     "images deeper in all classes": (["cat/1", "dog/2"], ["class cat", "cat/1", "2 images"]),
     "images at mixed depth": (["cat", "pets/dog", "pets/cow"], ["class pets", "pets/cow, pets/dog"]),
@@ -94,6 +109,23 @@ def test_what_cannot_be_meant_is_refused_by_name(tmp_path: Path, folders: list[s
     assert "\n" not in text
     for word in words:
         assert word in text
+
+
+NO_CLASSES = ["mask", "label", "annotation", "thumbnail", "Ground Truth", "ground-truth", "JPEGImages", "ImageSets"]
+NO_CLASSES += ["SegmentationClass", "SegmentationObject", "Annotations", "System Volume Information", "img", "logs"]
+
+
+@pytest.mark.parametrize("name", NO_CLASSES)
+def test_a_folder_that_lies_beside_classes_is_refused_whatever_its_case_and_number(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Refusal, match=f"{name} beside cat, dog: folders of such names are no classes"):
+        layout(laid(tmp_path, "cat", "dog", name))
+
+
+def test_words_of_their_own_are_classes(tmp_path: Path) -> None:
+    words = ["cache", "class", "figure", "glass", "log", "plots", "set", "testimony", "thumb", "trains", "values", "7"]
+    assert layout(laid(tmp_path / "words", *words)).class_names == tuple(sorted(words))
+    for name in ("no_mask", "Without Mask"):
+        assert len(layout(laid(tmp_path / name, name, "mask")).class_names) == 2
 
 
 def test_images_without_folders_are_a_level_too_low(tmp_path: Path) -> None:

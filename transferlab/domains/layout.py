@@ -14,18 +14,25 @@ from transferlab.errors import Refusal
 from transferlab.text import printable
 
 SPLITS = {
-    "train": ("train", "training"),
-    "test": ("test", "testing", "eval", "evaluation"),
-    "validation": ("valid", "validation", "val", "dev"),
+    "train": ("train", "training", "trn"),
+    "test": ("test", "tests", "testing", "tst", "eval", "evaluation", "holdout", "heldout"),
+    "validation": ("valid", "validation", "validate", "val", "dev"),
 }
-"""Names of folders that mean a split; upper case counts as lower, and a ``set`` or ``data`` behind it doesn't count."""
+"""Names of folders that mean a split, as ``split_kind`` compares them."""
 
-_NO_CLASSES = """
-    images imgs masks labels annotations annots segmentations ground_truth groundtruth gt results result outputs output
-    figures thumbnails thumbs metadata logs checkpoints __macosx __pycache__ @eadir lost+found $recycle.bin
+_BEHIND = re.compile(r"(set|data|split|images?|imgs?|folder|\d+)$")
+"""What may stand behind the name of a split, as in ``train2017`` and ``TestImages``."""
+
+_SINGULAR = """
+    image img mask label annotation annot segmentation ground_truth groundtruth result output thumbnail
+    jpegimage imageset segmentationclass segmentationobject
 """
-NO_CLASSES = frozenset(_NO_CLASSES.split()) | {"system volume information"}
-"""Names of folders that lie beside classes and are none; upper case counts as lower."""
+_AS_THEY_ARE = """
+    gt figures thumbs metadata logs checkpoints __macosx __pycache__ @eadir lost+found $recycle.bin
+    system_volume_information
+"""
+NO_CLASSES = frozenset(_SINGULAR.split()) | {f"{name}s" for name in _SINGULAR.split()} | set(_AS_THEY_ARE.split())
+"""Names of folders that lie beside classes and are none; upper case counts as lower, a blank or hyphen as ``_``."""
 
 FOLDERS_BELOW = 1000
 """Folders that are looked into for images which lie too deep."""
@@ -129,7 +136,9 @@ def _parts(root: Path, top: Content) -> tuple[tuple[str, ...], list[str]]:
 
 def split_kind(name: str) -> str | None:
     """Which split a folder of that name is: ``train``, ``test``, ``validation``; None: it may be a class."""
-    plain = re.sub(r"[\s_-]*(set|data|split)$", "", name.casefold().strip())
+    plain = re.sub(r"[\s_-]+", "", name.casefold())
+    while (shorter := _BEHIND.sub("", plain)) != plain:
+        plain = shorter
     return next((kind for kind, names in SPLITS.items() if plain in names), None)
 
 
@@ -144,7 +153,7 @@ def _classes(place: Path, seen: Content) -> list[str]:
             raise Refusal(f"{where}: the name of the folder '{printable(name)}' is not UTF-8: rename it")
     if len(names) == 1:
         raise Refusal(f"{where}: one class only, {printable(names[0])}: nothing to tell apart{_level(place, names[0])}")
-    if bad := [name for name in names if name.casefold() in NO_CLASSES]:
+    if bad := _no_classes(names):
         others = listed(name for name in names if name not in bad) or "each other"
         raise Refusal(
             f"{where}: {listed(bad)} beside {others}: folders of such names are no classes; "
@@ -153,6 +162,13 @@ def _classes(place: Path, seen: Content) -> list[str]:
     if len(splits := [name for name in names if split_kind(name)]) > 1:
         raise Refusal(f"{where}: {listed(splits)} are splits, and stand where classes are expected")
     return names
+
+
+def _no_classes(names: Sequence[str]) -> list[str]:
+    """Those of the names that can't be classes; a ``mask`` beside a ``no_mask`` can."""
+    plain = [re.sub(r"[\s-]+", "_", name.casefold().strip()) for name in names]
+    denied = {name.partition("_")[2] for name in plain if name.startswith(("no_", "not_", "non_", "without_"))}
+    return [name for name, one in zip(names, plain, strict=True) if one in NO_CLASSES and one not in denied]
 
 
 def _level(place: Path, name: str) -> str:
