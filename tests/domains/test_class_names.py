@@ -21,6 +21,8 @@ TAKEN: list[tuple[Any, tuple[str, ...]]] = [
     (("cafe\u0301", "b"), ("caf\u00e9", "b")),
     ((False, np.True_), ("False", "True")),
     (("a", "A"), ("a", "A")),
+    (("m2", "m\u00b2"), ("m2", "m\u00b2")),
+    (("a", "\u0430"), ("a", "\u0430")),
 ]
 
 
@@ -30,6 +32,8 @@ def test_names_become_plain_text(names: Any, text: tuple[str, ...]) -> None:
     assert domain.class_names == text
     assert {type(name) for name in domain.class_names} == {str}
 
+
+UNSEEN = "\ufe0f\u3164\u2800\u034f\u115f\u17b5\u180e\uffa0\U000e0100"
 
 REFUSED: list[tuple[Any, str]] = [
     ("ab", "a tuple of names, not str"),
@@ -43,6 +47,11 @@ REFUSED: list[tuple[Any, str]] = [
     (("cat", "cat "), "'cat' and 'cat ' differ only in blanks"),
     (("a\xa0b", "a b"), r"'a\\xa0b' and 'a b' differ only in blanks"),
     (("cat", "\u202ecat"), r"\\u202ecat"),
+    *((("cat", f"cat{unseen}"), rf"'cat' and 'cat\{ascii(unseen)[1:-1]}' differ only in blanks") for unseen in UNSEEN),
+    (("cat", "\uff43at"), r"'cat' and '\\uff43at' differ only in their Unicode form"),
+    (("\ufb01sh", "fish"), r"'\\ufb01sh' and 'fish' differ only in their Unicode form"),
+    ((" ", "a"), "class name ' ' shows nothing: rename it"),
+    (("a", "\u200b\u3164"), r"class name '\\u200b\\u3164' shows nothing"),
 ]
 
 
@@ -63,6 +72,9 @@ def test_what_is_no_name_or_the_same_is_refused(names: Any, words: str) -> None:
         ),
         (("back_pack", "b"), ("back pack", "b"), "blanks, hyphens and case"),
         (("m\u00b2", "b"), ("m2", "b"), "Unicode form"),
+        (("cat", "b"), ("c\u0430t", "b"), "t' differ only in letters of other alphabets that"),
+        (("cat", "b"), ("c\u0430t", "b"), r"'c\u0430t'"),
+        (("caf\u00e9", "b"), ("Caf\u00e9", "b"), "af\u00e9' differ only in upper and lower case"),
     ],
 )
 def test_classes_that_differ_in_next_to_nothing_are_pointed_out(

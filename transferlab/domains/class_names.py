@@ -16,6 +16,15 @@ from transferlab.text import printable
 SHOWN = 8
 """Names that a message lists at most."""
 
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Characters that show nothing though they are neither formats nor blanks: Unicode's Default_Ignorable ones,
+and the empty pattern of Braille."""
+
+_LIKE_LATIN = str.maketrans("АВЕКМНОРСТУХЅІЈаеорсухѕіјԁһΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEKMHOPCTYXSIJaeopcyxsijdhABEZHIKMNOPTYXo")
+"""Cyrillic and Greek letters, and the Latin ones that look the same."""
+
 
 def as_text(names: Any) -> tuple[str, ...]:
     """The names of a domain's classes in Unicode's composed form (NFC); numbers and bytes become text.
@@ -47,10 +56,12 @@ def _text(name: Any) -> str:
 
 
 def refuse_alike(names: Sequence[str]) -> None:
-    """Raises Refusal if two classes of one domain have the same name, or one that looks the same."""
+    """Raises Refusal if a class of a domain has a name that shows nothing, or one that looks the same as another's."""
     seen: dict[str, int] = {}
     for place, name in enumerate(names):
-        first = seen.setdefault(_visible(name), place)
+        if not (look := _of_one_width(_visible(name))):
+            raise Refusal(f"class name {name!a} shows nothing: rename it")
+        first = seen.setdefault(look, place)
         if first == place:
             continue
         if names[first] == name:
@@ -62,15 +73,27 @@ def _visible(name: str) -> str:
     """The name without what doesn't show: formats such as U+200B, and blanks at its ends or of odd kinds."""
     composed = unicodedata.normalize("NFC", name)
     shown = "".join(character for character in composed if unicodedata.category(character) not in ("Cf", "Cc"))
-    return " ".join(shown.split())
+    return " ".join(_UNSEEN.sub("", shown).split())
+
+
+def _of_one_width(name: str) -> str:
+    """With wide, narrow and joined forms of letters as the ordinary ones; m² and m2 look different, and stay so."""
+    return "".join(
+        unicodedata.normalize("NFKC", character)
+        if unicodedata.decomposition(character).startswith(("<wide>", "<narrow>", "<compat>"))
+        else character
+        for character in name
+    )
 
 
 FOLDS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("their Unicode form", lambda name: unicodedata.normalize("NFC", name)),
     ("blanks or characters that don't show", _visible),
+    ("their Unicode form", lambda name: _of_one_width(_visible(name))),
     ("upper and lower case", lambda name: _visible(name).casefold()),
     ("their Unicode form", lambda name: unicodedata.normalize("NFKC", _visible(name)).casefold()),
     ("blanks, hyphens and case", lambda name: re.sub(r"[\s_-]+", "", _visible(name)).casefold()),
+    ("letters of other alphabets that look the same", lambda name: _visible(name).translate(_LIKE_LATIN).casefold()),
 )
 """What two names may differ in for one reader and not for another, and how to see past it; the least first."""
 
@@ -79,15 +102,15 @@ def alike(one: str, other: str) -> str | None:
     """In words, what two names that a reader may take for the same differ in; None if they are plainly different."""
     for words, fold in FOLDS:
         if fold(one) == fold(other):
-            return f"'{_escaped(one)}' and '{_escaped(other)}' differ only in {words}"
+            return f"'{_escaped(one, other)}' and '{_escaped(other, one)}' differ only in {words}"
     return None
 
 
-def _escaped(name: str) -> str:
-    """Fit to be shown, with blanks of odd kinds and combining marks as escapes too."""
+def _escaped(name: str, other: str) -> str:
+    """Fit to be shown, with escapes for blanks of odd kinds, combining marks, and letters that the other one lacks."""
     return "".join(
         ascii(character)[1:-1]
-        if not character.isascii() and unicodedata.category(character) in ("Zs", "Mn")
+        if not character.isascii() and (character not in other or unicodedata.category(character) in ("Zs", "Mn"))
         else character
         for character in printable(name)
     )
