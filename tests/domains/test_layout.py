@@ -57,6 +57,15 @@ def test_folders_of_splits_are_known_by_any_of_their_names(tmp_path: Path, names
     assert files.remarks == ()
 
 
+def test_a_class_in_two_unicode_forms_is_one_in_both_splits(tmp_path: Path) -> None:
+    composed, apart = "caf\u00e9", "cafe\u0301"
+    folders = [f"train/{composed}", "train/cafz", f"test/{apart}", "test/cafz"]
+    files = layout(laid(tmp_path, *folders, count=1))
+    assert files.class_names == ("cafz", composed)
+    assert files.names == ["train/cafz/0.png", f"train/{composed}/0.png", "test/cafz/0.png", f"test/{apart}/0.png"]
+    assert files.labels == [0, 1, 0, 1]
+
+
 def test_test_comes_before_validation_and_what_is_not_read_is_said(tmp_path: Path) -> None:
     files = layout(laid(tmp_path, *(f"{name}/{kind}" for name in ("Train", "Valid", "Test") for kind in "ab")))
     assert not any("Valid" in name for name in files.names)
@@ -95,6 +104,18 @@ REFUSED: dict[str, tuple[list[str], list[str]]] = {
     "deeper images beside others": (
         ["cat", "cat/more/yet", "dog"],
         ["class cat: 2 images", "2 images in cat/more/yet"],
+    ),
+    "splits that differ in case": (
+        ["train/Cat", "train/b", "test/cat", "test/b"],
+        ["same classes: Cat, cat; 'Cat' and 'cat' differ only in upper and lower case"],
+    ),
+    "splits that differ in a blank": (
+        ["train/cat", "train/b", "test/cat ", "test/b"],
+        ["'cat' and 'cat ' differ only in blanks"],
+    ),
+    "names alike in one of the splits": (
+        ["train/a", "train/b", "test/a", "test/b", "test/b\u200b"],
+        ["'b' and 'b\\u200b'"],
     ),
     "names alike but for a blank": (["cat", "cat\u200b", "dog"], ["'cat' and 'cat\\u200b'", "don't show"]),
     "names alike but for their form": (["caf\u00e9", "cafe\u0301", "dog"], ["Unicode form", "e\\u0301"]),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from transferlab.domains.class_names import listed, refuse_alike
+from transferlab.domains.class_names import as_text, listed, look_alikes, refuse_alike
 from transferlab.domains.image_files import Content, content, counted, images_below
 from transferlab.errors import Refusal
 from transferlab.text import printable
@@ -70,23 +70,29 @@ def layout(root: Path) -> Layout:
     parts, unread = _parts(root, top)
     inside = [top if not part else content(root / part) for part in parts]
     classes = [_classes(root / part, seen) for part, seen in zip(parts, inside, strict=True)]
-    names = classes[0]
-    for part, other in zip(parts[1:], classes[1:], strict=True):
-        if apart := sorted(set(names) ^ set(other)):
-            raise Refusal(f"path={_shown(root)}: {parts[0]} and {part} have not the same classes: {listed(apart)}")
-    refuse_alike(names)
-    files = Layout(tuple(names), [], [], [] if len(parts) == 2 else None, ())
+    _refuse_other_classes(root, parts, classes)
+    files = Layout(tuple(classes[0].values()), [], [], [] if len(parts) == 2 else None, ())
     others = Counter[str]()
     for place, part in enumerate(parts):
-        for label, name in enumerate(names):
-            seen = _of_a_class(root, f"{part}{name}")
+        for label, name in enumerate(classes[0]):
+            below = f"{part}{classes[place][name]}"
+            seen = _of_a_class(root, below)
             others += seen.others
-            files.names.extend(f"{part}{name}/{image}" for image in seen.images)
+            files.names.extend(f"{below}/{image}" for image in seen.images)
             files.labels.extend([label] * len(seen.images))
             if files.test is not None:
                 files.test.extend([place == 1] * len(seen.images))
     remarks = _left_out(others, sum(len(seen.images) for seen in inside), unread)
     return Layout(files.class_names, files.names, files.labels, files.test, remarks)
+
+
+def _refuse_other_classes(root: Path, parts: Sequence[str], classes: Sequence[Mapping[str, str]]) -> None:
+    only = [[name for name in own if any(name not in other for other in classes)] for own in classes]
+    if any(only):
+        which = listed(sorted(name for own in only for name in own))
+        raise Refusal(
+            f"path={_shown(root)}: {' and '.join(parts)} have not the same classes: {which}{look_alikes(only)}"
+        )
 
 
 def _left_out(others: Counter[str], outside: int, unread: Sequence[str]) -> tuple[str, ...]:
@@ -142,7 +148,8 @@ def split_kind(name: str) -> str | None:
     return next((kind for kind, names in SPLITS.items() if plain in names), None)
 
 
-def _classes(place: Path, seen: Content) -> list[str]:
+def _classes(place: Path, seen: Content) -> dict[str, str]:
+    """The names of the classes, each in the form in which domains compare it, and of their folders."""
     where = f"path={_shown(place)}"
     names = seen.folders
     if not names:
@@ -161,7 +168,8 @@ def _classes(place: Path, seen: Content) -> list[str]:
         )
     if len(splits := [name for name in names if split_kind(name)]) > 1:
         raise Refusal(f"{where}: {listed(splits)} are splits, and stand where classes are expected")
-    return names
+    refuse_alike(names)
+    return dict(zip(as_text(names), names, strict=True))
 
 
 def _no_classes(names: Sequence[str]) -> list[str]:
