@@ -87,7 +87,10 @@ REFUSED: dict[str, tuple[list[str], list[str]]] = {
     "the same split twice": (["train/a", "training/a", "test/a"], ["train, training", "same split"]),
     "splits beside others": (["train/a", "test/a", "labels"], ["labels"]),
     "flat splits beside others": (["train", "test", "other"], ["other", "splits"]),
-    "a held-out split beside classes": (["cat", "dog", "test"], ["test"]),
+    "a held-out split beside classes": (
+        ["cat", "dog", "test"],
+        ["test"],
+    ),
     "splits below classes": (["cat/train", "cat/test", "dog/train"], ["cat/test", "level too high"]),
     "splits below a split": (["train/train", "train/test", "test/train", "test/test"], ["splits"]),
     "a segmentation": (["images", "masks"], ["images, masks"]),
@@ -234,6 +237,29 @@ def test_pipes_sockets_and_devices_are_not_opened_and_links_are_followed(tmp_pat
     ]
     assert files.remarks == (
         "left out: 7 files that are no images (no ordinary files 4, links to nothing 2, folders without images 1)",
+    )
+
+
+@pytest.mark.parametrize("place", ["train/z", "eval", "test/z.1"])
+def test_a_link_to_nothing_in_the_place_of_a_folder_is_refused(tmp_path: Path, place: str) -> None:
+    laid(tmp_path, "train/a", "train/b", *([] if place == "eval" else ["test/a", "test/b"]))
+    (tmp_path / place).symlink_to("/nowhere/z")
+    with pytest.raises(Refusal, match=f": {place} is a link to nothing: mend or remove it"):
+        layout(tmp_path)
+    (tmp_path / f"{place}z").symlink_to(f"{place.rpartition('/')[2]}z")
+    with pytest.raises(Refusal, match=f": {place}, {place}z are links to nothing: mend or remove them"):
+        layout(tmp_path)
+
+
+def test_what_lies_beside_classes_and_splits_is_counted_too(tmp_path: Path) -> None:
+    flat, split = laid(tmp_path / "flat", "a", "b"), laid(tmp_path / "split", "train/a", "train/b", "test/a", "test/b")
+    for place in ("flat/z.zip", "split/readme.md", "split/0.png", "split/train/z.zip", "split/test/1"):
+        (tmp_path / place).write_bytes(PNG if place.endswith(".png") else b"")
+    (flat / "list.txt").symlink_to("nowhere")
+    assert layout(flat).remarks == ("left out: 2 files that are no images (.zip 1, links to nothing 1)",)
+    (remark,) = layout(split).remarks
+    assert remark == (
+        "left out: 3 files that are no images (.md 1, .zip 1, no ending 1), 1 image outside class folders"
     )
 
 

@@ -57,11 +57,13 @@ class Content:
         folders: names of its sub-folders.
         images: names of its image files.
         others: how many other things there are, by ending, or by what they are.
+        nowhere: names of links to nothing that don't end as files do; they are among the others.
     """
 
     folders: list[str] = field(default_factory=list[str])
     images: list[str] = field(default_factory=list[str])
     others: Counter[str] = field(default_factory=Counter[str])
+    nowhere: list[str] = field(default_factory=list[str])
 
 
 def content(place: Path) -> Content:
@@ -78,12 +80,16 @@ def content(place: Path) -> Content:
             if _is(entry.is_dir):
                 found.folders.append(entry.name)
             elif not _is(entry.is_file):
-                found.others["no ordinary files" if (place / entry.name).exists() else "links to nothing"] += 1
+                is_there = (place / entry.name).exists()
+                found.others["no ordinary files" if is_there else "links to nothing"] += 1
+                if not is_there and _ending(entry.name) not in ENDINGS | OTHER_ENDINGS:
+                    found.nowhere.append(entry.name)
             elif _is_image(place, entry.name):
                 found.images.append(entry.name)
             else:
                 found.others[_ending(entry.name) or "no ending"] += 1
     found.folders.sort()
+    found.nowhere.sort()
     found.images.sort()
     return found
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transferlab.domains.class_names import as_text, listed, look_alikes, refuse_alike
-from transferlab.domains.image_files import Content, content, counted, images_below
+from transferlab.domains.image_files import Content, content, images_below
+from transferlab.domains.image_files import counted as by_kind
 from transferlab.errors import Refusal
 from transferlab.text import printable
+from transferlab.wording import agreeing, counted
 
 SPLITS = {
     "train": ("train", "training", "trn"),
@@ -66,13 +68,14 @@ def layout(root: Path) -> Layout:
     Raises:
         Refusal: if it isn't folders of images per class, alone or below folders of splits; it says what lies there.
     """
-    top = content(root)
+    top = _of_folders(root, "")
     parts, unread = _parts(root, top)
-    inside = [top if not part else content(root / part) for part in parts]
+    inside = [top if not part else _of_folders(root, part) for part in parts]
+    above = inside if parts == ("",) else [top, *inside]
     classes = [_classes(root / part, seen) for part, seen in zip(parts, inside, strict=True)]
     _refuse_other_classes(root, parts, classes)
     files = Layout(tuple(classes[0].values()), [], [], [] if len(parts) == 2 else None, ())
-    others = Counter[str]()
+    others = sum((seen.others for seen in above), Counter[str]())
     for place, part in enumerate(parts):
         for label, name in enumerate(classes[0]):
             below = f"{part}{classes[place][name]}"
@@ -82,8 +85,17 @@ def layout(root: Path) -> Layout:
             files.labels.extend([label] * len(seen.images))
             if files.test is not None:
                 files.test.extend([place == 1] * len(seen.images))
-    remarks = _left_out(others, sum(len(seen.images) for seen in inside), unread)
+    remarks = _left_out(others, sum(len(seen.images) for seen in above), unread)
     return Layout(files.class_names, files.names, files.labels, files.test, remarks)
+
+
+def _of_folders(root: Path, part: str) -> Content:
+    """The content of a folder of folders, if no link in it leads to nothing: that folder would go missing."""
+    seen = content(root / part)
+    if lost := [f"{part}{name}" for name in seen.nowhere]:
+        one, several = "is a link to nothing: mend or remove it", "are links to nothing: mend or remove them"
+        raise Refusal(f"path={_shown(root)}: {listed(lost)} {agreeing(len(lost), one, several)}")
+    return seen
 
 
 def _refuse_other_classes(root: Path, parts: Sequence[str], classes: Sequence[Mapping[str, str]]) -> None:
@@ -98,10 +110,10 @@ def _refuse_other_classes(root: Path, parts: Sequence[str], classes: Sequence[Ma
 def _left_out(others: Counter[str], outside: int, unread: Sequence[str]) -> tuple[str, ...]:
     remarks: list[str] = []
     if others:
-        what = "file that is no image" if others.total() == 1 else "files that are no images"
-        remarks.append(f"{others.total():,} {what} ({counted(others)})")
+        what = agreeing(others.total(), "that is no image", "that are no images")
+        remarks.append(f"{counted(others.total(), 'file')} {what} ({by_kind(others)})")
     if outside:
-        remarks.append(f"{_count(outside, 'image')} outside class folders")
+        remarks.append(f"{counted(outside, 'image')} outside class folders")
     remarks += [f"all of {name}/, for there is a test split" for name in map(printable, unread)]
     return (f"left out: {', '.join(remarks)}",) if remarks else ()
 
@@ -122,7 +134,7 @@ def _parts(root: Path, top: Content) -> tuple[tuple[str, ...], list[str]]:
         inside = content(root / name)
         if inside.images and not inside.folders:
             raise Refusal(
-                f"{where}: {printable(name)}/ is a split, and holds {_count(len(inside.images), 'image')} itself: "
+                f"{where}: {printable(name)}/ is a split, and holds {counted(len(inside.images), 'image')} itself: "
                 f"without a folder per class in it, as {printable(name)}/cat, nothing says what they show"
             )
     train, test, validation = ([name for name, kind in kinds.items() if kind == wanted] for wanted in SPLITS)
@@ -153,7 +165,7 @@ def _classes(place: Path, seen: Content) -> dict[str, str]:
     where = f"path={_shown(place)}"
     names = seen.folders
     if not names:
-        level = f"; it holds {_count(len(seen.images), 'image')} itself: the level too low?" if seen.images else ""
+        level = f"; it holds {counted(len(seen.images), 'image')} itself: the level too low?" if seen.images else ""
         raise Refusal(f"{where}: expected a folder of images per class, and there is none{level}")
     for name in names:
         if not _is_text(name):
@@ -185,7 +197,7 @@ def _level(place: Path, name: str) -> str:
     if inside.folders:
         lower = f"path={_shown(place / name)}"
         return f". It holds the folders {listed(inside.folders)}: a level too high? Then {lower}"
-    what = _count(len(inside.images), "image")
+    what = counted(len(inside.images), "image")
     return (
         f". It holds {what} and no folder: a level too low? Then path={_shown(place.parent)}; else sort them by class"
     )
@@ -196,18 +208,18 @@ def _of_a_class(root: Path, name: str) -> Content:
     seen = content(root / name)
     below = images_below(root / name, FOLDERS_BELOW) if seen.folders else {}
     if below:
-        deeper = f"{_count(sum(below.values()), 'image')} in {listed(f'{name}/{path}' for path in below)}"
+        deeper = f"{counted(sum(below.values()), 'image')} in {listed(f'{name}/{path}' for path in below)}"
         if not seen.images:
             raise Refusal(
                 f"class {printable(name)}: its folder has no images, but {deeper}: a level too high? "
                 f"Then path={_shown(root / name)}; else move them up"
             )
         raise Refusal(
-            f"class {printable(name)}: {_count(len(seen.images), 'image')} in its folder, and {deeper}: move these up "
+            f"class {printable(name)}: {counted(len(seen.images), 'image')} in its folder, and {deeper}: move these up "
             "if they belong to the class, and away if not"
         )
     if not seen.images:
-        raise Refusal(f"class {printable(name)}: its folder has no images ({counted(seen.others) or 'empty'})")
+        raise Refusal(f"class {printable(name)}: its folder has no images ({by_kind(seen.others) or 'empty'})")
     if seen.folders:
         seen.others["folders without images"] += len(seen.folders)
     return seen
@@ -219,10 +231,6 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _shown(path: Path) -> str:
