@@ -89,7 +89,7 @@ REFUSED: dict[str, tuple[list[str], list[str]]] = {
     "flat splits beside others": (["train", "test", "other"], ["other", "splits"]),
     "a held-out split beside classes": (
         ["cat", "dog", "test"],
-        ["test"],
+        ["test is a split of a data set, and cat, dog beside it"],
     ),
     "splits below classes": (["cat/train", "cat/test", "dog/train"], ["cat/test", "level too high"]),
     "splits below a split": (["train/train", "train/test", "test/train", "test/test"], ["splits"]),
@@ -150,6 +150,13 @@ def test_words_of_their_own_are_classes(tmp_path: Path) -> None:
     assert layout(laid(tmp_path / "words", *words)).class_names == tuple(sorted(words))
     for name in ("no_mask", "Without Mask"):
         assert len(layout(laid(tmp_path / name, name, "mask")).class_names) == 2
+
+
+def test_a_single_class_of_a_split_is_not_sent_to_the_path_that_was_given(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match=r"one class only, cat: .* It holds 2 images and no folder: sort them by class$"):
+        layout(laid(tmp_path / "flat", "train/cat", "test/cat"))
+    with pytest.raises(Refusal, match=r"It holds the folders a, b: a level too high\? Then move them up$"):
+        layout(laid(tmp_path / "deep", "train/all/a", "train/all/b", "test/all/a", "test/all/b"))
 
 
 def test_images_without_folders_are_a_level_too_low(tmp_path: Path) -> None:

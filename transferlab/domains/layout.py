@@ -72,7 +72,7 @@ def layout(root: Path) -> Layout:
     parts, unread = _parts(root, top)
     inside = [top if not part else _of_folders(root, part) for part in parts]
     above = inside if parts == ("",) else [top, *inside]
-    classes = [_classes(root / part, seen) for part, seen in zip(parts, inside, strict=True)]
+    classes = [_classes(root, part, seen) for part, seen in zip(parts, inside, strict=True)]
     _refuse_other_classes(root, parts, classes)
     files = Layout(tuple(classes[0].values()), [], [], [] if len(parts) == 2 else None, ())
     others = sum((seen.others for seen in above), Counter[str]())
@@ -126,8 +126,9 @@ def _parts(root: Path, top: Content) -> tuple[tuple[str, ...], list[str]]:
         return ("",), []  # among others, a train is a vehicle
     where = f"path={_shown(root)}"
     if others:
+        splits, them = ("is a split", "it") if len(kinds) == 1 else ("are splits", "them")
         raise Refusal(
-            f"{where}: {listed(kinds)} are splits of a data set, and {listed(others)} beside them can't be classes: "
+            f"{where}: {listed(kinds)} {splits} of a data set, and {listed(others)} beside {them} can't be classes: "
             "move these away, or, if all are classes, rename the first"
         )
     for name in kinds:
@@ -160,18 +161,19 @@ def split_kind(name: str) -> str | None:
     return next((kind for kind, names in SPLITS.items() if plain in names), None)
 
 
-def _classes(place: Path, seen: Content) -> dict[str, str]:
+def _classes(root: Path, part: str, seen: Content) -> dict[str, str]:
     """The names of the classes, each in the form in which domains compare it, and of their folders."""
-    where = f"path={_shown(place)}"
+    where = f"path={_shown(root / part)}"
     names = seen.folders
     if not names:
-        level = f"; it holds {counted(len(seen.images), 'image')} itself: the level too low?" if seen.images else ""
-        raise Refusal(f"{where}: expected a folder of images per class, and there is none{level}")
+        itself = f"; it holds {counted(len(seen.images), 'image')} itself: the level too low?" if seen.images else ""
+        raise Refusal(f"{where}: expected a folder of images per class, and there is none{itself}")
     for name in names:
         if not _is_text(name):
             raise Refusal(f"{where}: the name of the folder '{printable(name)}' is not UTF-8: rename it")
     if len(names) == 1:
-        raise Refusal(f"{where}: one class only, {printable(names[0])}: nothing to tell apart{_level(place, names[0])}")
+        level = _level(root, part, names[0])
+        raise Refusal(f"{where}: one class only, {printable(names[0])}: nothing to tell apart{level}")
     if bad := _no_classes(names):
         others = listed(name for name in names if name not in bad) or "each other"
         raise Refusal(
@@ -191,16 +193,14 @@ def _no_classes(names: Sequence[str]) -> list[str]:
     return [name for name, one in zip(names, plain, strict=True) if one in NO_CLASSES and one not in denied]
 
 
-def _level(place: Path, name: str) -> str:
-    """The likely cause of a single class."""
-    inside = content(place / name)
+def _level(root: Path, part: str, name: str) -> str:
+    """The likely cause of a single class; below a split no other path is one."""
+    inside = content(root / part / name)
     if inside.folders:
-        lower = f"path={_shown(place / name)}"
+        lower = "move them up" if part else f"path={_shown(root / name)}"
         return f". It holds the folders {listed(inside.folders)}: a level too high? Then {lower}"
-    what = counted(len(inside.images), "image")
-    return (
-        f". It holds {what} and no folder: a level too low? Then path={_shown(place.parent)}; else sort them by class"
-    )
+    lower = "" if part else f"a level too low? Then path={_shown(root.parent)}; else "
+    return f". It holds {counted(len(inside.images), 'image')} and no folder: {lower}sort them by class"
 
 
 def _of_a_class(root: Path, name: str) -> Content:
