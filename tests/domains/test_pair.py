@@ -179,6 +179,19 @@ def test_test_images_that_training_data_hold_too_are_counted_by_part(
     ]
 
 
+def test_a_grey_image_in_three_channels_is_the_same_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    grey = _domain([0, 1] * 10, classes=2)
+    colour = replace(grey, images=np.repeat(grey.images, 3, axis=3))
+    tinted = colour.images.copy()
+    tinted[:, 1, 1, 2] ^= 255
+    for source, same in ((colour, True), (replace(grey, images=tinted), False)):
+        domains = {"digits": grey, "mnist5k": source}
+        monkeypatch.setattr("transferlab.domains.overlaps.loaded", lambda _, one, of=domains: of[one.name])
+        config = contenders("source=mnist5k", "target=digits")[0].config
+        words = "20 of the 20 different images of target=digits are source=mnist5k's"
+        assert any(words in line for line in overlaps(config.source, config.target)) == same
+
+
 def test_train_says_so_and_trains(tmp_path: Path, transferlab: Callable[..., Said]) -> None:
     root = fill(tmp_path / "photos" / "train", count=8)
     fill(tmp_path / "photos" / "test", count=4)

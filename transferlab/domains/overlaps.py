@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from transferlab.component import Component
 from transferlab.domains.domain import Domain
@@ -21,7 +22,8 @@ SAME = 0.5
 def overlaps(source: Source, target: Component) -> list[str]:
     """A line for each source that is the target's data, and for each part of the training data with its test images.
 
-    Images count as equal if they are so byte for byte, as their providers returned them.
+    Images count as equal if they are so byte for byte, as their providers returned them; grey ones in three channels
+    count as in one.
 
     Args:
         source: its training images count, whatever domains they are of.
@@ -49,9 +51,16 @@ def _shared(test: set[bytes], training: set[bytes], role: str, component: Compon
 
 
 def digests(domain: Domain) -> Iterator[bytes]:
-    """The SHA-256 of each image."""
+    """The SHA-256 of each image, in one channel where its three are equal."""
     for place in range(len(domain.images)):
-        yield hashlib.sha256(np.ascontiguousarray(domain.images[place]).data).digest()
+        image = np.asarray(domain.images[place])
+        if _is_grey(image[0]) and _is_grey(image):  # of a coloured image the first row is seldom grey, and soon read
+            image = image[..., :1]
+        yield hashlib.sha256(np.ascontiguousarray(image).data).digest()
+
+
+def _is_grey(pixels: NDArray[np.uint8]) -> bool:
+    return all(np.array_equal(pixels[..., 0], pixels[..., place]) for place in range(1, pixels.shape[-1]))
 
 
 def _by_split(domain: Domain) -> tuple[set[bytes], set[bytes]]:
