@@ -166,7 +166,7 @@ def test_test_images_that_training_data_hold_too_are_counted_by_part(
     source = pixels[::-1].copy()
     source[:4] = 0
     source[5] = pixels[39]
-    labels = np.arange(40) % 2
+    labels = np.arange(40) // 20
     domains = {"digits": Domain(target, labels, ("0", "1"), test), "mnist5k": Domain(source, labels, ("0", "1"), test)}
     monkeypatch.setattr("transferlab.domains.overlaps.loaded", lambda _role, component: domains[component.name])
     config = contenders("source=mnist5k", "target=digits")[0].config
@@ -190,6 +190,22 @@ def test_a_grey_image_in_three_channels_is_the_same_picture(monkeypatch: pytest.
         config = contenders("source=mnist5k", "target=digits")[0].config
         words = "20 of the 20 different images of target=digits are source=mnist5k's"
         assert any(words in line for line in overlaps(config.source, config.target)) == same
+
+
+def test_an_image_under_two_labels_in_one_part_is_told_with_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)
+    labels, test, names = np.arange(40) % 3, np.arange(40) >= 30, ("ant", "bee", "cow")
+    source, target = pixels.copy(), 255 - pixels
+    source[[3, 7]] = source[[1, 2]]  # 0 and 1, 2 and 1
+    source[6] = source[0]  # both 0
+    target[35] = target[36]
+    domains = {"digits": Domain(target, labels, names, test), "mnist5k": Domain(source, labels, names, test)}
+    monkeypatch.setattr("transferlab.domains.overlaps.loaded", lambda _role, component: domains[component.name])
+    config = contenders("source=mnist5k", "target=digits")[0].config
+    assert overlaps(config.source, config.target) == [
+        "target=digits: 1 image of its test part stands under two labels: ant and cow",
+        "source=mnist5k: 2 images of its training part stand under two labels: ant and bee, bee and cow",
+    ]
 
 
 def test_train_says_so_and_trains(tmp_path: Path, transferlab: Callable[..., Said]) -> None:
