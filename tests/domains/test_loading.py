@@ -9,7 +9,7 @@ import pytest
 
 from transferlab.component import Component
 from transferlab.domains.loading import loaded
-from transferlab.errors import Refusal
+from transferlab.errors import Interrupted, Refusal
 from transferlab.imports import allow
 
 HEADER = "import numpy as np\nfrom transferlab.domains.domain import Domain\n"
@@ -22,6 +22,8 @@ RAISING = {
     "BadZipFile: File is not a zip file": "import io, zipfile; zipfile.ZipFile(io.BytesIO(b'x'))",
     "SystemExit: 3": "import sys; sys.exit(3)",
     "there isn't enough memory": "raise MemoryError",
+    "Panic: called unwrap": "raise type('Panic', (BaseException,), {})('called unwrap')",
+    "Mute: its text can't be made": "raise type('Mute', (Exception,), {'__str__': lambda self: self.text})()",
     "AssertionError": "assert False",
     "RecursionError: maximum recursion depth exceeded": "f = lambda: f(); f()",
     "FileNotFoundError: [Errno 2] No such file or directory: 'none.csv'": "open('none.csv')",
@@ -50,6 +52,16 @@ def test_it_is_told_whose_what_and_where(
     assert text.endswith(f" ({file}, line 5)")
     assert "\n" not in text
     assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, Interrupted])
+def test_what_stops_the_program_stops_it_in_a_loader_too(monkeypatch: pytest.MonkeyPatch, stop: type) -> None:
+    def stopped(*_: object) -> None:
+        raise stop("now")
+
+    monkeypatch.setattr("transferlab.domains.loading.load", stopped)
+    with pytest.raises(stop, match="now"):
+        loaded("source", Component("loader.load", {}, "mine"))
 
 
 def test_mistakes_on_import_and_in_syntax_are_told_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from transferlab.component import Component
 from transferlab.domains.domain import Domain
-from transferlab.errors import Refusal
+from transferlab.errors import Interrupted, Refusal
 from transferlab.text import printable
 
 LONGEST = 300
@@ -30,7 +30,9 @@ def loaded(role: str, component: Component) -> Domain:
     except Refusal as refusal:
         where = "" if _is_ours(component) else _where(refusal, component)
         raise Refusal(f"{name}: {refusal}{where}") from None
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, Interrupted):
+        raise
+    except BaseException as error:  # a panic of Rust's is no Exception
         where = "" if _is_ours(component) and isinstance(error, OSError) else _where(error, component)
         raise Refusal(f"{name}: {component.target} failed: {_told(error)}{where}{_beside(error)}") from error
     if not isinstance(domain, Domain):
@@ -54,9 +56,12 @@ def _is_ours(component: Component) -> bool:
 
 
 def _told(error: BaseException) -> str:
+    try:
+        text = " ".join(str(error).split())
+    except Exception:
+        text = "its text can't be made"
     if isinstance(error, MemoryError):
-        return f"there isn't enough memory{f' ({error})' if str(error) else ''}"
-    text = " ".join(str(error).split())
+        return f"there isn't enough memory{f' ({text})' if text else ''}"
     text = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
     return printable(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
