@@ -29,6 +29,9 @@ MENDED: dict[str, dict[str, Any]] = {
     "a mask of numbers": {"test": LABELS},
     "a list for a mask": {"test": [True, False, True, False]},
     "indices for a mask": {"test": np.array([2, 3])},
+    "masked images": {"images": np.ma.masked_less(IMAGES, 9)},
+    "masked labels": {"labels": np.ma.array(LABELS, mask=[True, False, False, False])},
+    "a masked mask": {"test": np.ma.array(LABELS == 1, mask=LABELS == 0)},
 }
 
 

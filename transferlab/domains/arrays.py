@@ -12,6 +12,15 @@ from transferlab.errors import Refusal
 from transferlab.wording import agreeing, counted
 
 
+def _refuse_masked(name: str, array: Any) -> None:
+    if np.ma.is_masked(array):
+        masked, every = int(np.ma.getmaskarray(array).sum()), counted(array.size, "value")
+        raise Refusal(
+            f"{name}: {masked:,} of {every} {agreeing(masked, 'is', 'are')} masked, and nothing says what is there; "
+            f"leave those examples out, or say it: {name}.filled(0)"
+        )
+
+
 def check_images(images: Any) -> None:
     """Raises Refusal unless images are uint8, (examples, height, width, 1 or 3), one at least."""
     wanted = "images must be a NumPy array, uint8 (examples, height, width, 1 or 3)"
@@ -19,6 +28,7 @@ def check_images(images: Any) -> None:
         how = ": np.stack(images)" if isinstance(images, list | tuple) else ""
         how = ": images.numpy(), with the channels last" if type(images).__module__.startswith("torch") else how
         raise Refusal(f"{wanted}, not {type(images).__name__}{how}")
+    _refuse_masked("images", images)
     if len(images.shape) == 0 or len(images) == 0:
         raise Refusal("the domain has no examples")
     if images.dtype != np.uint8:
@@ -67,6 +77,7 @@ def whole_labels(labels: Any, examples: int) -> NDArray[np.int64]:
         Refusal: if they are anything else.
     """
     array = np.asarray(labels) if isinstance(labels, list | tuple) else labels
+    _refuse_masked("labels", array)
     if not isinstance(array, np.ndarray):
         raise Refusal(f"labels must be a NumPy array of whole numbers, not {type(labels).__name__}: np.asarray(labels)")
     if array.ndim == 2 and array.shape[0] == examples and array.shape[1] > 1:
@@ -100,6 +111,7 @@ def check_mask(test: Any, examples: int) -> None:
         raise Refusal(
             f"test must be a NumPy array, bool ({examples},), not {type(test).__name__}: np.asarray(test, bool)"
         )
+    _refuse_masked("test", test)
     if test.shape == (examples,) and test.dtype == np.bool_:
         return
     how = ""
