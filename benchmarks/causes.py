@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
-from transferlab.composition import compose_train
+from transferlab.config.composition import compose_train
 from transferlab.domains.pair import load_pair
 from transferlab.domains.splits import split
 from transferlab.models.network import Blueprint, build_network

@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from transferlab.composition import compose_train
+from transferlab.config.composition import compose_train
 from transferlab.domains.domain import Domain
 from transferlab.domains.folder import folder as load
 from transferlab.domains.pair import load_pair
 from transferlab.domains.splits import split
-from transferlab.experiment import train
-from transferlab.runs import Run
-from transferlab.training.devices import on_device
+from transferlab.experiment.perform import train
+from transferlab.experiment.run import Run
+from transferlab.training.devices import configure_process
 from transferlab.training.journal import Journal
 from transferlab.training.streams import Examples, Stream, as_tensor
 
@@ -151,7 +151,7 @@ def _memory(images: Path, out: Path, size: int) -> tuple[float, float]:
         f"output_root={out}",
         "target_labels_per_class=0",
     ]
-    config = on_device(compose_train(arguments)[0][0].config)
+    config = configure_process(compose_train(arguments)[0][0].config)
     before = _anonymous()
     with _peak() as peak:
         pair = load_pair(config)

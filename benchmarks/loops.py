@@ -15,10 +15,10 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks.works import Machine, Work, data, modules
-from transferlab.experiment import train
+from transferlab.experiment.perform import train
+from transferlab.experiment.run import Run
 from transferlab.losses.adversarial import Discriminator, ramp, reverse_gradient
 from transferlab.models.convolution import with_matmuls
-from transferlab.runs import Run
 from transferlab.training.devices import keep_freed_memory
 from transferlab.training.journal import Journal
 from transferlab.training.streams import as_tensor, inputs_of

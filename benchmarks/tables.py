@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from transferlab.result_file import digest
+from transferlab.system.files import json_digest
 
 SHAPES = {"1 comparison of 40 rows": (1, 40), "1,000 comparisons of 2 rows": (1000, 2)}
 STRATEGIES = ("scratch", "source_only", "target_oracle", "dann", "finetune", "mcd")
@@ -74,7 +74,7 @@ def _result(comparison: int, row: int, seed: int, accuracy: float) -> dict[str, 
         "config": {"strategy": {"name": strategy}, "optimizer": OPTIONS},
         "files": {},
     }
-    return result | {"sha256": digest(result)}
+    return result | {"sha256": json_digest(result)}
 
 
 def _write(root: Path, result: dict[str, Any]) -> None:

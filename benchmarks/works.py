@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from transferlab.composition import compose_train
+from transferlab.config.composition import compose_train
+from transferlab.config.schema import TrainConfig
 from transferlab.domains.pair import Pair, load_pair
 from transferlab.domains.splits import TrainingData, split
 from transferlab.models.network import Blueprint, Modules, build_network
-from transferlab.schema import TrainConfig
-from transferlab.training.devices import on_device
+from transferlab.training.devices import configure_process
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Work:
 
     def tuned(self, machine: Machine, precision: str) -> TrainConfig:
         """The same with the process made ready as `train` makes it."""
-        return on_device(self.config(machine, precision))
+        return configure_process(self.config(machine, precision))
 
     def plain(self, machine: Machine) -> TrainConfig:
         """The same in fp32, with the process as PyTorch leaves it but for the threads."""

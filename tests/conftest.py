@@ -1,17 +1,32 @@
-"""The command line in this process, and small runs."""
+"""The command line in this process, small runs, a network for short fits, a folder of images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from fits import BLUEPRINT
 from jobs import TINY, Said, contenders
+from made_folders import SIZE, fill
+from numpy.typing import NDArray
 
 from transferlab import cli
+from transferlab.config.schema import TrainConfig
+from transferlab.domains.domain import Domain
+from transferlab.domains.folder import folder
 from transferlab.domains.pair import load_pair
-from transferlab.runs import Run
+from transferlab.experiment.run import Run
+from transferlab.images import decoded as cache_of
+from transferlab.images import picture as pictures
+from transferlab.images.picture import picture
+from transferlab.models.network import Modules, build_network
+from transferlab.training.seeding import seeded
 
 
 @pytest.fixture(autouse=True)
@@ -51,3 +66,57 @@ def tiny_run(tmp_path: Path) -> Callable[..., Run]:
         return Run(contender.config, contender.variant, contender.setting, load_pair(contender.config), seed=0)
 
     return run
+
+
+@pytest.fixture
+def config() -> TrainConfig:
+    return replace(contenders(*TINY)[0].config, steps=5, snapshots=2, log_every=2, precision="fp32", device="cpu")
+
+
+@pytest.fixture
+def modules() -> Modules:
+    with seeded(0, "network"):
+        return build_network(BLUEPRINT)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return fill(tmp_path / "photos")
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[..., Domain]:
+    def load(path: Path, **options: Any) -> Domain:
+        given = {"size": SIZE, "channels": 3, "skip_unreadable": False, "cache": str(tmp_path / "out")} | options
+        return folder(path=str(path), **given)
+
+    return load
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are decoded, in blocks of 4."""
+    names: list[str] = []
+
+    def noted(path: Path, *options: Any) -> tuple[NDArray[np.uint8], int | None]:
+        names.append(f"{path.parent.name}/{path.name}")
+        return picture(path, *options)
+
+    monkeypatch.setattr(pictures, "picture", noted)
+    monkeypatch.setattr(cache_of, "BLOCK_IMAGES", 4)
+    return names
+
+
+@pytest.fixture
+def said() -> Iterator[list[str]]:
+    """Lines of the log, which may not reach the root logger."""
+    lines: list[str] = []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
+
+    kept = Kept()
+    logging.getLogger("transferlab").addHandler(kept)
+    yield lines
+    logging.getLogger("transferlab").removeHandler(kept)

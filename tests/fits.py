@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import TrainConfig
 from transferlab.models.network import Blueprint, Modules
-from transferlab.schema import TrainConfig
+from transferlab.stages import Fit
 from transferlab.training.fit import Snapshot, fit
 from transferlab.training.journal import Journal
 from transferlab.training.seeding import generator
-from transferlab.training.stages import Fit
 from transferlab.training.streams import Examples, Stream
 
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (40, 1, 8, 8), dtype=np.uint8))
 LABELS = torch.arange(40) % 4
-BLUEPRINT = Blueprint(Component("transferlab.models.lenet.LeNet"), channels=1, size=8, features=16, classes=4)
+BLUEPRINT = Blueprint(Component("transferlab.backbones.lenet.LeNet"), channels=1, size=8, features=16, classes=4)
 
 
 def run_fit(

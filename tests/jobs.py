@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transferlab.composition import Contender, compose_train
+from transferlab.config.composition import Contender, compose_train
+from transferlab.config.config_files import config_root
 
 TINY = [
     "source=rendered_digits",
@@ -30,6 +31,13 @@ class Said:
     code: int
     out: str
     err: str
+
+
+STRATEGIES = sorted(path.stem for path in config_root().glob("strategy/*.yaml"))
+"""By the names of their files: to compose them takes half a second each."""
+
+TOLD = {"adapt": ["loss=mmd"], "transitive": ["bridge=mnist5k"]}
+"""What a strategy can't be run without, by its name."""
 
 
 def contenders(*arguments: str) -> Sequence[Contender]:

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from transferlab.component import Component
-from transferlab.training import shallow as methods
-from transferlab.training.shallow import Adapted
+from transferlab.config.component import Component
+from transferlab.solvers import adaptations as methods
+from transferlab.solvers.adaptations import Adapted
 from transferlab.training.streams import Examples
 
 Array = NDArray[np.float64]
@@ -48,7 +48,7 @@ def stream(inputs: Array, labels: Labels | None = None) -> Examples:
 
 
 def found_by(classifier: tuple[str, Any]) -> Component:
-    return Component(f"transferlab.training.solvers.{classifier[0]}", classifier[1])
+    return Component(f"transferlab.solvers.classifiers.{classifier[0]}", classifier[1])
 
 
 def accuracy(head: nn.Module, target: Array, labels: Labels) -> float:

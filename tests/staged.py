@@ -11,15 +11,15 @@ import pytest
 import torch
 from torch import nn
 
-from transferlab.component import Component
+from transferlab.config.component import Component
 from transferlab.domains.splits import split
-from transferlab.experiment import train
+from transferlab.experiment.perform import train
+from transferlab.experiment.run import Run
 from transferlab.models.network import Modules
-from transferlab.runs import Run
-from transferlab.training.devices import on_device
+from transferlab.stages import NETWORK, Estimate, Stage
+from transferlab.training.devices import configure_process
 from transferlab.training.fit import Snapshot
 from transferlab.training.journal import Journal
-from transferlab.training.stages import NETWORK, Estimate, Stage
 
 BLOCKS = ("backbone.block1", "backbone.block2", "bottleneck", "head")
 """Of the small network with lenet as its backbone."""
@@ -39,7 +39,7 @@ def trained(run: Run, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Modules], S
     monkeypatch.setattr(type(run.strategy), "stages", lambda _self, _loss: [*noted, last])
     training, _ = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)
     journal = Journal("test", lambda: None, quiet=True)
-    snapshots = train(run, on_device(run.config), training, journal)
+    snapshots = train(run, configure_process(run.config), training, journal)
     monkeypatch.undo()
     return [*found, snapshots[-1].modules], snapshots, journal.updates
 
@@ -76,7 +76,9 @@ def modules_after(
     training, _ = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(run.strategy), "stages", lambda _self, _loss: stages)
-        return train(run, on_device(run.config), training, Journal("test", lambda: None, quiet=True))[-1].modules
+        return train(run, configure_process(run.config), training, Journal("test", lambda: None, quiet=True))[
+            -1
+        ].modules
 
 
 def changed(before: Modules, after: Modules, *names: str) -> set[str]:

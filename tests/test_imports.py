@@ -12,25 +12,17 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "transferlab"
 
 LAYERS = [
-    {"errors", "imports", "memory", "text", "wording"},
-    {"console", "files", "interpolations", "signals", "values", "weights_path", "yaml_files"},
-    {"locks", "result_file"},
-    {"component", "comparison"},
-    {"roles", "extras"},
-    {"schema"},
-    {"domains", "losses", "probes", "evaluation", "identity"},
-    {"models", "selection"},
-    {"training"},
-    {"strategies"},
-    {"config_files"},
-    {"overrides"},
-    {"hydra_errors", "hydra_parts"},
-    {"composition"},
-    {"runs"},
-    {"outcome", "report", "beforehand", "writable"},
-    {"experiment", "completion", "catalogue"},
-    {"processes", "rehearsal"},
-    {"sweep"},
+    {"errors", "text"},
+    {"system"},
+    {"comparison", "evaluation", "images", "losses", "weights"},
+    {"config"},
+    {"stages", "domains"},
+    {"strategies", "models"},
+    {"backbones", "training"},
+    {"estimators"},
+    {"solvers"},
+    {"cache"},
+    {"experiment"},
     {"cli"},
     {"__main__"},
 ]
@@ -65,11 +57,7 @@ def test_imports_point_one_way(path: Path) -> None:
             assert other == room or LEVEL[other] < LEVEL[room], f"{path.name} imports {name}"
 
 
-TORCH_FREE = [
-    *("cli", "comparison", "strategies", "schema", "roles", "component", "identity", "composition"),
-    *("files", "result_file", "text"),
-    *("domains", "probes", "catalogue"),
-]
+TORCH_FREE = ["cli", "comparison", "config", "domains", "images", "stages", "strategies", "system", "text"]
 
 
 @pytest.mark.parametrize("room", TORCH_FREE)
@@ -89,10 +77,10 @@ def test_a_run_imports_no_library_that_it_does_not_need(strategy: str, needed: b
     """
     program = f"""
 import sys
-from transferlab.composition import compose_train
-from transferlab.component import modules_of
+from transferlab.config.composition import compose_train
+from transferlab.config.component import modules_of
 config = compose_train(["strategy={strategy}", "baselines=[]"])[0][0].config
-for module in ("transferlab.experiment", *modules_of((config, config.strategy().stages(config.loss)))):
+for module in ("transferlab.experiment.perform", *modules_of((config, config.strategy().stages(config.loss)))):
     __import__(module)
 print({{"sklearn", "pandas", "torchvision"}} & set(sys.modules))
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from transferlab.wording import agreeing, counted
+from transferlab.text import agreeing, counted
 
 PACKAGE = Path(__file__).parent.parent / "transferlab"
 

@@ -10,13 +10,14 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from transferlab import __version__
-from transferlab.console import discard_stdout, prepare_streams, say, shown
 from transferlab.errors import Interrupted, Refusal
-from transferlab.imports import leave_out_working_directory
-from transferlab.signals import interrupt_on_signals
+from transferlab.system.console import discard_stdout, prepare_streams, say, shown
+from transferlab.system.imports import leave_out_working_directory
+from transferlab.system.signals import interrupt_on_signals
 
 HELP = """\
 transferlab: should I transfer, from what, and how? Answered by experiment.
@@ -82,13 +83,13 @@ def _dispatch(arguments: Sequence[str]) -> int:
             print(f"transferlab {__version__}")
             return 0
         case ["-sc" | "--shell_completion" | "--shell-completion", *_]:
-            from transferlab.completion import complete
+            from transferlab.config.completion import complete
 
             return complete(arguments)
         case [command, *rest] if command in COMMANDS:
             return COMMANDS[command](rest)
         case _:
-            from transferlab.values import unknown
+            from transferlab.config.values import unknown
 
             raise Refusal(unknown(f"{arguments[0]}", arguments[0], COMMANDS))
 
@@ -96,12 +97,12 @@ def _dispatch(arguments: Sequence[str]) -> int:
 def _train(arguments: Sequence[str]) -> int:
     again = shlex.join(["transferlab", "train", *arguments])
     try:
-        from transferlab.composition import compose_train
+        from transferlab.config.composition import compose_train
 
         jobs = compose_train(arguments)
         if not jobs:
             return 0
-        from transferlab.sweep import train
+        from transferlab.experiment.sweep import train
 
         return train(jobs, again)
     except KeyboardInterrupt:
@@ -113,20 +114,20 @@ def _train(arguments: Sequence[str]) -> int:
 
 
 def _compare(arguments: Sequence[str]) -> int:
-    from transferlab.composition import compose_compare
+    from transferlab.config.composition import compose_compare
 
     config = compose_compare(arguments)
     if config is None:
         return 0
-    from transferlab.report import report
+    from transferlab.comparison.report import exit_code, show
 
-    return report(config)
+    return exit_code(show(Path(config.output_root), config.margin, curve=config.curve), config.fail_on)
 
 
 def _methods(arguments: Sequence[str]) -> int:
     if arguments:
         raise Refusal(f"transferlab methods takes no arguments, not {' '.join(arguments)}")
-    from transferlab.catalogue import catalogue, markdown
+    from transferlab.config.catalogue import catalogue, markdown
 
     print(markdown(catalogue()))
     return 0

@@ -60,3 +60,13 @@ def _hidden(text: str, at: int) -> bool:
 def _escaped(character: str) -> str:
     number = ord(character)
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def counted(count: int, noun: str) -> str:
+    """``count`` things; ``noun`` is of one of them and takes an s, or es."""
+    return f"{count:,} {noun}{agreeing(count, '', 'es' if noun.endswith('s') else 's')}"
+
+
+def agreeing(count: int, one: str, several: str) -> str:
+    """The form of a word that goes with ``count`` things."""
+    return one if count == 1 else several

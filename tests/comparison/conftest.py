@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from transferlab.result_file import digest
+from transferlab.system.files import json_digest
 
 
 def made_result(strategy: str, seed: int, accuracy: float | None, /, **fields: Any) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def made_result(strategy: str, seed: int, accuracy: float | None, /, **fields: A
         "metrics": {"target_accuracy": accuracy, "source_accuracy": None},
         "timing": {"seconds": 10.0 + seed, "updates": 100},
     } | fields
-    return result | {"sha256": digest(result)}
+    return result | {"sha256": json_digest(result)}
 
 
 class Outputs:

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from jobs import Said, contenders, results
 from numpy.typing import NDArray
 
+from transferlab.config.identity import run_id
 from transferlab.domains.bridges import Choice, best_path, choose_path
 from transferlab.domains.pair import load_pair
 from transferlab.domains.splits import test_mask
 from transferlab.errors import Refusal
-from transferlab.identity import run_id
 
 TURNED = """
 import numpy as np
@@ -173,8 +173,8 @@ def test_from_the_command_line(arguments: list[str], transferlab: Callable[..., 
 
 
 def test_what_is_recorded_asks_for_the_same_run(arguments: list[str], tmp_path: Path) -> None:
-    from transferlab.runs import plain
-    from transferlab.schema import train_config
+    from transferlab.config.schema import train_config
+    from transferlab.experiment.run import plain
 
     given = [one for one in arguments if one != "bridge=auto"]
     config = contenders(*given, "bridge.path=[turned40,turned20]", "bridge.turned40.degrees=41")[0].config

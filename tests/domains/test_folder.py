@@ -12,12 +12,12 @@ from jobs import Said, contenders, results
 from made_folders import fill, pixels
 from PIL import Image
 
+from transferlab.config.identity import run_id
 from transferlab.domains.domain import Domain
-from transferlab.domains.mapped import Mapped
 from transferlab.domains.pair import load_pair
 from transferlab.domains.splits import split
 from transferlab.errors import Refusal
-from transferlab.identity import run_id
+from transferlab.images.mapped import Mapped
 
 
 def test_a_folder_is_its_images_in_order_of_name_mapped(photos: Path, load: Callable[..., Domain]) -> None:

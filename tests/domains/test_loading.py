@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from transferlab.component import Component
+from transferlab.config.component import Component
 from transferlab.domains.loading import loaded
 from transferlab.errors import Interrupted, Refusal
-from transferlab.imports import allow
+from transferlab.system.imports import allow
 
 HEADER = "import numpy as np\nfrom transferlab.domains.domain import Domain\n"
 RAISING = {

@@ -15,12 +15,12 @@ from made_folders import fill
 
 from transferlab.domains.digits import digits
 from transferlab.domains.domain import Domain
-from transferlab.domains.images import resized, with_channels
 from transferlab.domains.multi import in_order
 from transferlab.domains.overlaps import overlaps
 from transferlab.domains.pair import load_pair
 from transferlab.domains.splits import Unlabelled, refuse_budget, split, test_mask
 from transferlab.errors import Refusal
+from transferlab.images.resizing import resized, with_channels
 
 
 def _domain(labels: list[int], classes: int = 3) -> Domain:

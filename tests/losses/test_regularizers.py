@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from transferlab.backbones.lenet import LeNet
 from transferlab.losses.output import Output
 from transferlab.losses.regularizers import (
     BSS,
@@ -23,7 +24,6 @@ from transferlab.losses.regularizers import (
     spectral_shrinkage,
     starting_point_penalty,
 )
-from transferlab.models.lenet import LeNet
 from transferlab.models.record import Record
 
 ZERO = torch.zeros(())

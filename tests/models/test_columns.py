@@ -11,14 +11,14 @@ import torch
 from fits import BLUEPRINT
 from torch import Tensor, nn
 
-from transferlab.component import Component
+from transferlab.backbones.mlp import MLP
+from transferlab.backbones.recurrent import Recurrent
+from transferlab.config.component import Component
 from transferlab.errors import Refusal
 from transferlab.models.columns import Columns, Join, Lateral, chain_of, joined, target_column, trunk
-from transferlab.models.mlp import MLP
 from transferlab.models.network import Blueprint, Head, Modules, build_network
-from transferlab.models.recurrent import Recurrent
 
-PERCEPTRON = replace(BLUEPRINT, backbone=Component("transferlab.models.mlp.MLP", {"widths": [6, 5]}, "mlp"))
+PERCEPTRON = replace(BLUEPRINT, backbone=Component("transferlab.backbones.mlp.MLP", {"widths": [6, 5]}, "mlp"))
 
 
 def _modules(blueprint: Blueprint, trunks: int = 1) -> Modules:

@@ -11,14 +11,14 @@ import torch
 from networks import ours, small_swin, small_vit
 from torch import Tensor, nn
 
+from transferlab.backbones.dtn import DTN
+from transferlab.backbones.from_torchvision import assemble
+from transferlab.backbones.lenet import LeNet
+from transferlab.backbones.mlp import MLP
+from transferlab.backbones.recurrent import Recurrent
+from transferlab.backbones.resnet import ResNet
 from transferlab.errors import Refusal
-from transferlab.models.dtn import DTN
 from transferlab.models.layers import LayerFeatures, layer_names, split_at
-from transferlab.models.lenet import LeNet
-from transferlab.models.mlp import MLP
-from transferlab.models.recurrent import Recurrent
-from transferlab.models.resnet import ResNet
-from transferlab.models.torchvision_backbone import assemble
 
 IMAGES = torch.randn(3, 1, 32, 32, generator=torch.Generator().manual_seed(0))
 

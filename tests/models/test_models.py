@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from transferlab.component import Component
-from transferlab.models.lenet import LeNet
-from transferlab.models.mlp import MLP
+from transferlab.backbones.lenet import LeNet
+from transferlab.backbones.mlp import MLP
+from transferlab.backbones.resnet import ResNet
+from transferlab.config.component import Component
 from transferlab.models.network import Blueprint, blocks, build_network, has_batch_norm
-from transferlab.models.resnet import ResNet
 
 
 def _resnet18(channels: int, size: int, stem: Literal["small", "imagenet"]) -> ResNet:
@@ -80,7 +80,7 @@ def test_resnet18_begins_with_the_numbers_it_always_had(
 
 def test_a_network_is_backbone_bottleneck_head() -> None:
     modules = build_network(
-        Blueprint(Component("transferlab.models.lenet.LeNet"), channels=1, size=16, features=32, classes=10)
+        Blueprint(Component("transferlab.backbones.lenet.LeNet"), channels=1, size=16, features=32, classes=10)
     )
     images = torch.randn(4, 1, 16, 16)
     features = modules["bottleneck"](modules["backbone"](images))

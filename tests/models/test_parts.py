@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from transferlab.component import Component
+from transferlab.config.component import Component
 from transferlab.models.network import Blueprint, Modules, blocks, build_network
 from transferlab.models.parts import Part, biases, last_blocks, last_share, one_block
 from transferlab.models.record import Record
@@ -17,7 +17,7 @@ NETWORK = ("backbone", "bottleneck", "head")
 @pytest.fixture
 def modules() -> Modules:
     """Four blocks: two convolutions, the bottleneck of 16 features, a head of 4 classes."""
-    lenet = Component("transferlab.models.lenet.LeNet")
+    lenet = Component("transferlab.backbones.lenet.LeNet")
     return build_network(Blueprint(lenet, channels=1, size=8, features=16, classes=4))
 
 

@@ -9,7 +9,7 @@ import torch
 from fits import BLUEPRINT
 from torch import Tensor, nn
 
-from transferlab.component import Component
+from transferlab.config.component import Component
 from transferlab.models.network import Head, Modules, build_network
 from transferlab.models.sharing import head_of_layers, layers_for_features, pointwise, shared_and_trunk
 

@@ -10,12 +10,12 @@ import torch
 from fits import BLUEPRINT
 from torch import Tensor, nn
 
+from transferlab.backbones.dtn import DTN
+from transferlab.backbones.lenet import LeNet
+from transferlab.backbones.mlp import MLP
+from transferlab.backbones.recurrent import Recurrent
 from transferlab.errors import Refusal
-from transferlab.models.dtn import DTN
-from transferlab.models.lenet import LeNet
-from transferlab.models.mlp import MLP
 from transferlab.models.network import build_network
-from transferlab.models.recurrent import Recurrent
 from transferlab.models.widening import widened, widened_network
 
 

@@ -15,8 +15,8 @@ from jobs import Said
 from made_folders import fill
 from omegaconf import OmegaConf
 
-from transferlab.component import options_of
-from transferlab.config_files import config_root
+from transferlab.config.component import options_of
+from transferlab.config.config_files import config_root
 
 Train = Callable[..., Said]
 

@@ -15,10 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jobs import Said
 
+from transferlab.cache.entries import Entries
+from transferlab.comparison.result_file import SCHEMA_VERSION, is_usable
 from transferlab.comparison.results import read_results
-from transferlab.result_file import SCHEMA_VERSION, digest, is_usable
+from transferlab.system.files import json_digest
 from transferlab.training.checkpoint import Checkpoint
-from transferlab.training.entries import Entries
 
 STATE: dict[str, Any] = {"step": 7, "weights": {"a": torch.arange(20.0)}, "rows": [{"stage": "s", "loss": 0.5}]}
 ABOUT: dict[str, Any] = {"snapshots": [[7, "abc"]], "rows": [{"stage": "source", "step": 7}]}
@@ -152,7 +153,7 @@ def _usable_with(folder: Path, files: Any) -> bool:
     (folder / "endless").symlink_to("/dev/zero")
     path = folder / "result.json"
     result = _result() | {"files": files}
-    path.write_text(json.dumps(result | {"sha256": digest(result)}))
+    path.write_text(json.dumps(result | {"sha256": json_digest(result)}))
     return is_usable(path, {})
 
 
@@ -164,7 +165,7 @@ def _result() -> dict[str, Any]:
         **{"schema_version": SCHEMA_VERSION, "status": "ok", "seed": 0, "target_labels_per_class": 3, **names},
         **{"metrics": {"target_accuracy": 0.5}, "timing": {"seconds": 1.0}, "warnings": []},
     }
-    return result | {"sha256": digest(result)}
+    return result | {"sha256": json_digest(result)}
 
 
 @given(HARMS)

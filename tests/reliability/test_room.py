@@ -99,8 +99,8 @@ def test_a_disk_that_is_full_at_the_end_of_a_stage_costs_no_checkpoint(
         raise KeyboardInterrupt
 
     root, taken, take = tmp_path / "out", list[int](), Underway.take
-    monkeypatch.setattr("transferlab.training.entries.save_file", full)
-    monkeypatch.setattr("transferlab.experiment.evaluated", stopped)
+    monkeypatch.setattr("transferlab.cache.entries.save_file", full)
+    monkeypatch.setattr("transferlab.experiment.perform.evaluated", stopped)
     assert transferlab("train", *JOB, f"output_root={root}").code == 130
     monkeypatch.undo()
 

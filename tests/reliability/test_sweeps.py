@@ -12,8 +12,8 @@ import pytest
 from commands import started
 from jobs import TINY, Said, numbers, results
 
-from transferlab.locks import alone
-from transferlab.runs import LOCK, Run, State
+from transferlab.experiment.run import LOCK, Run, State
+from transferlab.system.locks import alone
 
 JOB = [*TINY, "strategy=dan", "seeds=2", "steps=60"]
 

@@ -16,11 +16,11 @@ import pytest
 import torch
 from jobs import TINY, Said
 
-from transferlab import imports
 from transferlab.errors import Unwritable
-from transferlab.experiment import run_experiment
-from transferlab.files import write_whole
-from transferlab.runs import Run
+from transferlab.experiment.perform import run_experiment
+from transferlab.experiment.run import Run
+from transferlab.system import imports
+from transferlab.system.files import write_whole
 from transferlab.training.checkpoint import Checkpoint
 
 Train = Callable[..., Said]
@@ -85,9 +85,9 @@ TARGETS = [
     "subprocess.run",
     "pathlib.Path",
     "transferlab",
-    "transferlab.files.os.system",
-    "transferlab.files.os",
-    "transferlab.files.Path",
+    "transferlab.system.files.os.system",
+    "transferlab.system.files.os",
+    "transferlab.system.files.Path",
     "transferlabx.losses.MMD",
     "transferlab..os.system",
     "transferlab.losses.discrepancy:MMD",

@@ -12,10 +12,10 @@ import torch
 from jobs import Said, results
 from staged import after_each, equal, floats, states, trained
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.experiment.run import Run
 from transferlab.models.network import Modules
-from transferlab.runs import Run
-from transferlab.training.stages import NETWORK, Estimate
+from transferlab.stages import NETWORK, Estimate
 from transferlab.training.streams import Examples
 
 RunOf = Callable[..., Run]

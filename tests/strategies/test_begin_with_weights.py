@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from transferlab.domains.pair import load_pair
 from transferlab.errors import Refusal
-from transferlab.experiment import run_experiment
-from transferlab.runs import Run
+from transferlab.experiment.perform import run_experiment
+from transferlab.experiment.run import Run
 
 RESNET = ["backbone=torchvision", "backbone.name=squeezenet1_1"]
 SMALL = [*TINY, "image.size=32", "steps=2", "baselines=[]", *RESNET]

@@ -16,10 +16,10 @@ from staged import changed, modules_after
 from torch import nn
 
 from transferlab.errors import Diverged
-from transferlab.runs import Run
-from transferlab.training import clusters
-from transferlab.training.clusters import Algorithm, from_clusters, matched_clusters
-from transferlab.training.stages import Fit
+from transferlab.estimators import clusters
+from transferlab.estimators.clusters import Algorithm, from_clusters, matched_clusters
+from transferlab.experiment.run import Run
+from transferlab.stages import Fit
 from transferlab.training.streams import Examples
 
 Features = NDArray[np.float64]

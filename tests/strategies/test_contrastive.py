@@ -18,19 +18,19 @@ from sklearn.neighbors import NearestCentroid
 from staged import changed, modules_after
 from torch import Tensor, nn
 
+from transferlab.config.schema import TrainConfig
 from transferlab.domains.splits import split
 from transferlab.errors import Refusal
-from transferlab.experiment import run_experiment
+from transferlab.experiment.perform import run_experiment
+from transferlab.experiment.run import Run
 from transferlab.models.network import build_network
-from transferlab.models.prototypes import NearestPrototype
-from transferlab.runs import Run
-from transferlab.schema import TrainConfig
+from transferlab.solvers.prototypes import NearestPrototype
+from transferlab.stages import ENCODER, NETWORK, Fit
 from transferlab.strategies.strategy import Strategy
 from transferlab.training import augmentation
 from transferlab.training.fit import fit
 from transferlab.training.journal import Journal
 from transferlab.training.seeding import generator, seeded
-from transferlab.training.stages import ENCODER, NETWORK, Fit
 from transferlab.training.streams import Examples, Stream, as_tensor, in_chunks
 
 RunOf = Callable[..., Run]

@@ -13,26 +13,26 @@ from safetensors.torch import load_file
 from staged import changed, modules_after
 from torch import Tensor
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.identity import run_id
 from transferlab.domains.splits import split
 from transferlab.errors import Refusal
-from transferlab.experiment import run_experiment
-from transferlab.identity import run_id
+from transferlab.estimators.soft_labels import from_teacher
+from transferlab.experiment.perform import run_experiment
+from transferlab.experiment.run import Run
 from transferlab.losses.distillation import SoftLabels, soft_label_divergence
 from transferlab.losses.output import Output
 from transferlab.models.network import Blueprint, build_network, named
 from transferlab.models.teacher import regressor, teachers
-from transferlab.runs import Run
+from transferlab.stages import NETWORK, Estimate, Fit
 from transferlab.strategies.distillation import Distillation
 from transferlab.training.seeding import seeded
-from transferlab.training.soft_labels import from_teacher
-from transferlab.training.stages import NETWORK, Estimate, Fit
 from transferlab.training.streams import Examples, as_tensor
 
 RunOf = Callable[..., Run]
 
-MLP = Component("transferlab.models.mlp.MLP", {"widths": [12]}, "mlp")
-STUDENT = Blueprint(Component("transferlab.models.lenet.LeNet"), channels=1, size=8, features=6, classes=4)
+MLP = Component("transferlab.backbones.mlp.MLP", {"widths": [12]}, "mlp")
+STUDENT = Blueprint(Component("transferlab.backbones.lenet.LeNet"), channels=1, size=8, features=6, classes=4)
 SMALL = (
     "strategy=distillation",
     "backbone@strategy.teacher=mlp",
@@ -255,7 +255,7 @@ def test_the_teacher_is_chosen_by_name_and_has_options_of_its_own(train_tiny: Ca
         contenders("strategy=distillation", *more)[0].config
         for more in ([], ["backbone@strategy.teacher=mlp", "strategy.teacher.widths=[7]"])
     )
-    assert other.strategy.options["teacher"] == Component("transferlab.models.mlp.MLP", {"widths": [7]}, "mlp")
+    assert other.strategy.options["teacher"] == Component("transferlab.backbones.mlp.MLP", {"widths": [7]}, "mlp")
     assert default.backbone == other.backbone
     prints = ("a", "b")
     assert run_id(default, prints) != run_id(other, prints)

@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 from staged import changed, modules_after
 
 from transferlab.errors import Refusal
-from transferlab.experiment import run_experiment
+from transferlab.experiment.perform import run_experiment
+from transferlab.experiment.run import Run
 from transferlab.models.network import Modules
 from transferlab.models.offsets import Offset
-from transferlab.runs import Run
+from transferlab.stages import NETWORK
 from transferlab.strategies.domain_bias import DomainBias
-from transferlab.training.stages import NETWORK
 
 RunOf = Callable[..., Run]
 

@@ -11,13 +11,13 @@ import torch
 import yaml
 from staged import BLOCKS, after_each, equal, moved_blocks, states, trained
 
-from transferlab.component import component
-from transferlab.config_files import config_root
+from transferlab.config.component import component
+from transferlab.config.config_files import config_root
 from transferlab.errors import Refusal
+from transferlab.experiment.run import Run
 from transferlab.models.network import Modules
-from transferlab.runs import Run
+from transferlab.stages import Fit
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import Fit
 
 RunOf = Callable[..., Run]
 

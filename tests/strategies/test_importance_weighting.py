@@ -13,13 +13,13 @@ from jobs import Said
 from staged import changed, modules_after
 from torch import Tensor
 
-from transferlab import experiment
+from transferlab.estimators import importance_weights
+from transferlab.experiment import perform as experiment
+from transferlab.experiment.run import Run
 from transferlab.losses.classification import CrossEntropy, WeightedCrossEntropy
 from transferlab.losses.output import Output
-from transferlab.runs import Run
+from transferlab.stages import Estimate, Fit, Phase, Stage, cross_entropy
 from transferlab.strategies.joint import Joint
-from transferlab.training import importance_weights
-from transferlab.training.stages import Estimate, Fit, Phase, Stage, cross_entropy
 from transferlab.training.streams import Examples
 
 RunOf = Callable[..., Run]

@@ -15,19 +15,19 @@ from jobs import TINY, Said, contenders
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from transferlab.config.schema import TrainConfig
 from transferlab.errors import Refusal
+from transferlab.experiment.run import Run
 from transferlab.losses.classifier_discrepancy import ClassifierDiscrepancy, classifier_discrepancy
 from transferlab.losses.output import Output
+from transferlab.models.heads import TwoHeads
 from transferlab.models.network import Modules, build_network
-from transferlab.models.two_heads import TwoHeads
-from transferlab.runs import Run
-from transferlab.schema import TrainConfig
+from transferlab.stages import Fit
 from transferlab.strategies.mcd import MCD
 from transferlab.training import update
 from transferlab.training.fit import fit
 from transferlab.training.journal import Journal
 from transferlab.training.seeding import seeded
-from transferlab.training.stages import Fit
 from transferlab.training.streams import Examples, Stream, inputs_of
 
 

@@ -14,14 +14,14 @@ from staged import changed, modules_after
 from torch.nn.functional import cross_entropy
 
 from transferlab.errors import Refusal
-from transferlab.experiment import blueprint_of, network_of, run_experiment
+from transferlab.experiment.perform import blueprint_of, network_of, run_experiment
+from transferlab.experiment.run import Run
 from transferlab.losses.multitask import UncertainCrossEntropy, uncertainty_weighted
 from transferlab.losses.output import Output
-from transferlab.runs import Run
+from transferlab.stages import Fit
 from transferlab.strategies.multitask import Multitask
 from transferlab.training.fit import add_modules
 from transferlab.training.gradients import pcgrad
-from transferlab.training.stages import Fit
 from transferlab.training.update import Update
 
 RunOf = Callable[..., Run]

@@ -12,10 +12,10 @@ from staged import changed, modules_after
 from torch import nn
 
 from transferlab.errors import Refusal
-from transferlab.experiment import run_experiment
+from transferlab.experiment.perform import run_experiment
+from transferlab.experiment.run import Run
 from transferlab.models.heads import MLPHead
-from transferlab.runs import Run
-from transferlab.training.stages import NETWORK, Fit
+from transferlab.stages import NETWORK, Fit
 
 RunOf = Callable[..., Run]
 
@@ -47,7 +47,7 @@ def test_sequential_freezes_the_meta_model(tiny_run: RunOf) -> None:
 
 def test_sequential_writes_the_meta_models_outputs_once(tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the second stage every labelled target example passes the backbone once, however many steps there are."""
-    from transferlab.models.lenet import LeNet
+    from transferlab.backbones.lenet import LeNet
 
     seen: list[int] = []
     monkeypatch.setattr(LeNet, "forward", lambda self, x: (seen.append(len(x)), nn.Sequential.forward(self, x))[1])

@@ -15,19 +15,19 @@ from safetensors.torch import load_file
 from staged import changed
 from torch import Tensor, nn
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import TrainConfig
 from transferlab.errors import Refusal
-from transferlab.experiment import run_experiment
+from transferlab.experiment.perform import run_experiment
+from transferlab.experiment.run import Run
 from transferlab.losses.reconstruction import Reconstruction
 from transferlab.models.decoder import Decoder
 from transferlab.models.network import Modules, build_network
-from transferlab.runs import Run
-from transferlab.schema import TrainConfig
+from transferlab.stages import NETWORK, Fit, Stage
 from transferlab.training import augmentation
 from transferlab.training.fit import fit
 from transferlab.training.journal import Journal
 from transferlab.training.seeding import seeded
-from transferlab.training.stages import NETWORK, Fit, Stage
 from transferlab.training.streams import Examples, Stream, inputs_of
 
 RunOf = Callable[..., Run]

@@ -16,11 +16,11 @@ from staged import changed, modules_after
 from transferlab.domains import splits
 from transferlab.domains.splits import split, test_mask
 from transferlab.errors import Refusal
-from transferlab.experiment import run_experiment
-from transferlab.runs import Run
+from transferlab.experiment.perform import run_experiment
+from transferlab.experiment.run import Run
+from transferlab.stages import Solve
 from transferlab.strategies.shallow import Shallow
 from transferlab.strategies.tradaboost import Tradaboost
-from transferlab.training.stages import Solve
 from transferlab.training.streams import as_tensor, in_chunks
 
 RunOf = Callable[..., Run]

@@ -17,20 +17,20 @@ from staged import changed, modules_after
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from transferlab import experiment
 from transferlab.domains.digits import digits
 from transferlab.errors import Refusal
-from transferlab.experiment import run_experiment
+from transferlab.estimators import pseudo_labels
+from transferlab.experiment import perform as experiment
+from transferlab.experiment.perform import run_experiment
+from transferlab.experiment.run import Run
 from transferlab.losses.classification import CrossEntropy, PseudoLabelCrossEntropy, SmoothedCrossEntropy
 from transferlab.losses.output import Output
 from transferlab.losses.prediction import information_maximization
 from transferlab.losses.target_alone import TargetInformation
+from transferlab.models.heads import weight_normed_head
 from transferlab.models.network import Head
-from transferlab.models.weight_normed_head import weight_normed_head
-from transferlab.runs import Run
+from transferlab.stages import Fit
 from transferlab.strategies.shot import SHOT
-from transferlab.training import pseudo_labels
-from transferlab.training.stages import Fit
 
 RunOf = Callable[..., Run]
 

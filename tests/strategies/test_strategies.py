@@ -16,18 +16,18 @@ from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from transferlab import experiment
-from transferlab.config_files import config_root
+from transferlab.config.config_files import config_root
 from transferlab.domains import splits
 from transferlab.domains.splits import split, test_mask
-from transferlab.experiment import run_experiment
-from transferlab.experiment import train as train_stages
+from transferlab.experiment import perform as experiment
+from transferlab.experiment.perform import run_experiment
+from transferlab.experiment.perform import train as train_stages
+from transferlab.experiment.run import Run
 from transferlab.models.network import Blueprint, Modules
-from transferlab.runs import Run
+from transferlab.stages import Candidates, Estimate, Fit, Solve, Stage
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.devices import on_device
+from transferlab.training.devices import configure_process
 from transferlab.training.journal import Journal
-from transferlab.training.stages import Candidates, Estimate, Fit, Solve, Stage
 from transferlab.training.streams import as_tensor, in_chunks
 
 RunOf = Callable[..., Run]
@@ -167,7 +167,7 @@ def _stages(run: Run, monkeypatch: pytest.MonkeyPatch, kept: int | None = None) 
     monkeypatch.setattr(type(run.strategy), "stages", lambda _self, _loss: stages[:kept])
     training, _ = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)
     journal = Journal("test", lambda: None, quiet=True)
-    modules = train_stages(run, on_device(run.config), training, journal)[-1].modules
+    modules = train_stages(run, configure_process(run.config), training, journal)[-1].modules
     monkeypatch.undo()
     return modules
 
@@ -202,7 +202,7 @@ def test_addas_discriminator_sees_both_domains_in_one_pass(tiny_run: RunOf, monk
     monkeypatch.setattr("transferlab.losses.adversarial.Discriminator.forward", counted)
     run = tiny_run("strategy=adda", "strategy.discriminator_width=8", "steps=2")
     training, _ = split(run.pair.source, run.pair.target, 3, 0)
-    train_stages(run, on_device(run.config), training, Journal("", lambda: None, quiet=True))
+    train_stages(run, configure_process(run.config), training, Journal("", lambda: None, quiet=True))
     assert passes == [32, 16] * 2
 
 

@@ -14,13 +14,13 @@ from sklearn.linear_model import LogisticRegression
 from staged import at_rest, modules_after, moved, weights
 from torch import Tensor, nn
 
-from transferlab.component import Component
+from transferlab.config.component import Component
 from transferlab.domains.splits import split
 from transferlab.errors import Refusal
-from transferlab.experiment import run_experiment
+from transferlab.experiment.perform import run_experiment
+from transferlab.experiment.run import Run
 from transferlab.models.network import Blueprint, named
-from transferlab.runs import Run
-from transferlab.training.stages import HEAD, Fit, Phase, Solve, cross_entropy, fit_source
+from transferlab.stages import HEAD, Fit, Phase, Solve, cross_entropy, fit_source
 from transferlab.training.streams import as_tensor, in_chunks
 
 RunOf = Callable[..., Run]
@@ -80,7 +80,7 @@ def test_values_out_of_range_are_refused(arguments: tuple[str, ...], message: st
 def test_feature_extraction_s_defaults_are_the_stages_they_were(tiny_run: RunOf) -> None:
     linear = Fit("linear", (Phase((cross_entropy("target_labelled"),), ("head",)),), new={"head": HEAD})
     assert tiny_run("strategy=feature_extraction").strategy.stages(None) == [fit_source(), linear]
-    logistic = Component("transferlab.training.solvers.logistic", {"C": 1.0})
+    logistic = Component("transferlab.solvers.classifiers.logistic", {"C": 1.0})
     solved = [fit_source(), Solve("logistic", ("target_labelled",), logistic)]
     assert tiny_run("strategy=feature_extraction", "strategy.head=logistic").strategy.stages(None) == solved
 

@@ -14,15 +14,15 @@ from staged import changed, modules_after
 from torch import Tensor, nn
 
 from transferlab.domains.splits import split
+from transferlab.estimators.batch_norm import batch_norm_statistics
+from transferlab.experiment.outcome import predict
+from transferlab.experiment.run import Run
 from transferlab.losses.prediction import entropy
-from transferlab.models.batch_norm import batch_norm_layers
 from transferlab.models.network import Modules, build_network
-from transferlab.outcome import predict
-from transferlab.runs import Run
+from transferlab.models.parts import batch_norm_layers
+from transferlab.stages import Fit
 from transferlab.strategies.tent import Tent
-from transferlab.training.estimates import batch_norm_statistics
 from transferlab.training.seeding import seeded
-from transferlab.training.stages import Fit
 from transferlab.training.streams import Examples, as_tensor, in_chunks
 
 RunOf = Callable[..., Run]

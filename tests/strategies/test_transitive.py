@@ -16,11 +16,11 @@ from safetensors.torch import load_file
 from transferlab.domains.domain import Domain
 from transferlab.domains.splits import Labelled, Unlabelled, split, test_mask
 from transferlab.errors import Refusal
-from transferlab.experiment import run_experiment
-from transferlab.runs import Run
+from transferlab.estimators.reconstruction import well_reconstructed
+from transferlab.experiment.perform import run_experiment
+from transferlab.experiment.run import Run
+from transferlab.stages import Estimate, Fit, Stage
 from transferlab.strategies.transitive import Transitive
-from transferlab.training.reconstruction import well_reconstructed
-from transferlab.training.stages import Estimate, Fit, Stage
 
 RunOf = Callable[..., Run]
 
@@ -207,7 +207,7 @@ def test_examples_that_look_like_nothing_in_the_target_are_left_out(
         found.update({name: one["kept"] for name, one in kept.items()})
         return kept
 
-    monkeypatch.setattr("transferlab.training.reconstruction.well_reconstructed", noted)
+    monkeypatch.setattr("transferlab.estimators.reconstruction.well_reconstructed", noted)
     result = run_experiment(replace(run, pair=pair), "test")
     assert result["status"] == "ok"
     training, _ = split(pair.source, pair.target, "all", 0, pair.bridges)

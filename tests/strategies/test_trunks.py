@@ -13,12 +13,12 @@ from staged import at_rest, modules_after, moved, weights
 
 from transferlab.domains.pair import load_pair
 from transferlab.domains.splits import split
-from transferlab.experiment import train as train_stages
+from transferlab.experiment.perform import train as train_stages
+from transferlab.experiment.run import Run
 from transferlab.models.network import named
-from transferlab.runs import Run
-from transferlab.training.devices import on_device
+from transferlab.stages import fit_source
+from transferlab.training.devices import configure_process
 from transferlab.training.journal import Journal
-from transferlab.training.stages import fit_source
 
 RunOf = Callable[..., Run]
 
@@ -65,7 +65,9 @@ def test_each_trunk_can_learn_a_domain_of_its_own(spoilt: int, learning: str, mo
     images[[slice(training.source.parts[0]), slice(training.source.parts[0], None)][spoilt]] = 0
     other = replace(training, source=replace(training.source, images=images))
     journal = Journal("test", lambda: None, quiet=True)
-    one, two = (train_stages(run, on_device(run.config), these, journal)[-1].modules for these in (training, other))
+    one, two = (
+        train_stages(run, configure_process(run.config), these, journal)[-1].modules for these in (training, other)
+    )
     assert {name for name in ("backbone", "trunk2") if moved(one[name], two[name])} == {learning}
 
 

@@ -12,12 +12,12 @@ import torch
 from fits import BLUEPRINT, IMAGES, run_fit
 from torch import Tensor, nn
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import TrainConfig
 from transferlab.errors import Diverged
 from transferlab.models.network import Modules
-from transferlab.schema import TrainConfig
+from transferlab.stages import HEAD, Fit, Phase, Read, Term, cross_entropy
 from transferlab.training.journal import Journal
-from transferlab.training.stages import HEAD, Fit, Phase, Read, Term, cross_entropy
 
 
 def _moved(before: Modules, after: Modules) -> set[str]:

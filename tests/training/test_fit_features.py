@@ -12,12 +12,11 @@ import torch
 from fits import IMAGES, run_fit
 from torch import Tensor, nn
 
+from transferlab.config.schema import TrainConfig
 from transferlab.losses.output import Output
 from transferlab.models.network import Blueprint, Modules
 from transferlab.models.parts import Part
-from transferlab.schema import TrainConfig
-from transferlab.training.journal import Journal
-from transferlab.training.stages import (
+from transferlab.stages import (
     Average,
     Estimate,
     Fit,
@@ -27,6 +26,7 @@ from transferlab.training.stages import (
     Term,
     cross_entropy,
 )
+from transferlab.training.journal import Journal
 from transferlab.training.streams import Examples
 
 SOURCE = Phase((cross_entropy("source"),))

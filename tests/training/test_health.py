@@ -13,10 +13,10 @@ import torch
 from jobs import TINY, Said, results
 from torch import Tensor
 
-from transferlab.component import Component
+from transferlab.config.component import Component
 from transferlab.errors import Diverged
+from transferlab.experiment.run import Run
 from transferlab.losses.margin_disparity import MDD, margin_disparity
-from transferlab.runs import Run
 from transferlab.training.health import EVERY, FEWEST, LONGEST, WINDOW, Health
 from transferlab.training.journal import Journal, Warned
 from transferlab.training.loop import Loop

@@ -14,15 +14,15 @@ from fits import run_fit
 from jobs import Said, results
 from torch import nn
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import TrainConfig
 from transferlab.errors import Refusal
 from transferlab.models.network import Modules
-from transferlab.schema import TrainConfig
+from transferlab.stages import Estimate, Fit, Phase, Refresh, cross_entropy
 from transferlab.training.journal import Journal
 from transferlab.training.optimizers import prodigy
 from transferlab.training.range_test import below_the_minimum, range_test
 from transferlab.training.schedules import Plateau, Schedule, constant, cosine, inverse, onecycle
-from transferlab.training.stages import Estimate, Fit, Phase, Refresh, cross_entropy
 from transferlab.training.streams import Examples
 
 STAGE = Fit("t", (Phase((cross_entropy("source"),)),), lr_scales={"backbone": 0.1})

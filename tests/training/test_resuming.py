@@ -8,13 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from jobs import TINY, Said, numbers
+from jobs import STRATEGIES, TINY, TOLD, Said, numbers
 
-from transferlab.catalogue import catalogue
 from transferlab.training.checkpoint import SHARE, Checkpoint
 from transferlab.training.fit import Underway
 
-WITH = {"adapt": ["loss=mmd"], "transitive": ["bridge=mnist5k"]}
 JOB = [*TINY, "baselines=[]", "target_labels_per_class=4", "log_every=2"]
 STOPS = 4
 """Steps from one stop to the next, where a stage has six: every stage is stopped, each time at another step."""
@@ -57,11 +55,11 @@ def _at_once() -> None:
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("strategy", [str(one.name) for one in catalogue()])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_each_strategy_goes_on_from_its_last_checkpoint(
     transferlab: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
-    job = [*JOB, f"strategy={strategy}", *WITH.get(strategy, []), "checkpoint_seconds=0"]
+    job = [*JOB, f"strategy={strategy}", *TOLD.get(strategy, []), "checkpoint_seconds=0"]
     _goes_on(transferlab, tmp_path, monkeypatch, job, _at_once)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from transferlab.domains.mapped import Mapped
+from transferlab.images.mapped import Mapped
 from transferlab.training.seeding import derived, generator, seeded
 from transferlab.training.streams import Examples, Pixels, Stream, as_tensor, in_chunks, inputs_of
 

@@ -15,9 +15,9 @@ from transferlab.comparison.render import as_csv, to_csv, to_latex, to_markdown
 from transferlab.comparison.results import read_results
 from transferlab.comparison.table import comparison_table
 from transferlab.errors import Refusal
-from transferlab.files import remove_leftovers, replaced, write_whole
-from transferlab.locks import alone
-from transferlab.wording import counted
+from transferlab.system.files import remove_leftovers, replaced, write_whole
+from transferlab.system.locks import alone
+from transferlab.text import counted
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from transferlab.comparison.table import COLUMNS
-from transferlab.text import csv_cell, printable
-from transferlab.wording import counted
+from transferlab.text import counted, csv_cell, printable
 
 Row = Mapping[str, Any]
 """One row of the table, its texts ``printable``."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from transferlab.result_file import COSTS, FIELDS, read_result
+from transferlab.comparison.result_file import COSTS, FIELDS, read_result
 
 _COLUMNS = [*FIELDS, "setting", "warned", "target_accuracy", "seconds", *COSTS, "config", "environment"]
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transferlab.domains.mapped import Mapped
 from transferlab.errors import Refusal
-from transferlab.wording import agreeing, counted
+from transferlab.images.mapped import Mapped
+from transferlab.text import agreeing, counted
 
 
 def _refuse_masked(name: str, array: Any) -> None:

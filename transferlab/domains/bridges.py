@@ -8,13 +8,13 @@ from itertools import combinations, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import TrainConfig
 from transferlab.domains.domain import Domain
-from transferlab.domains.mapped import Images, chosen
 from transferlab.domains.pair import load_pair
 from transferlab.domains.splits import test_mask
 from transferlab.errors import Refusal
-from transferlab.schema import TrainConfig
+from transferlab.images.mapped import Images, chosen
 
 
 @dataclass(frozen=True)

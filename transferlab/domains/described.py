@@ -7,16 +7,15 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import TrainConfig
 from transferlab.domains.domain import Domain
 from transferlab.domains.loading import loaded
-from transferlab.domains.mapped import in_file
 from transferlab.domains.overlaps import overlaps
-from transferlab.domains.remarks import DARK, dark
 from transferlab.domains.splits import VALIDATION_FRACTION, test_mask
-from transferlab.schema import TrainConfig
-from transferlab.text import printable
-from transferlab.wording import counted
+from transferlab.images.mapped import in_file
+from transferlab.images.remarks import DARK, dark
+from transferlab.text import counted, printable
 
 MAJORITY = 0.9
 """Share of one class from which accuracy tells little: whoever always answers it is within ten points of perfect."""

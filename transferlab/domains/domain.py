@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from transferlab.domains.arrays import check_images, check_mask, check_range, whole_labels
 from transferlab.domains.class_names import as_text
-from transferlab.domains.mapped import Images
 from transferlab.errors import Refusal
+from transferlab.images.mapped import Images
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from transferlab.domains.class_names import as_text
-from transferlab.domains.decoded import DEEPEST, Decoded, decoded
 from transferlab.domains.domain import Domain
 from transferlab.domains.layout import layout
-from transferlab.domains.mapped import Mapped
-from transferlab.domains.remarks import dark
 from transferlab.errors import Refusal
-from transferlab.text import printable
-from transferlab.wording import counted
+from transferlab.images.decoded import DEEPEST, Decoded, decoded
+from transferlab.images.mapped import Mapped
+from transferlab.images.remarks import dark
+from transferlab.text import counted, printable
 
 log = logging.getLogger("transferlab")
 

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transferlab.domains.class_names import as_text, listed, look_alikes, refuse_alike
-from transferlab.domains.image_files import Content, content, images_below
-from transferlab.domains.image_files import counted as by_kind
 from transferlab.errors import Refusal
-from transferlab.text import printable
-from transferlab.wording import agreeing, counted
+from transferlab.images.image_files import Content, content, images_below
+from transferlab.images.image_files import counted as by_kind
+from transferlab.text import agreeing, counted, printable
 
 SPLITS = {
     "train": ("train", "training", "trn"),

@@ -8,7 +8,7 @@ import traceback
 from functools import cache
 from pathlib import Path
 
-from transferlab.component import Component
+from transferlab.config.component import Component
 from transferlab.domains.domain import Domain
 from transferlab.errors import Interrupted, Refusal
 from transferlab.text import printable

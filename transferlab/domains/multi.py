@@ -10,9 +10,9 @@ import numpy as np
 
 from transferlab.domains.class_names import listed, look_alikes
 from transferlab.domains.domain import Domain
-from transferlab.domains.mapped import Images, Mapped, in_file
 from transferlab.domains.splits import test_mask
 from transferlab.errors import Refusal
+from transferlab.images.mapped import Images, Mapped, in_file
 
 
 def concatenated(domains: Sequence[Domain]) -> Domain:

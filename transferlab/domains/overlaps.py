@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.roles import Source
 from transferlab.domains.class_names import listed
 from transferlab.domains.domain import Domain
 from transferlab.domains.loading import loaded
 from transferlab.domains.splits import test_mask
-from transferlab.roles import Source
-from transferlab.wording import agreeing, counted
+from transferlab.text import agreeing, counted
 
 SAME = 0.5
 """Share of a target's different images in a source from which the two are said to be the same data."""

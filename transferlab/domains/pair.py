@@ -8,18 +8,17 @@ from functools import cache
 
 import numpy as np
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import TrainConfig
 from transferlab.domains.domain import Domain
-from transferlab.domains.images import resized, with_channels
 from transferlab.domains.loading import load, loaded, options_text
-from transferlab.domains.mapped import CHUNK, in_file
 from transferlab.domains.multi import concatenated, in_order, refuse_other_classes
 from transferlab.domains.overlaps import digests
 from transferlab.domains.splits import test_mask
 from transferlab.errors import Refusal
-from transferlab.schema import TrainConfig
-from transferlab.text import printable
-from transferlab.wording import agreeing
+from transferlab.images.mapped import CHUNK, in_file
+from transferlab.images.resizing import resized, with_channels
+from transferlab.text import agreeing, printable
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferlab.domains.domain import Domain
-from transferlab.domains.mapped import Images, chosen
 from transferlab.errors import Refusal
+from transferlab.images.mapped import Images, chosen
 from transferlab.text import printable
 
 TEST_FRACTION = 0.3

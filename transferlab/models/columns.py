@@ -10,7 +10,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from transferlab.component import Component
+from transferlab.config.component import Component
 from transferlab.errors import Refusal
 from transferlab.models.network import Blueprint, Head, Modules, build_network
 from transferlab.models.sharing import pointwise

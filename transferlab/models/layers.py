@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from transferlab.config.values import unknown
 from transferlab.errors import Refusal
-from transferlab.values import unknown
 
 
 class LayerFeatures(nn.Module):

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
+from transferlab.config.extras import needs
 from transferlab.errors import Refusal
-from transferlab.extras import needs
 from transferlab.models.network import Blueprint, Modules
 from transferlab.models.parts import Part
 

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from transferlab.component import Component
+from transferlab.config.component import Component
 
 Modules = dict[str, nn.Module]
 """A run's modules, by name."""

@@ -77,3 +77,29 @@ def biases(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module], *, who
                 if normalises or name.startswith("bias") or name.endswith("bias")
             ]
     return Part(blocks, list(dict.fromkeys(chosen)))
+
+
+def batch_norm_layers(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module]) -> Part:
+    """Scale and shift of every BatchNorm layer of the blocks (Wang et al. 2021).
+
+    These layers alone are in training mode: they normalise by the batch, and their statistics follow it.
+    """
+    return whole([layer for block in blocks for layer in block.modules() if isinstance(layer, BATCH_NORM)])
+
+
+def student_with_teacher(
+    blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module], *, student: list[str], teacher: list[str]
+) -> Part:
+    """The student's parameters move; the teacher is in training mode beside it.
+
+    So its BatchNorm layers take each batch's statistics, and what they keep for prediction is theirs: statistics
+    averaged from the student's belong to none of the averaged weights' activations. The papers' programs do the same.
+
+    Args:
+        blocks: unused; whole modules are in training mode, with their layers that have no parameters.
+        modules: the run's.
+        student: names of the modules that move.
+        teacher: names of the modules that follow them.
+    """
+    moving = whole([modules[name] for name in student])
+    return Part([*moving.modules, *(modules[name] for name in teacher)], moving.parameters)

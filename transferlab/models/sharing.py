@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from transferlab.component import Component
+from transferlab.config.component import Component
 from transferlab.models.layers import LayerFeatures, split_at
 from transferlab.models.network import Blueprint, Modules, build_network
 

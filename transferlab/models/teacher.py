@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
-from transferlab.component import Component
+from transferlab.config.component import Component
 from transferlab.errors import Refusal
 from transferlab.models.network import Blueprint, Head, Modules, build_network
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transferlab.component import Component
-from transferlab.schema import AdaptationLoss
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
+from transferlab.stages import Estimate, Stage, fit_source
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import Estimate, Stage, fit_source
 
 
 @dataclass(frozen=True)
@@ -20,5 +20,5 @@ class AdaBN(Strategy):
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the source; estimate."""
-        estimator = Component("transferlab.training.estimates.batch_norm_statistics")
+        estimator = Component("transferlab.estimators.batch_norm.batch_norm_statistics")
         return [fit_source(), Estimate("batch_norm", ("target_unlabelled",), estimator)]

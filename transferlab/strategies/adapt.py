@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transferlab.schema import AdaptationLoss
+from transferlab.config.schema import AdaptationLoss
+from transferlab.stages import Fit, Phase, Read, Stage, Term, cross_entropy
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import Fit, Phase, Read, Stage, Term, cross_entropy
 
 
 @dataclass(frozen=True)

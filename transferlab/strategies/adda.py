@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
+from transferlab.stages import ENCODER, Fit, Phase, Read, Stage, Term, fit_source
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import ENCODER, Fit, Phase, Read, Stage, Term, fit_source
 
 SOURCE = Read("source", ("source_backbone", "source_bottleneck"), "discriminator")
 TARGET = Read("target_unlabelled", classifier="discriminator")

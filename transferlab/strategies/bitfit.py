@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
+from transferlab.stages import HEAD, NETWORK, Fit, Phase, Stage, cross_entropy, fit_source
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import HEAD, NETWORK, Fit, Phase, Stage, cross_entropy, fit_source
 
 
 @dataclass(frozen=True)

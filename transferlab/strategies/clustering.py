@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
+from transferlab.stages import NETWORK, Estimate, Fit, Phase, Read, Refresh, Stage, Term, fit_source
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import NETWORK, Estimate, Fit, Phase, Read, Refresh, Stage, Term, fit_source
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Clustering(Strategy):
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the source; fit the clusters."""
-        clusters = Component("transferlab.training.clusters.from_clusters", {"algorithm": self.algorithm})
+        clusters = Component("transferlab.estimators.clusters.from_clusters", {"algorithm": self.algorithm})
         agreement = Component("transferlab.losses.classification.PseudoLabelCrossEntropy")
         term = Term("cross_entropy_clusters", agreement, (Read("target_unlabelled"),))
         estimate = Estimate("clusters", ("target_unlabelled", "source"), clusters)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
+from transferlab.stages import ENCODER, HEAD, NETWORK, Fit, Phase, Read, Stage, Term, cross_entropy
 from transferlab.strategies.strategy import Strategy
 from transferlab.strategies.views import refuse_strengths
-from transferlab.training.stages import ENCODER, HEAD, NETWORK, Fit, Phase, Read, Stage, Term, cross_entropy
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Contrastive(Strategy):
                     (*ENCODER, "projector"),
                 ),
             ),
-            new={"projector": Component("transferlab.models.projector.Projector", {"width": self.projection})},
+            new={"projector": Component("transferlab.models.heads.Projector", {"width": self.projection})},
             views=dict.fromkeys(("one", "two"), self.view),
         )
         streams = {"target": ["target_labelled"], "source": ["source"], "both": ["source", "target_labelled"]}

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
-from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import (
+from transferlab.stages import (
     CROSS_ENTROPY,
     HEAD,
     NETWORK,
@@ -22,6 +21,7 @@ from transferlab.training.stages import (
     Term,
     cross_entropy,
 )
+from transferlab.strategies.strategy import Strategy
 
 TARGET = "target_unlabelled"
 
@@ -92,7 +92,7 @@ class Distillation(Strategy):
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the teachers; find the soft labels, unless views change; fit the student, in one stage or two."""
-        found = Estimate("soft_labels", (TARGET,), Component("transferlab.training.soft_labels.from_teacher"))
+        found = Estimate("soft_labels", (TARGET,), Component("transferlab.estimators.soft_labels.from_teacher"))
         stages: list[Stage] = [self._teacher(place) for place in range(self.teachers)]
         stages += [] if self._augmented else [found]
         stages.append(self._student())

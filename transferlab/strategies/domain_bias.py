@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
+from transferlab.stages import ENCODER, NETWORK, Fit, Phase, Stage, cross_entropy
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import ENCODER, NETWORK, Fit, Phase, Stage, cross_entropy
 
 OFFSETS = ("source_offset", "target_offset")
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
+from transferlab.stages import HEAD, Estimate, Fit, Phase, Solve, Stage, cross_entropy, fit_source
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import HEAD, Estimate, Fit, Phase, Solve, Stage, cross_entropy, fit_source
 
 SOLVED: Mapping[str, Sequence[str]] = {
     "logistic": ("C",),
@@ -86,7 +86,8 @@ class FeatureExtraction(Strategy):
 
     def _solve(self) -> Solve:
         options: dict[str, Any] = {name: getattr(self, name) for name in SOLVED[self.head]}
-        return Solve(self.head, ("target_labelled",), Component(f"transferlab.training.solvers.{self.head}", options))
+        solver = Component(f"transferlab.solvers.classifiers.{self.head}", options)
+        return Solve(self.head, ("target_labelled",), solver)
 
     def _fit(self) -> Fit:
         head = HEAD

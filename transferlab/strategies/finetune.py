@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
-from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import (
+from transferlab.stages import (
     ENCODER,
     HEAD,
     NETWORK,
@@ -23,6 +22,7 @@ from transferlab.training.stages import (
     cross_entropy,
     fit_source,
 )
+from transferlab.strategies.strategy import Strategy
 
 LOSSES = "transferlab.losses.regularizers"
 
@@ -168,7 +168,7 @@ class Finetune(Strategy):
             case "ewc":
                 # A new head has nothing of the source's to stay near.
                 copies = source_copies(ENCODER if self._begins_new else NETWORK)
-                fisher = Component("transferlab.training.fisher.fisher_information", {"names": NETWORK})
+                fisher = Component("transferlab.estimators.fisher.fisher_information", {"names": NETWORK})
                 penalty = _over("ewc", "EWC", (*NETWORK, *copies, "fisher"), {}, weight=self.ewc_lambda)
                 return Regularizer((penalty,), (Estimate("fisher", ("source",), fisher),), copies)
             case "bss":
@@ -179,7 +179,7 @@ class Finetune(Strategy):
 
     def _delta(self, pull: Mapping[str, float]) -> Regularizer:
         weigh = Component(
-            "transferlab.training.channel_weights.channel_weights",
+            "transferlab.estimators.channel_weights.channel_weights",
             {"names": NETWORK, "channels": self.delta_channels},
         )
         copies = source_copies(("backbone",))

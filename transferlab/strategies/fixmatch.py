@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
+from transferlab.stages import CROSS_ENTROPY, Fit, Phase, Read, Stage, Term
 from transferlab.strategies.strategy import Strategy
 from transferlab.strategies.views import refuse_strengths
-from transferlab.training.stages import CROSS_ENTROPY, Fit, Phase, Read, Stage, Term
 
 
 @dataclass(frozen=True)

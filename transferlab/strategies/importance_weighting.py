@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
+from transferlab.stages import Estimate, Fit, Phase, Read, Stage, Term, fit_source
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import Estimate, Fit, Phase, Read, Stage, Term, fit_source
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class ImportanceWeighting(Strategy):
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the source; weigh it; fit it again."""
         weights = Component(
-            "transferlab.training.importance_weights.importance_weights",
+            "transferlab.estimators.importance_weights.importance_weights",
             {"estimator": self.estimator, "bandwidth": self.bandwidth, "clip": self.clip},
         )
         weighted = Component("transferlab.losses.classification.WeightedCrossEntropy")

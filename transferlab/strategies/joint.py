@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
+from transferlab.stages import NETWORK, Estimate, Fit, Phase, Read, Stage, Term, cross_entropy
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import NETWORK, Estimate, Fit, Phase, Read, Stage, Term, cross_entropy
 
 START = {f"start_{name}": name for name in NETWORK}
 
@@ -42,7 +42,7 @@ class Joint(Strategy):
         on_target = cross_entropy("target_labelled", self.weight)
         if self.keep == 1:
             return [Fit("joint", (Phase((cross_entropy("source"), on_target)),))]
-        kept = Component("transferlab.training.importance_weights.kept_or_not", {"keep": self.keep})
+        kept = Component("transferlab.estimators.importance_weights.kept_or_not", {"keep": self.keep})
         weighted = Component("transferlab.losses.classification.WeightedCrossEntropy")
         on_source = Term("cross_entropy_source", weighted, (Read("source"),))
         return [

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
+from transferlab.stages import HEAD, Fit, Phase, Stage, cross_entropy, fit_source
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import HEAD, Fit, Phase, Stage, cross_entropy, fit_source
 
 
 @dataclass(frozen=True)

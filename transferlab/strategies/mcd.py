@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
+from transferlab.stages import ENCODER, NETWORK, Fit, Phase, Read, Stage, Term, cross_entropy
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import ENCODER, NETWORK, Fit, Phase, Read, Stage, Term, cross_entropy
 
 HEADS = ("head.first", "head.second")
 BOTH = tuple(Read("target_unlabelled", classifier=head) for head in HEADS)
@@ -55,5 +55,5 @@ class MCD(Strategy):
             Phase((*again, apart), HEADS),
             Phase((together,), ENCODER, repeats=self.encoder_updates),
         )
-        heads = Component("transferlab.models.two_heads.TwoHeads", {"width": self.width})
+        heads = Component("transferlab.models.heads.TwoHeads", {"width": self.width})
         return [Fit("mcd", phases, new={"head": heads})]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
+from transferlab.stages import CROSS_ENTROPY, ENCODER, NETWORK, Average, Fit, Phase, Read, Stage, Term
 from transferlab.strategies.strategy import Strategy
 from transferlab.strategies.views import refuse_strengths
-from transferlab.training.stages import CROSS_ENTROPY, ENCODER, NETWORK, Average, Fit, Phase, Read, Stage, Term
 
 TEACHER = {name: f"teacher_{name}" for name in NETWORK}
 """The teacher's module for each of the student's."""
@@ -65,7 +65,7 @@ class MeanTeacher(Strategy):
         averages = {TEACHER[name]: Average(name, self.first_decay, self.last_decay) for name in NETWORK}
         views: dict[str, Component] = dict.fromkeys(("student", "teacher"), self.view)
         part = Component(
-            "transferlab.models.mean_teacher.student_with_teacher",
+            "transferlab.models.parts.student_with_teacher",
             {"student": list(TEACHER), "teacher": list(TEACHER.values())},
         )
         return [Fit("mean_teacher", (Phase(terms, part=part),), averages=averages, views=views)]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from transferlab.schema import AdaptationLoss
+from transferlab.config.schema import AdaptationLoss
+from transferlab.stages import HEAD, Fit, Phase, Stage, cross_entropy
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import HEAD, Fit, Phase, Stage, cross_entropy
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
+from transferlab.stages import ENCODER, NETWORK, Solve, Stage, fit_source
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import ENCODER, NETWORK, Solve, Stage, fit_source
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Shallow(Strategy):
     chosen one have no effect.
 
     Attributes:
-        method: how the domains are brought together; see ``training/shallow.py`` and ``training/adaptive_svm.py``.
-        classifier: which of ``training/solvers.py`` learns from the adapted source.
+        method: how the domains are brought together; see ``solvers/adaptations.py`` and ``solvers/adaptive_svm.py``.
+        classifier: which of ``solvers/classifiers.py`` learns from the adapted source.
         features: of a network fitted to the source, or the pixels.
         use_target_labels: the classifier learns from labelled target examples too; adaptive_svm always does.
         C: of the classifier: inverse strength of its penalty.
@@ -96,11 +96,11 @@ class Shallow(Strategy):
         if self.method == "adaptive_svm":
             streams = ("source", "target_labelled")
             options = {"classifier": self._classifier, "delta_C": self.delta_C}
-            solver = Component("transferlab.training.adaptive_svm.adaptive_svm", options)
+            solver = Component("transferlab.solvers.adaptive_svm.adaptive_svm", options)
         else:
             streams = ("source", "target_unlabelled", *(["target_labelled"] if self.use_target_labels else []))
             options = {"classifier": self._classifier, "adaptation": self._adaptation}
-            solver = Component("transferlab.training.shallow.shallow", options)
+            solver = Component("transferlab.solvers.adaptations.shallow", options)
         return [*fits, Solve("shallow", streams, solver, encoder)]
 
     @property
@@ -115,7 +115,7 @@ class Shallow(Strategy):
             "kmm": ["bandwidth", "clip"],
             "feature_elimination": ["eliminate"],
         }
-        return Component(f"transferlab.training.shallow.{self.method}", self._options(names[self.method]))
+        return Component(f"transferlab.solvers.adaptations.{self.method}", self._options(names[self.method]))
 
     @property
     def _classifier(self) -> Component:
@@ -124,7 +124,7 @@ class Shallow(Strategy):
             options |= self._options(["gamma"])
         if self.classifier == "kernel_logistic":
             options |= {"components": self.kernel_components}
-        return Component(f"transferlab.training.solvers.{self.classifier}", options)
+        return Component(f"transferlab.solvers.classifiers.{self.classifier}", options)
 
     def _options(self, names: Sequence[str]) -> dict[str, Any]:
         return {name: getattr(self, name) for name in names}

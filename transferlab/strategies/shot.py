@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
+from transferlab.stages import ENCODER, NETWORK, Estimate, Fit, Phase, Read, Refresh, Stage, Term
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import ENCODER, NETWORK, Estimate, Fit, Phase, Read, Refresh, Stage, Term
 
 TARGET = Read("target_unlabelled")
 
@@ -53,7 +53,7 @@ class SHOT(Strategy):
         return Fit(
             "source",
             (Phase((Term("cross_entropy_source", smoothed, (Read("source"),)),), NETWORK),),
-            new={"head": Component("transferlab.models.weight_normed_head.weight_normed_head")},
+            new={"head": Component("transferlab.models.heads.weight_normed_head")},
         )
 
     def _adaptation(self) -> Fit:
@@ -63,7 +63,7 @@ class SHOT(Strategy):
             Term("information", information, (TARGET,), self.information_weight),
             Term("pseudo_label", agreement, (TARGET,), self.pseudo_label_weight),
         )
-        labels = Component("transferlab.training.pseudo_labels.from_centroids")
+        labels = Component("transferlab.estimators.pseudo_labels.from_centroids")
         return Fit(
             "adapt",
             (Phase(terms, ENCODER),),

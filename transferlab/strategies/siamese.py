@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
+from transferlab.stages import ENCODER, Fit, Phase, Read, Solve, Stage, Term
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import ENCODER, Fit, Phase, Read, Solve, Stage, Term
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Siamese(Strategy):
         """Fit the encoder; put the prototypes in the head's place."""
         both = (Read("source"), Read("target_labelled"))
         of_pairs = Component("transferlab.losses.contrastive.Siamese", {"margin": self.margin, "pairs": self.pairs})
-        prototypes = Component("transferlab.training.prototypes.nearest_prototype")
+        prototypes = Component("transferlab.solvers.prototypes.nearest_prototype")
         return [
             Fit("siamese", (Phase((Term("pairs", of_pairs, both),), ENCODER),)),
             Solve("prototypes", ("source", "target_labelled"), prototypes),

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
-from transferlab.strategies.finetune import source_copies
-from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import (
+from transferlab.stages import (
     NETWORK,
     Candidates,
     Estimate,
@@ -23,6 +21,8 @@ from transferlab.training.stages import (
     cross_entropy,
     fit_source,
 )
+from transferlab.strategies.finetune import source_copies
+from transferlab.strategies.strategy import Strategy
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Soup(Strategy):
         if self.recipe == "uniform":
             maker = Component("transferlab.models.averaging.uniform_soup", options)
             return [fit_source(), *self._fine_tunings(term), Candidates("soup", maker)]
-        rooms = "transferlab.training.soups"
+        rooms = "transferlab.estimators.soups"
         weighted = Component("transferlab.losses.classification.WeightedCrossEntropy")
         term = Term(term.name, weighted, (Read("target_labelled"),))
         return [

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-from transferlab.schema import AdaptationLoss
-from transferlab.training.stages import NETWORK, Stage
+from transferlab.config.schema import AdaptationLoss
+from transferlab.stages import NETWORK, Stage
 
 
 class Strategy(ABC):

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
+from transferlab.stages import NETWORK, Estimate, Fit, Phase, Stage, cross_entropy, fit_source
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import NETWORK, Estimate, Fit, Phase, Stage, cross_entropy, fit_source
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Surgical(Strategy):
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the source; measure the gradients, where they decide; fit the block."""
-        measure = Component("transferlab.training.gradient_norms.relative_gradient_norms", {"names": NETWORK})
+        measure = Component("transferlab.estimators.gradient_norms.relative_gradient_norms", {"names": NETWORK})
         part = Component("transferlab.models.parts.one_block", {"block": self.block})
         target = Fit(
             "target",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
+from transferlab.stages import ENCODER, Estimate, Fit, Phase, Read, Stage, Term, fit_source
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import ENCODER, Estimate, Fit, Phase, Read, Stage, Term, fit_source
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Tent(Strategy):
         """Fit the source; adapt; take the target's statistics."""
         stream = "target_test_unlabelled" if self.transductive else "target_unlabelled"
         entropy = Term("entropy", Component("transferlab.losses.target_alone.TargetEntropy"), (Read(stream),))
-        layers = Component("transferlab.models.batch_norm.batch_norm_layers")
+        layers = Component("transferlab.models.parts.batch_norm_layers")
         # Adam is AdamW without decay.
         adam = {"lr": self.lr, "betas": [0.9, 0.999], "weight_decay": 0.0}
         adaptation = Fit(
@@ -54,5 +54,5 @@ class Tent(Strategy):
             optimizer=Component("transferlab.training.optimizers.adamw", adam),
             steps=self.steps,
         )
-        statistics = Component("transferlab.training.estimates.batch_norm_statistics")
+        statistics = Component("transferlab.estimators.batch_norm.batch_norm_statistics")
         return [fit_source(), adaptation, Estimate("batch_norm", (stream,), statistics)]

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
+from transferlab.stages import Solve, Stage, fit_source
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import Solve, Stage, fit_source
 
 
 @dataclass(frozen=True)
@@ -41,5 +41,5 @@ class Tradaboost(Strategy):
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the source; boost."""
         options = {"rounds": self.rounds, "base": self.base, "C": self.C, "depth": self.depth}
-        solver = Component("transferlab.training.tradaboost.tradaboost", options)
+        solver = Component("transferlab.solvers.tradaboost.tradaboost", options)
         return [fit_source(), Solve("tradaboost", ("source", "target_labelled"), solver)]

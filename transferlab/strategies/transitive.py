@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
-from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import (
+from transferlab.stages import (
     ENCODER,
     Estimate,
     Fit,
@@ -23,6 +22,7 @@ from transferlab.training.stages import (
     cross_entropy,
     fit_source,
 )
+from transferlab.strategies.strategy import Strategy
 
 KEPT = Component("transferlab.losses.kept.KeptCrossEntropy")
 
@@ -94,7 +94,7 @@ class Transitive(Strategy):
         fit = Fit(ahead, (Phase(tuple(terms)),), lr_scales={"backbone": self.backbone_lr_scale})
         if self.hop != "self_training":
             return [fit]
-        labels = Component("transferlab.training.self_training.confident_labels", {"keep": self.keep})
+        labels = Component("transferlab.estimators.confident_labels.confident_labels", {"keep": self.keep})
         return [Estimate(f"labels_{ahead}", (unlabelled,), labels), fit]
 
     def _labels(self, station: str) -> Term:
@@ -109,7 +109,7 @@ class Transitive(Strategy):
         kept = Estimate(
             "choice",
             streams,
-            Component("transferlab.training.reconstruction.well_reconstructed", {"reach": self.reach}),
+            Component("transferlab.estimators.reconstruction.well_reconstructed", {"reach": self.reach}),
         )
         reconstruction = Component("transferlab.losses.kept.KeptReconstruction")
         terms = [

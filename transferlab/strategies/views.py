@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transferlab.component import Component
+from transferlab.config.component import Component
 from transferlab.errors import Refusal
 
 LARGEST = {

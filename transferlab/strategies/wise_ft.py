@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transferlab.component import Component
+from transferlab.config.component import Component
+from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.schema import AdaptationLoss
+from transferlab.stages import NETWORK, Candidates, Fit, Phase, Stage, cross_entropy, fit_source
 from transferlab.strategies.finetune import source_copies
 from transferlab.strategies.strategy import Strategy
-from transferlab.training.stages import NETWORK, Candidates, Fit, Phase, Stage, cross_entropy, fit_source
 
 
 @dataclass(frozen=True)

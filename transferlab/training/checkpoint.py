@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from transferlab.files import read_ordinary, replaced, writing
+from transferlab.system.files import read_ordinary, replaced, writing
 
 log = logging.getLogger("transferlab")
 

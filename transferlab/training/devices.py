@@ -6,20 +6,36 @@ import ctypes
 import os
 import platform
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from transferlab import __version__
+from transferlab.config.identity import commit
+from transferlab.config.schema import TrainConfig
 from transferlab.errors import Refusal
-from transferlab.identity import commit
 from transferlab.models.convolution import with_matmuls
-from transferlab.schema import TrainConfig
+from transferlab.system.processor import cpu_has_bf16
 
 
-def on_device(config: TrainConfig) -> TrainConfig:
-    """``config`` with ``auto`` resolved, torch told how many threads to use, and the process to keep its memory.
+def configure_process(config: TrainConfig) -> TrainConfig:
+    """Tells torch how many threads to use, and this process to keep its memory; returns ``on_this_machine``.
+
+    Raises:
+        Refusal: if the device asked for isn't there.
+    """
+    config = on_this_machine(config)
+    torch.set_num_threads(config.threads)
+    keep_freed_memory()
+    if config.device == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first product is made
+        torch.use_deterministic_algorithms(config.deterministic)
+    return config
+
+
+def on_this_machine(config: TrainConfig) -> TrainConfig:
+    """``config`` with ``device=auto`` and ``precision=auto`` as what they are on this machine.
 
     ``device=auto`` takes a CUDA GPU, else Apple's, else the CPU; ``precision=auto`` is bf16 where the processor
     multiplies matrices in it, fp32 elsewhere.
@@ -31,20 +47,27 @@ def on_device(config: TrainConfig) -> TrainConfig:
     device = next(name for name in there if there[name]) if config.device == "auto" else config.device
     if not there[device]:
         raise Refusal(f"device={device}: not on this machine. Choices: auto, {', '.join(n for n in there if there[n])}")
-    torch.set_num_threads(config.threads)
-    keep_freed_memory()
-    if device == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first product is made
-        torch.use_deterministic_algorithms(config.deterministic)
-    precision = ("bf16" if has_bf16(device) else "fp32") if config.precision == "auto" else config.precision
-    return replace(config, device=device, precision=precision)
+    return replace(config, device=device, precision=_precision(config, device))
+
+
+def precision_of(config: TrainConfig) -> Literal["bf16", "fp32"]:
+    """The precision of ``on_this_machine``."""
+    precision = on_this_machine(config).precision
+    assert precision != "auto"
+    return precision
+
+
+def _precision(config: TrainConfig, device: str) -> Literal["bf16", "fp32"]:
+    if config.precision == "auto":
+        return "bf16" if has_bf16(device) else "fp32"
+    return config.precision
 
 
 def has_bf16(device: str) -> bool:
     """Whether the device's processor multiplies matrices in bf16."""
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    return device == "cpu" and cpu_has_bf16()
 
 
 def placed(module: nn.Module, device: torch.device) -> nn.Module:

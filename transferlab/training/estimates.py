@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from transferlab.models.network import BATCH_NORM, Modules
-from transferlab.training.stages import Estimate
-from transferlab.training.streams import Examples, Inputs, in_chunks
-
-BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
+from transferlab.models.network import Modules
+from transferlab.stages import Estimate
+from transferlab.training.streams import Examples
 
 Estimates = Mapping[str, Mapping[str, Tensor]]
 """By stream and name, a tensor with a row per example."""
@@ -26,43 +23,3 @@ def estimated(stage: Estimate, modules: Modules, examples: Mapping[str, Examples
     for module in modules.values():
         module.eval()
     return stage.estimator(modules, examples)
-
-
-@torch.no_grad()
-def batch_norm_statistics(modules: Modules, examples: Mapping[str, Examples]) -> Estimates:
-    """Replaces every BatchNorm statistic of the encoder by the one of the examples (Li et al. 2017).
-
-    Layer by layer from the input, so that a later layer's statistics are those of its inputs as the
-    earlier, already replaced ones make them; means and variances are of all examples, not of a batch.
-
-    Args:
-        modules: ``backbone`` and ``bottleneck`` are changed.
-        examples: of one stream.
-    """
-    (images,) = (one.inputs for one in examples.values())
-    network = nn.Sequential(modules["backbone"], modules["bottleneck"]).eval()
-    for layer in network.modules():
-        if isinstance(layer, BATCH_NORM):
-            _set_statistics(layer, network, images)
-    return {}
-
-
-def _set_statistics(layer: BatchNorm, network: nn.Module, examples: Inputs) -> None:
-    assert layer.running_mean is not None
-    assert layer.running_var is not None
-    count = 0
-    total, squares = torch.zeros(layer.num_features).double(), torch.zeros(layer.num_features).double()
-
-    def gather(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        nonlocal count
-        values = inputs[0].transpose(0, 1).flatten(1).cpu().double()
-        count += values.shape[1]
-        total.add_(values.sum(1))
-        squares.add_(values.square().sum(1))
-
-    hook = layer.register_forward_pre_hook(gather)
-    in_chunks(network, examples)
-    hook.remove()
-    mean = total / count
-    layer.running_mean.copy_(mean)
-    layer.running_var.copy_((squares / count - mean.square()).clamp_min(0) * count / max(count - 1, 1))

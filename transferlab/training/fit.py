@@ -17,10 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from transferlab.config.schema import TrainConfig
 from transferlab.errors import Diverged
 from transferlab.models.network import Blueprint, Modules, named
-from transferlab.schema import TrainConfig
-from transferlab.signals import deferred
+from transferlab.stages import Fit
+from transferlab.system.signals import deferred
 from transferlab.training.checkpoint import Checkpoint
 from transferlab.training.devices import placed
 from transferlab.training.health import Health
@@ -29,7 +30,6 @@ from transferlab.training.loop import Loop
 from transferlab.training.range_test import range_test
 from transferlab.training.schedules import Observes, Schedule
 from transferlab.training.seeding import generator, seeded
-from transferlab.training.stages import Fit
 from transferlab.training.streams import Stream
 
 log = logging.getLogger("transferlab")

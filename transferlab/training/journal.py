@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from transferlab.files import replaced
-from transferlab.training.stages import Term
+from transferlab.stages import Term
+from transferlab.system.files import replaced
 
 Row = dict[str, float | int | str]
 """A line of metrics.csv."""

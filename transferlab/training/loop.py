@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from transferlab.config.schema import TrainConfig
 from transferlab.models.network import Blueprint, Modules, named
-from transferlab.schema import TrainConfig
+from transferlab.stages import Fit, Refresh, Term
 from transferlab.training.estimates import estimated
-from transferlab.training.stages import Fit, Refresh, Term
 from transferlab.training.streams import Batch, Stream
 from transferlab.training.update import Update, View
 

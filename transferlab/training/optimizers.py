@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeVar
 
 import torch
 
+from transferlab.config.extras import needs
 from transferlab.errors import Refusal
-from transferlab.extras import needs
 
 Groups = list[dict[str, Any]]
 Rate = float | Literal["auto"]

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from transferlab.domains.mapped import Images, Mapped
+from transferlab.images.mapped import Images, Mapped
 
 CHUNK = 512
 """Examples per pass where no gradient is kept; a matter of memory, not of results."""

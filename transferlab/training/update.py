@@ -12,11 +12,11 @@ from weakref import WeakMethod
 import torch
 from torch import Tensor, nn
 
+from transferlab.config.schema import TrainConfig
 from transferlab.losses.output import Output
 from transferlab.models.network import Blueprint, Modules, blocks, encode, named
 from transferlab.models.parts import Part, whole
-from transferlab.schema import TrainConfig
-from transferlab.training.stages import Fit, Phase, Read, Term
+from transferlab.stages import Fit, Phase, Read, Term
 from transferlab.training.streams import Batch
 
 View = tuple[str, str]

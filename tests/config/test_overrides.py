@@ -1,0 +1,144 @@
+"""Words of a command line: taken as they stand where they can be, else refused with the spelling that works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from jobs import TINY, Said, contenders
+from omegaconf import OmegaConf
+
+from transferlab.config.composition import compose_train
+from transferlab.config.interpolations import resolved
+from transferlab.config.overrides import understood
+from transferlab.errors import Refusal
+
+Train = Callable[..., Said]
+
+PATHS = [
+    *("data/été", "数据", "a=b", "a (1)", "[x]", "#1", "a&b", "a;b", "it's", 'say "x"', "a\\", "x:y", "$(x)", "{x"),
+    *("~nobody/x", "2024", "1e5", "001", "a  b", "!x", "a|b", "<x>", "50%", "*", "?", "`x`", "a,b", "1,000 x"),
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_path_is_taken_as_it_stands(path: str) -> None:
+    (line,) = understood([f"source.path={path}"]).overrides
+    assert OverridesParser.create().parse_override(line).value() == path
+
+
+def test_so_are_those_that_hydra_can_not_read(transferlab: Train, tmp_path: Path) -> None:
+    path = """été (1) [x] #b & c; "d" = 'e'"""
+    said = transferlab("train", "source=folder", f"source.path={path}", f"output_root={tmp_path / 'out'}")
+    assert said.code == 2
+    assert f"{path!r}: there is no such folder" in said.err
+
+
+def test_an_output_root_is_text() -> None:
+    assert contenders("output_root=2024")[0].config.root == Path("2024")
+
+
+def test_a_tilde_is_the_home_folder_for_all_who_refer_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = contenders("output_root=~/out", "source=folder", "source.path=x")[0].config
+    assert config.root == tmp_path / "out"
+    assert config.source.domains[0].options["cache"] == str(tmp_path / "out")
+
+
+def test_lists_and_sweeps_of_words_outside_ascii() -> None:
+    assert understood(["source.domains=[été,数]"]).overrides == ['source.domains=["été","数"]']
+    assert understood(["-m", "source.path=été,b"]).overrides == ['source.path="été","b"']
+
+
+REFUSED = {
+    "a key as a flag": (["--experiment", "smoke"], "experiment=smoke"),
+    "a key as a flag, with its value": (["--steps=5"], "steps=5"),
+    "a key as a flag, with dashes": (["--batch-size", "5"], "batch_size=5"),
+    "a group as a flag": (["--source", "digits"], "source=digits"),
+    "the start of a flag": (["--exp", "x"], "--exp: no such flag"),
+    "the start of Hydra's": (["--multi"], "Did you mean --multirun?"),
+    "a flag that unpickles": (["--experimental-rerun", "x.pickle"], "no such flag"),
+    "another root config": (["--config-name", "compare"], "no such flag"),
+    "another root folder": (["--config-path", "/x"], "no such flag"),
+    "no folder of configs": (["--config-dir", "/no/such"], "there is no such folder"),
+    "nothing": (["output_root="], "expected a folder"),
+    "blanks": (['output_root="  "'], "expected a folder"),
+    "a key taken away": (["~seeds"], "write seeds=…"),
+    "a shell's variable": (["output_root=${HOME}"], "${oc.env:HOME}"),
+    "no such key": (["steps=${nope}"], "steps=${nope}: there is no key nope"),
+    "a shell's variable that is not set": (["output_root=${NO_SUCH}"], "${oc.env:NO_SUCH}"),
+    "two that stand for each other": (
+        ["steps=${batch_size}", "batch_size=${steps}"],
+        "Recursive interpolation detected",
+    ),
+    "no such variable": (["steps=${oc.env:NO_SUCH}"], "no environment variable NO_SUCH"),
+    "not closed": (["steps=${nope"], "no value or interpolation that can be read"),
+    "a quoted number": (['steps="5"'], 'steps="5": expected a whole number'),
+    "a quoted number for an optimiser of torch's": (
+        ["optimizer._target_=torch.optim.SGD", 'optimizer.lr="0.1"'],
+        'optimizer.lr="0.1": expected a number',
+    ),
+    "a number without end": ([f"steps={'1' * 5000}"], "expected a whole number"),
+    "longer than anything": ([f"steps={'1' * 20000}"], "20006 characters"),
+    "nested without end": ([f"steps={'[' * 3000}"], "expected a whole number"),
+    "a control character": (["steps=\x1b[31m5"], "\\x1b[31m5: holds a character that can't be seen"),
+    "a line break": (["steps=\n5"], "\\x0a5: holds a character that can't be seen"),
+    "a name of dots": (["strategy.name=.."], "not dots alone"),
+    "a group of no name": (["strategy@=dann"], "strategy@"),
+    "a group of a long name": ([f"source={'x' * 300}"], "no such name"),
+    "a cache elsewhere": (["source=folder", "source.path=x", "source.cache=/x"], "below output_root alone"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "words"), REFUSED.values(), ids=REFUSED)
+def test_refused_in_words(arguments: list[str], words: str) -> None:
+    with pytest.raises(Refusal) as refusal:
+        compose_train(arguments)
+    assert words in str(refusal.value)
+    assert len(str(refusal.value).splitlines()) == 1
+    assert len(str(refusal.value)) < 1200
+
+
+def test_of_two_values_the_last_counts_and_that_is_said(transferlab: Train, tmp_path: Path) -> None:
+    said = transferlab("train", *TINY, "steps=0", f"output_root={tmp_path / 'out'}")
+    assert said.err.splitlines() == [
+        "transferlab: steps is given 2 times; the last one counts: steps=0",
+        "transferlab: steps=0: expected at least 1",
+    ]
+
+
+SECRET = "${oc.env:A_SECRET}"
+
+
+@pytest.mark.parametrize("form", [SECRET, f"x_{SECRET}", f"${{oc.select:image.nope,{SECRET}}}"])
+def test_a_variable_of_the_environment_stands_in_a_path_alone(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_SECRET", "hush")
+    config = OmegaConf.create({"image": {"size": 8}, "source": {"path": form, "examples": form, "name": "a"}})
+    value = form.replace(SECRET, "hush").replace("${oc.select:image.nope,hush}", "hush")
+    assert resolved(config)["source"] == {"path": value, "examples": value, "name": "a"}
+    others = {"output_root": form, "backbone": {"weights": form}}
+    assert resolved(OmegaConf.create({"image": {"size": 8}, **others})) == {
+        **{"image": {"size": 8}, "output_root": value, "backbone": {"weights": value}}
+    }
+    for node in ({"source": {"name": form}}, {"strategy": {"layer": form}}, {"fail_on": [form]}, {"seeds": form}):
+        with pytest.raises(Refusal, match="a variable of the environment may stand in a path alone"):
+            resolved(OmegaConf.merge(config, node))
+
+
+def test_nor_in_what_a_table_says_of_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_SECRET", "hush")
+    assert "hush" not in contenders("source=folder", f"source.path=x_{SECRET}")[0].setting
+
+
+def test_a_variable_may_be_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORES", "3")
+    (line,) = understood(["threads=${oc.decode:${oc.env:CORES}}"]).overrides
+    assert resolved(OmegaConf.from_dotlist([line.replace('"', "")])) == {"threads": 3}
+
+
+def test_the_folder_of_configs_may_be_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine").mkdir()
+    assert understood(["--config-dir", "~/mine"]).config_dir == tmp_path / "mine"

@@ -1,0 +1,138 @@
+"""One result.json: what has to be in it, whether it is whole, and what of it a table needs."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transferlab.system.files import json_digest, known_digest, read_ordinary
+
+SCHEMA_VERSION = 1
+
+FIELDS: dict[str, tuple[type, ...]] = {
+    "run_id": (str,),
+    "comparison_id": (str,),
+    "status": (str,),
+    "source": (str,),
+    "target": (str,),
+    "backbone": (str,),
+    "strategy": (str,),
+    "variant": (str, type(None)),
+    "loss": (str, type(None)),
+    "seed": (int,),
+    "target_labels_per_class": (int, str),
+}
+"""The top-level fields a row needs, and the JSON types each may have; an absent text reads as empty."""
+
+LARGEST = 2**26
+"""Bytes of a result file; a real one has some thousands."""
+
+COSTS = ("parameters", "milliseconds_per_image")
+
+
+def is_usable(path: Path, about: Mapping[str, Any]) -> bool:
+    """Whether a result file is there, whole and undamaged, as are the files of which it knows the checksums.
+
+    One of these that is gone counts as removed by its owner: whole folders of weights take room.
+
+    Args:
+        path: the file.
+        about: fields that it must have, with their values, to be the result that is looked for.
+    """
+    try:
+        row = read_result(path)
+        if not _is_of(row, about):
+            return False
+        beside = {path.with_name(name): checksum for name, checksum in row["files"].items()}
+        return all(known_digest(one) == checksum for one, checksum in beside.items() if one.exists())
+    except (ValueError, OSError):
+        return False
+
+
+def is_another(path: Path, about: Mapping[str, Any]) -> bool:
+    """Whether a result file is good, and of another run than the one with these fields."""
+    try:
+        return not _is_of(read_result(path), about)
+    except (ValueError, OSError):
+        return False
+
+
+def _is_of(row: Mapping[str, Any], about: Mapping[str, Any]) -> bool:
+    return all(row[name] == value for name, value in about.items())
+
+
+def files_of(path: Path) -> dict[str, str]:
+    """The checksums of the files beside a result, by their names; of one that can't be used none."""
+    try:
+        files: dict[str, str] = read_result(path)["files"]
+    except (ValueError, OSError):
+        return {}
+    return {name: checksum for name, checksum in files.items() if name == Path(name).name}
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """One file as a row: the top-level fields, and by name what else ``read_results`` gives of it.
+
+    Raises:
+        ValueError: with the reason why the file can't be used.
+        OSError: if it can't be read.
+    """
+    try:
+        result = json.loads(read_ordinary(path, LARGEST).decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not JSON, perhaps cut off ({error})") from error
+    if not isinstance(result, dict):
+        raise ValueError("not a JSON object")
+    if result.get("schema_version") != SCHEMA_VERSION:
+        raise ValueError(f"schema_version is {result.get('schema_version')!r}, this program reads {SCHEMA_VERSION}")
+    if ("sha256" in result or "files" in result) and result.get("sha256") != json_digest(result):
+        raise ValueError("its contents don't match its sha256: damaged or edited")
+    row = {name: _field(result, name, types) for name, types in FIELDS.items()}
+    if row["status"] not in ("ok", "diverged"):
+        raise ValueError(f"status is {row['status']!r}, not ok or diverged")
+    if isinstance(row["target_labels_per_class"], str) and row["target_labels_per_class"] != "all":
+        raise ValueError(f"target_labels_per_class is {row['target_labels_per_class']!r}, not a number or 'all'")
+    return row | {
+        "variant": row["variant"] or "",
+        "loss": row["loss"] or "",
+        "setting": _field({"setting": "", **result}, "setting", (str,)),
+        "warned": _warned(result),
+        "target_accuracy": _number(result, "metrics", "target_accuracy", highest=1)
+        if row["status"] == "ok"
+        else math.nan,
+        "seconds": _number(result, "timing", "seconds"),
+        **{name: _number(result, "timing", name) if name in result["timing"] else math.nan for name in COSTS},
+        "config": result.get("config") or {},
+        "environment": _field({"environment": {}, **result}, "environment", (dict,)),
+        "files": _field({"files": {}, **result}, "files", (dict,)),
+    }
+
+
+def _warned(result: dict[str, Any]) -> tuple[str, ...]:
+    """The kinds of its warnings, each once; a file without any has none."""
+    warnings = result.get("warnings", [])
+    if not isinstance(warnings, list) or not all(isinstance(one, dict) for one in warnings):
+        raise ValueError(f"warnings is {warnings!r}, not a list of objects")
+    return tuple(sorted({str(one.get("kind")) for one in warnings}))
+
+
+def _field(result: dict[str, Any], name: str, types: tuple[type, ...]) -> Any:
+    if name not in result:
+        raise ValueError(f"{name} is missing")
+    # Not isinstance: JSON's true would pass for an integer.
+    if type(result[name]) not in types:
+        raise ValueError(f"{name} is {result[name]!r}, not {' or '.join(kind.__name__ for kind in types)}")
+    if isinstance(result[name], str):
+        result[name].encode("utf-8")  # half a surrogate could be in no table
+    return result[name]
+
+
+def _number(result: dict[str, Any], section: str, name: str, highest: float = math.inf) -> float:
+    number = _field(_field(result, section, (dict,)), name, (int, float))
+    if not (0 <= number <= min(highest, sys.float_info.max)):
+        raise ValueError(f"{section}.{name} is {number!r}, not between 0 and {highest}")
+    return float(number)

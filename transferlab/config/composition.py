@@ -1,0 +1,274 @@
+"""From a command line to checked jobs: Hydra composes, this file asks it to and says in one line what was wrong.
+
+Hydra runs no job here. Each one it composes is checked and collected, so that a mistake anywhere in
+a sweep is refused before the first run of it has begun.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, cast
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from transferlab.config.component import Component
+from transferlab.config.config_files import ROLES, config_root, store_domains, with_named_domains
+from transferlab.config.hydra_errors import in_one_line
+from transferlab.config.hydra_parts import only_hydras_own
+from transferlab.config.identity import IRRELEVANT, OF_THE_STRATEGY
+from transferlab.config.interpolations import resolved
+from transferlab.config.overrides import CommandLine, understood
+from transferlab.config.schema import CompareConfig, TrainConfig, compare_config, train_config
+from transferlab.config.values import checked, unknown
+from transferlab.errors import Refusal
+
+UNTITLED = {"optimizer", "schedule", "validator"}
+"""Groups that the title of a comparison doesn't name."""
+
+UNSAID = IRRELEVANT | {"target_labels_per_class"}
+"""Keys that no setting needs to say: they change no result, or stand in the title."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One row of a comparison to be.
+
+    Attributes:
+        config: checked.
+        changes: what strategy, loss and bridges have that their defaults don't, by dotted key.
+        setting: in words, the same of everything else that a comparison's rows share and its title doesn't say.
+    """
+
+    config: TrainConfig
+    changes: Mapping[str, Any]
+    setting: str
+
+    @property
+    def variant(self) -> str:
+        """The changes in words, and the bridges as they are, if they were chosen too."""
+        config = self.config
+        crossed = {one.name for one in config.bridge.path or ()}
+        words = {
+            key.removeprefix("strategy."): value
+            for key, value in self.changes.items()
+            if not key.startswith("bridge.") or key.split(".")[1] in crossed
+        }
+        spelling, _, path = config.bridge.spelling.partition("=")
+        return _in_words(words | ({spelling: path} if config.takes_bridges else {}))
+
+    def crossing(self, path: tuple[Component, ...]) -> Contender:
+        """The same over these bridges."""
+        return replace(self, config=self.config.crossing(path))
+
+
+def compose_train(arguments: Sequence[str]) -> list[list[Contender]]:
+    """The jobs that ``transferlab train`` was asked for: each a strategy followed by its baselines.
+
+    Prints instead of returning, and returns no job, where a flag such as ``--help`` or ``--cfg`` asks for it.
+
+    Raises:
+        Refusal: if the arguments or the configs they name are at fault.
+    """
+    jobs: list[list[Contender]] = []
+    default = cache(_default)  # what jobs share: to compose it takes longer than all the rest of a job
+    line = understood(arguments)
+
+    def collect(config: DictConfig, domains: Mapping[str, DictConfig]) -> None:
+        jobs.append(_contenders(config, domains, line.allowed, default))
+
+    _run_hydra("train", line, collect)
+    return jobs
+
+
+def compose_compare(arguments: Sequence[str]) -> CompareConfig | None:
+    """The config of ``transferlab compare``; None where a flag made Hydra print instead. Raises as above."""
+    configs: list[CompareConfig] = []
+
+    def collect(config: DictConfig, _domains: Mapping[str, DictConfig]) -> None:
+        configs.append(compare_config(_plain(config)))
+
+    _run_hydra("compare", understood(arguments), collect)
+    if len(configs) > 1:
+        raise Refusal("transferlab compare takes no sweep: one output_root, one margin")
+    return configs[0] if configs else None
+
+
+@dataclass(frozen=True)
+class _Default:
+    """What a strategy, or a choice in every group, gives by itself.
+
+    Attributes:
+        config: composed.
+        choices: by group, the name of its file.
+    """
+
+    config: DictConfig
+    choices: Mapping[str, str]
+
+
+Compose = Callable[[tuple[str, ...]], _Default]
+
+
+def _default(overrides: tuple[str, ...]) -> _Default:
+    config = hydra.compose("train", list(overrides), return_hydra_config=True)
+    choices = dict(config.hydra.runtime.choices)
+    with open_dict(config):
+        del config["hydra"]
+    return _Default(config, choices)
+
+
+def _contenders(
+    config: DictConfig, domains: Mapping[str, DictConfig], allowed: set[str], default: Compose
+) -> list[Contender]:
+    context = HydraConfig.get()
+    named = with_named_domains(config, domains)
+    node = _plain(named)
+    packages = checked(node.get("allow_packages"), list[str], "allow_packages")
+    if set(packages) - allowed:
+        names = ",".join(packages)
+        raise Refusal(f"allow_packages: a config can't allow itself code; if you do, add allow_packages=[{names}]")
+    chosen = train_config(node)
+    choices = {group: name for group, name in context.runtime.choices.items() if group in node}
+    plain = default((f"strategy={choices['strategy']}",))
+    takes_loss: bool = chosen.strategy().takes_loss
+    _refuse_other_loss(choices["strategy"], choices["loss"], cast(str, plain.config.loss.name), takes_loss)
+    same = all(plain.choices.get(group) == name for group, name in choices.items())
+    defaults = plain if same else default(tuple(f"{group}={name}" for group, name in choices.items()))
+    changes = _changes(node, _plain(with_named_domains(defaults.config, domains, as_in=config)))
+    changes = {key: value for key, value in changes.items() if key not in _followers(named)}
+    setting = _in_words(
+        {key: name for key, name in choices.items() if key in UNTITLED and name != plain.choices[key]}
+        | {key: value for key, value in changes.items() if key.partition(".")[0] not in OF_THE_STRATEGY | UNSAID}
+    )
+    variant = {key: value for key, value in changes.items() if key.partition(".")[0] in OF_THE_STRATEGY}
+    contenders = [Contender(chosen, _parts_by_name(variant), setting)]
+    for name in chosen.baselines:
+        try:
+            baseline = _plain(default((f"strategy={name}",)).config)
+        except MissingConfigException as error:
+            raise Refusal(unknown(f"baselines={name}", name, error.options or [])) from None
+        if baseline["strategy"] != node["strategy"]:
+            own = {key: baseline[key] for key in OF_THE_STRATEGY}
+            if "bridges" in own["strategy"]:
+                own["bridge"] = node["bridge"]
+            contenders.append(Contender(train_config({**node, **own}), {}, setting))
+    return contenders
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    """The config as plain values, a ``~`` of its output root meaning the home folder to all who refer to it."""
+    root: Any = config._get_node("output_root")  # pyright: ignore[reportPrivateUsage] (as written, not resolved)
+    if root is not None and str(root._value()).startswith("~"):
+        config = copy.copy(config)
+        config["output_root"] = os.path.expanduser(str(root._value()))  # noqa: PTH111 (~nobody stays)
+    return resolved(config)
+
+
+def _changes(node: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values in ``node`` that ``defaults`` lacks or has otherwise, by dotted key."""
+    changes: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, dict):
+            changes |= _changes(value, defaults.get(key) or {}, f"{prefix}{key}.")
+        elif value != defaults.get(key):
+            changes[f"{prefix}{key}"] = value
+    return changes
+
+
+def _followers(config: DictConfig) -> set[str]:
+    """Options of data sets that take the value of another key, which is said already."""
+    written = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
+    data = {role: written[role] for role in (*ROLES, "bridge")}
+    return {key for key, value in _changes(data, {}).items() if "${" in str(value)}
+
+
+def _parts_by_name(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with a part that isn't the default's as its name alone: strategy.teacher=resnet18."""
+    parts = {key.removesuffix(".name") for key in changes if key.count(".") > 1 and key.endswith(".name")}
+    return {
+        key.removesuffix(".name") if key.removesuffix(".name") in parts else key: value
+        for key, value in changes.items()
+        if key.removesuffix("._target_") not in parts
+    }
+
+
+def _in_words(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={_text(value)}" for key, value in sorted(values.items()))
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value).replace(" ", "")
+
+
+def _refuse_other_loss(strategy: str, loss: str, own: str, takes_loss: bool) -> None:
+    losses = sorted(path.stem for path in (config_root() / "loss").glob("*.yaml") if path.stem != "none")
+    general = f"strategy=adapt loss={loss if loss != 'none' else '|'.join(losses)}"
+    if not takes_loss and loss != "none":
+        raise Refusal(f"strategy={strategy} takes no adaptation loss; did you mean {general}?")
+    if takes_loss and own == "none" and loss == "none":
+        raise Refusal(f"strategy={strategy}: needs an adaptation loss. Choices: loss={', loss='.join(losses)}")
+    if takes_loss and own not in ("none", loss):
+        raise Refusal(f"strategy={strategy} means loss={own}; for another, {general}")
+
+
+def _run_hydra(root: str, line: CommandLine, collect: Callable[[DictConfig, Mapping[str, DictConfig]], None]) -> None:
+    """Runs Hydra's own main on a command line with every error it reports turned into a Refusal."""
+    refusals: list[Refusal] = []
+
+    def quietly(config: DictConfig) -> None:
+        # Hydra would print a job's exception in its own words.
+        try:
+            collect(config, domains)
+        except Refusal as refusal:
+            refusals.append(refusal)
+
+    domains = store_domains([config_root(), *([line.config_dir] if line.config_dir else [])])
+    with (
+        _scratch_folder() as scratch,
+        _as_hydra_expects([*line.flags, *line.overrides, f"hydra.sweep.dir={scratch}"]),
+        only_hydras_own(),
+    ):
+        try:
+            hydra.main(version_base="1.3", config_path=str(config_root()), config_name=root)(quietly)()
+        except SystemExit as end:  # Hydra's, behind --help
+            if end.code:
+                raise
+        except (HydraException, OmegaConfBaseException, YAMLError, ValueError, RecursionError, OSError) as error:
+            raise Refusal(in_one_line(error, root, line)) from None
+    if refusals:
+        raise refusals[0]
+
+
+@contextmanager
+def _scratch_folder() -> Generator[str]:
+    """Where Hydra writes what it writes of a sweep."""
+    try:
+        folder = tempfile.TemporaryDirectory()
+    except OSError as error:
+        reason = f"no temporary folder can be written ({error.strerror or error})"
+        raise Refusal(f"{reason}; make room, or set TMPDIR to a folder with room") from None
+    with folder as name:
+        yield name
+
+
+@contextmanager
+def _as_hydra_expects(arguments: Sequence[str]) -> Generator[None]:
+    before = sys.argv
+    sys.argv = [before[0], *arguments]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints its errors and exits by itself
+    try:
+        yield
+    finally:
+        sys.argv = before

@@ -1,0 +1,67 @@
+"""What Hydra objects to, in one line that names the culprit and the choices."""
+
+from __future__ import annotations
+
+import re
+
+import hydra
+from hydra.errors import MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
+
+from transferlab.config.config_files import config_root
+from transferlab.config.overrides import CommandLine
+from transferlab.config.values import unknown
+
+
+def in_one_line(error: Exception, root: str, line: CommandLine) -> str:
+    """What a user needs to know of an error that Hydra or OmegaConf raised.
+
+    Args:
+        error: the exception.
+        root: the config it was about, ``train`` or ``compare``.
+        line: what was asked, to find the keys that could have been meant.
+    """
+    text = str(error)
+    first = text.strip().partition("\n")[0]
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        first = unknown(f"{group}={name}", name, error.options)
+    elif several := re.search(r"Ambiguous value for argument '(.+)'", text):
+        first = f"{several[1]}: one value, please; to try each in turn, add -m"
+    elif missing := re.search(r"Could not override '([^']+)'", text):
+        parent, _, name = missing[1].replace("/", ".").rpartition(".")
+        first = unknown(missing[1], name, _keys_without(name, root, parent, line))
+        if missing[1] == "domain":
+            first = "domain: a data set is chosen by its role; write source=… or target=…"
+    elif merging := re.match(r"Error merging override (.*)", text):
+        because = f": {str(error.__cause__).partition(chr(10))[0]}" if error.__cause__ else ""
+        first = f"{merging[1]}: no value or interpolation that can be read{because}"
+    elif isinstance(error, RecursionError):
+        first = "a value is nested too deeply"
+    elif isinstance(error, YAMLError):
+        first = " ".join(text.split())[:300]
+    return first
+
+
+def _keys_without(name: str, root: str, parent: str, line: CommandLine) -> list[str]:
+    """The keys that stand under ``parent``, where its group is chosen as ``overrides`` say, once ``name`` isn't one."""
+    group, overrides = parent.partition(".")[0], line.overrides
+    chosen = [value for one in overrides if group and one.startswith(f"{group}=") for value in _swept(one)]
+    nested = [one.partition(",")[0] for one in overrides if parent and f"@{parent}=" in one]
+    own = [f"hydra.searchpath=[file://{line.config_dir.absolute()}]"] if line.config_dir else []
+    keys: list[str] = []
+    for override in chosen or [[]]:
+        with hydra.initialize_config_dir(str(config_root()), version_base="1.3"):
+            config = hydra.compose(root, [*override, *nested, *own])
+        node = OmegaConf.select(config, parent) if parent else config
+        keys = [str(key) for key in node if key not in ("_target_", "name")] if isinstance(node, DictConfig) else []
+        if name not in keys:
+            break
+    return keys
+
+
+def _swept(override: str) -> list[list[str]]:
+    """``group=a,b`` as the two choices that it sweeps over."""
+    group, _, names = override.partition("=")
+    return [[f"{group}={name}"] for name in names.split(",")]

@@ -1,0 +1,185 @@
+"""What makes two runs the same run, and two rows rows of one comparison."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from transferlab.config.component import OWN, Component
+from transferlab.config.schema import TrainConfig
+from transferlab.config.weights_path import weights_path
+from transferlab.system.files import known_digest
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+ENGINE = 4
+"""Raised whenever the numbers that one config gives change, or the way in which identities are made."""
+
+IRRELEVANT = frozenset(
+    {
+        "seeds",
+        "device",
+        "deterministic",
+        "parallel",
+        "log_every",
+        "baselines",
+        "margin",
+        "fail_on",
+        "output_root",
+        "overwrite",
+        "allow_packages",
+        "cache",
+        "cache_gigabytes",
+        "checkpoint_seconds",
+    }
+)
+"""Keys that change no result of one run. The seed names a folder of its own; numbers differ a little between
+devices, which the environment in result.json records."""
+
+OF_THE_STRATEGY = frozenset({"strategy", "loss", "bridge"})
+"""Keys in which the rows of one comparison may differ."""
+
+
+NOT_OF_A_STAGE = IRRELEVANT | {
+    *("source", "target", "bridge", "target_labels_per_class"),  # the examples of its streams count, by content
+    *("strategy", "loss"),  # the description of the stage says what is left of them
+    "backbone",  # the blueprint holds it, as the strategy begins with it
+    "validator",  # looks at what a stage leaves
+    *("device", "precision", "threads"),  # as resolved, in what the machine is
+}
+"""Keys that a stage's result depends on by other ways than by themselves, or not at all."""
+
+
+def start_key(
+    config: TrainConfig, blueprints: Sequence[DataclassInstance], seed: int, machine: Mapping[str, Any]
+) -> str:
+    """What a run's modules are before its first stage.
+
+    Args:
+        config: checked.
+        blueprints: say what modules are built for.
+        seed: the run's.
+        machine: type of device, resolved precision, threads, version of torch.
+    """
+    values = {key: value for key, value in asdict(config).items() if key not in NOT_OF_A_STAGE}
+    built, packages = [asdict(one) for one in blueprints], tuple(config.allow_packages)
+    return _digest(_by_content({**values, "built": built, "seed": seed, **machine, "code": code_digest(packages)}), 40)
+
+
+def stage_key(before: str, stage: DataclassInstance, examples: Mapping[str, str]) -> str:
+    """What modules and estimates are after a stage.
+
+    Args:
+        before: the key of what they were before it.
+        stage: its description.
+        examples: digests of what its streams hold.
+    """
+    described = {type(stage).__name__: asdict(stage)}
+    return _digest(_by_content({"before": before, "stage": described, "examples": examples}), 40)
+
+
+@cache
+def code_digest(packages: tuple[str, ...] = ()) -> str:
+    """Of every module of this package and of ``packages``: what older code made isn't taken for today's."""
+    digest = hashlib.sha256()
+    for root in [Path(__file__).parent.parent, *(place for package in packages for place in _places(package))]:
+        for path in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
+            digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _places(package: str) -> list[Path]:
+    """The folders of a package, or the file of a module; nothing is imported."""
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        return []
+    folders = spec.submodule_search_locations
+    return [Path(one) for one in (folders if folders is not None else [spec.origin]) if one]
+
+
+def run_id(config: TrainConfig, fingerprints: tuple[str, ...], revision: int = 0) -> str:
+    """Ten hexadecimal digits of everything that decides one run's results, data and files of weights by content.
+
+    Args:
+        config: checked.
+        fingerprints: of source and target, then of the bridges in the order in which they are crossed.
+        revision: the strategy's; 0 leaves the identity as it was before there were any.
+    """
+    return _digest(_relevant(config, fingerprints) | ({"revision": revision} if revision else {}))
+
+
+def comparison_id(config: TrainConfig, fingerprints: tuple[str, ...]) -> str:
+    """The same of all that the rows of one comparison share: all but strategy, adaptation loss, bridges.
+
+    The label budget counts as declared, also for ``target_oracle``, which reads beyond it.
+    """
+    relevant = _relevant(config, fingerprints)
+    return _digest({key: value for key, value in relevant.items() if key not in OF_THE_STRATEGY})
+
+
+def _relevant(config: TrainConfig, fingerprints: tuple[str, ...]) -> dict[str, Any]:
+    keys = [field.name for field in fields(config) if field.name not in IRRELEVANT | {"bridge"}]
+    values = {key: _without_places(getattr(config, key)) for key in keys}
+    source, target, *bridges = fingerprints
+    crossed = {"bridge": bridges} if bridges else {}  # a key that isn't there leaves the identities of other runs alone
+    return _by_content(values) | {"source": source, "target": target, "engine": ENGINE} | crossed
+
+
+def _without_places(value: Any) -> Any:
+    """``value`` as JSON has it, each component of ours by its own name, so that a file may move without renaming runs.
+
+    The key where it stands says of which kind it is; names of ours are different (``tests/config/test_identity.py``).
+    A component of another package keeps the dotted path: its name alone could be anybody's.
+    """
+    if isinstance(value, Component):
+        of_ours = value.target.startswith(f"{OWN}.")
+        target = value.target.rpartition(".")[2] if of_ours else value.target
+        return {"target": target, "options": _without_places(value.options), "name": value.name}
+    if is_dataclass(value):
+        return {field.name: _without_places(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _without_places(inner) for key, inner in cast(Mapping[str, Any], value).items()}
+    if isinstance(value, list | tuple):
+        return [_without_places(inner) for inner in cast(list[Any], value)]
+    return value
+
+
+def _by_content(value: Any, key: str | None = None) -> Any:
+    """``value`` with every option in it that is the path of a file replaced by what the file holds."""
+    if isinstance(value, dict):
+        return {name: _by_content(one, name) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_by_content(one, key) for one in value]
+    if isinstance(value, str):
+        path = weights_path(value) if key == "weights" else Path(value) if Path(value).suffix else None
+        try:
+            return known_digest(path) if path and path.is_file() else value
+        except OSError:  # whoever reads it says what is wrong with it
+            return value
+    return value
+
+
+def _digest(values: dict[str, Any], length: int = 10) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:length]
+
+
+@cache
+def commit() -> dict[str, Any]:
+    """The git commit of this package's checkout, and whether it was changed since; both None where there is none."""
+    root = Path(__file__).parent.parent
+    asked = [["rev-parse", "HEAD"], ["status", "--porcelain", "--", str(root)]]
+    try:
+        head, changed = (
+            subprocess.check_output(["git", "-C", str(root), *one], stderr=subprocess.DEVNULL) for one in asked
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "dirty": None}
+    return {"commit": head.decode().strip(), "dirty": bool(changed.strip())}

@@ -1,0 +1,217 @@
+"""The words of a command line: which are flags, which overrides, and how Hydra's grammar takes a value as it stands."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType, Quote, QuotedString
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
+from transferlab.config.config_files import ROLES, config_root
+from transferlab.errors import Refusal
+from transferlab.system.console import say
+from transferlab.text import printable
+
+FLAGS: dict[tuple[str, ...], dict[str, Any]] = {
+    ("--help", "-h"): {"action": "store_true", "help": "groups and keys"},
+    ("--hydra-help",): {"action": "store_true", "help": "these flags"},
+    ("--cfg", "-c"): {"choices": ("job", "hydra", "all"), "help": "print the composed config and stop"},
+    ("--resolve",): {"action": "store_true", "help": "with --cfg: the values that interpolations stand for"},
+    ("--run", "-r"): {"action": "store_true", "help": "one job; what happens without a flag"},
+    ("--multirun", "-m"): {"action": "store_true", "help": "every combination of comma-separated values"},
+    ("--config-dir", "-cd"): {"help": "a folder of your own configs, beside transferlab's"},
+    ("--info", "-i"): {"nargs": "?", "const": "all", "help": "how Hydra found the configs"},
+    ("--shell-completion", "-sc"): {"action": "store_true", "help": "what a shell asks for"},
+}
+"""Hydra's flags that are taken. The others run pickled or foreign configs."""
+
+KEY = re.compile(r"\+{0,2}[A-Za-z_][\w./@-]*")
+
+TEXT = re.compile(r"(^|\.)(name|path|weights|output_root)$")
+"""Keys whose values are text, even where they look like numbers."""
+
+ALLOWS = re.compile(r"\+*allow_packages=")
+"""What only the person at the command line may say: a config that could allow itself code would run any."""
+
+OPEN = re.compile(r"bridge\.|source\.[^.]+\.")
+"""Keys that Hydra doesn't know, for a data set's options come with its name; ``config/roles.py`` checks them."""
+
+LONGEST_WORD = 10_000
+"""Characters; beyond that nothing is meant, and Python reads no number of so many digits."""
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """What follows ``transferlab train`` or ``transferlab compare``.
+
+    Attributes:
+        flags: as Hydra reads them, each by its long name.
+        overrides: as Hydra reads them.
+        config_dir: the user's own folder of configs.
+        allowed: the packages that the command line itself allows.
+    """
+
+    flags: list[str]
+    overrides: list[str]
+    config_dir: Path | None
+    allowed: set[str]
+
+
+def understood(arguments: Sequence[str]) -> CommandLine:
+    """The command line as Hydra takes it.
+
+    Raises:
+        Refusal: on an unknown flag, a word that is no override, or a list of a group's options, of which Hydra would
+            silently take the last.
+    """
+    for word in arguments:
+        _refuse_odd(word)
+    flags, words = _parsed(arguments)
+    given = vars(flags)
+    config_dir = None if flags.config_dir is None else Path(os.path.expanduser(flags.config_dir))  # noqa: PTH111 (~nobody stays)
+    if config_dir is not None:
+        given["config_dir"] = str(config_dir)
+        if not os.path.isdir(config_dir):  # noqa: PTH112 (a name too long for any folder is none)
+            raise Refusal(f"--config-dir {flags.config_dir}: there is no such folder")
+    as_hydra = [
+        word
+        for name, value in given.items()
+        if value not in (None, False)
+        for word in ([f"--{name.replace('_', '-')}"] if value is True else [f"--{name.replace('_', '-')}", value])
+    ]
+    if flags.shell_completion:
+        return CommandLine(as_hydra, words, config_dir, set())
+    overrides = [_read(word, several=flags.multirun) for word in words]
+    _say_twice(overrides)
+    groups = {*ROLES, *(path.name for path in config_root().iterdir() if path.is_dir())}
+    for override in overrides:
+        _refuse_foreign(override, groups)
+    lines = [
+        f"++{line}" if override.type is OverrideType.CHANGE and OPEN.match(line) else line
+        for override in overrides
+        for line in [cast(str, override.input_line)]
+    ]
+    return CommandLine(as_hydra, lines, config_dir, _allowed(overrides))
+
+
+def _refuse_odd(word: str) -> None:
+    if len(word) > LONGEST_WORD:
+        raise Refusal(f"{word[:60]}…: {len(word)} characters; a word of the command line has at most {LONGEST_WORD}")
+    if printable(word) != word:
+        raise Refusal(f"{printable(word)}: holds a character that can't be seen, shown here as \\…; leave it out")
+
+
+def _parsed(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.error = _refuse
+    for names, options in FLAGS.items():
+        parser.add_argument(*names, **options)
+    parser.add_argument("overrides", nargs="*")
+    flags, strange = parser.parse_known_intermixed_args(list(arguments))
+    if strange:
+        raise Refusal(_no_flag(strange[0], arguments))
+    words: list[str] = vars(flags).pop("overrides")
+    if flags.info not in (None, "all", "config", "defaults", "defaults-tree", "plugins", "searchpath"):
+        words, flags.info = [flags.info, *words], "all"
+    return flags, words
+
+
+def _refuse(message: str) -> NoReturn:
+    raise Refusal(f"{message}. transferlab train --help lists groups and keys; --hydra-help, the flags")
+
+
+def _no_flag(word: str, arguments: Sequence[str]) -> str:
+    """What to say of a flag that there isn't: how the key of that name is written, if there is one."""
+    name, equals, value = word.lstrip("-").partition("=")
+    key = name.replace("-", "_")
+    groups = {*ROLES, "bridge", *(path.stem for path in config_root().iterdir())}
+    if key.partition(".")[0] in groups | {str(one) for one in OmegaConf.load(config_root() / "train.yaml")}:
+        after = list(arguments)[list(arguments).index(word) + 1 :][:1]
+        if not equals and after and "=" not in after[0] and not after[0].startswith("-"):
+            value = after[0]
+        return f"{word}: no such flag; keys are written without dashes: {key}={value or '…'}"
+    flags = [flag for names in FLAGS for flag in names if flag.startswith("--")]
+    near = difflib.get_close_matches(word.partition("=")[0], flags, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"{word}: no such flag.{hint} transferlab train --help lists groups and keys; --hydra-help, the flags"
+
+
+def _read(word: str, *, several: bool) -> Override:
+    """One override, its value taken as text where Hydra's grammar can't read it.
+
+    Args:
+        word: of the command line.
+        several: whether commas part several values.
+    """
+    key, equals, value = word.partition("=")
+    if word.startswith("~"):  # an option of a component may be taken away, where another component lacks it
+        if "." in key and (override := _parse(word)):
+            return override
+        raise Refusal(f"{word}: a key can't be taken away; write {key.lstrip('~')}=… to change it")
+    if not equals or not KEY.fullmatch(key):
+        raise Refusal(f"{word}: can't be read; write key=value")
+    as_text = f"{key}={','.join(map(quoted, value.split(',') if several else [value]))}"
+    as_list = f"{key}=[{','.join(map(quoted, value[1:-1].split(',')))}]" if value[:1] + value[-1:] == "[]" else as_text
+    override = _parse(word) or _parse(as_list) or _parse(as_text)
+    if override is None:
+        raise Refusal(f"{word}: can't be read; write key=value")
+    if not TEXT.search(key):
+        return override
+    others = {int, float} if key == "bridge.path" else {int, float, list, dict}
+    taken = others & {type(value) for value in _values(override)} or (override.is_sweep_override() and not several)
+    return (_parse(as_text) or override) if taken else override
+
+
+def _values(override: Override) -> list[Any]:
+    """Its value, or those that it sweeps over as far as they are written down."""
+    try:
+        return list(override.sweep_iterator()) if override.is_choice_sweep() else [override.value()]
+    except HydraException:
+        return []
+
+
+def _parse(line: str) -> Override | None:
+    try:
+        return OverridesParser.create().parse_override(line)
+    except (HydraException, RecursionError, ValueError):
+        return None
+
+
+def quoted(text: str) -> str:
+    """``text`` as a quoted value of Hydra's grammar."""
+    return QuotedString(text, Quote.double).with_quotes()
+
+
+def _say_twice(overrides: Sequence[Override]) -> None:
+    """Says which of two values counts, as where a script adds one to those that it always gives."""
+    given = Counter(override.get_key_element().lstrip("+") for override in overrides)
+    last = {override.get_key_element().lstrip("+"): override.input_line for override in overrides}
+    for key in [key for key, times in given.items() if times > 1]:
+        say(f"{key} is given {given[key]} times; the last one counts: {last[key]}")
+
+
+def _refuse_foreign(override: Override, groups: Iterable[str]) -> None:
+    key = override.key_or_group
+    if key in groups and isinstance(override.value(), list):
+        names = ",".join(map(str, cast(list[Any], override.value())))
+        several = {"source": f"; as one source, source=multi source.domains=[{names}]"}
+        several["bridge"] = f"; to cross them in order, bridge.path=[{names}]"
+        each = f"{override.input_line}: takes one name, not a list; to try each, write -m {key}={names}"
+        raise Refusal(each + several.get(key, ""))
+
+
+def _allowed(overrides: Sequence[Override]) -> set[str]:
+    said = [override for override in overrides if ALLOWS.match(cast(str, override.input_line))]
+    values = chain.from_iterable(map(_values, said))
+    return {str(name) for value in values if isinstance(value, list) for name in value}

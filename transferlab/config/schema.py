@@ -1,0 +1,236 @@
+"""The root config of `train` and `compare`: every key with its type. Values stand in configs/, never here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+from transferlab.comparison.verdicts import Verdict
+from transferlab.config.component import Component, component
+from transferlab.config.roles import Bridge, Source, bridge, source
+from transferlab.config.values import checked, unknown
+from transferlab.errors import Refusal
+from transferlab.system.imports import allow
+
+Labels = int | Literal["all"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageConfig:
+    """What every example becomes before it is trained on."""
+
+    size: int
+    """Height and width in pixels."""
+    channels: int | Literal["auto"]
+    """1, 3, or auto: the larger of source and target."""
+
+    def __post_init__(self) -> None:
+        _at_least("image.size", self.size, 4)
+        if self.channels not in (1, 3, "auto"):
+            raise Refusal(f"image.channels={self.channels}: expected 1, 3 or auto")
+
+
+@dataclass(frozen=True)
+class AdaptationLoss:
+    """The loss that draws the domains together, and how much it counts beside the cross-entropy."""
+
+    component: Component
+    weight: float
+
+    @property
+    def name(self) -> str:
+        """The name of its YAML file."""
+        return self.component.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One job of `transferlab train`: what to transfer, how, and on which seeds."""
+
+    source: Source
+    target: Component
+    bridge: Bridge
+    backbone: Component
+    strategy: Component
+    loss: AdaptationLoss | None
+    optimizer: Component
+    schedule: Component
+    validator: Component
+    seeds: int | list[int]
+    """A count (5: seeds 0 to 4), or the seeds themselves."""
+    target_labels_per_class: Labels
+    steps: int
+    """Length of each Fit unless the stage names its own."""
+    batch_size: int
+    """Examples per stream and step."""
+    batch_statistics: Literal["joint", "per_domain"]
+    """Whether the batches of several streams go through BatchNorm in one pass, or each in its own."""
+    pretrained_lr_scale: float
+    """Learning rate of a backbone that began with weights, relative to the optimiser's, where a stage has none."""
+    bottleneck: int
+    """Width of the feature that heads and alignment losses see."""
+    image: ImageConfig
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    precision: Literal["auto", "fp32", "bf16"]
+    threads: int
+    deterministic: bool
+    """Only algorithms that give the same bytes every time, on a GPU; on a CPU all do."""
+    parallel: int | Literal["auto"]
+    """Processes that train side by side; changes no number."""
+    snapshots: int
+    """How many evenly spaced states of the last Fit are kept for model selection."""
+    log_every: int
+    baselines: list[str]
+    margin: float
+    """In points of accuracy: differences inside it don't matter."""
+    fail_on: Verdict | list[Verdict] | None
+    output_root: str
+    overwrite: bool
+    cache: bool
+    """Whether Fits that several runs begin with are kept under output_root/cache; changes no number."""
+    cache_gigabytes: float
+    checkpoint_seconds: float
+    """Between two checkpoints of a Fit under way; changes no number."""
+    allow_packages: list[str]
+
+    def __post_init__(self) -> None:
+        for key in ("steps", "batch_size", "bottleneck", "threads", "snapshots", "log_every"):
+            _at_least(key, getattr(self, key), 1)
+        if self.parallel != "auto":
+            _at_least("parallel", self.parallel, 1)
+        if self.batch_size < 2 * len(self.source.domains):
+            what = "2 examples" if len(self.source.domains) == 1 else "2 examples of each source domain"
+            raise Refusal(f"batch_size={self.batch_size}: batch normalisation needs at least {what}")
+        if self.target_labels_per_class != "all":
+            _at_least("target_labels_per_class", self.target_labels_per_class, 0)
+        if self.pretrained_lr_scale < 0:
+            raise Refusal(f"pretrained_lr_scale={self.pretrained_lr_scale}: expected at least 0")
+        if self.margin <= 0:
+            raise Refusal(f"margin={self.margin}: expected more than 0 points")
+        for key in ("cache_gigabytes", "checkpoint_seconds"):
+            _at_least(key, getattr(self, key), 0)
+        if not self.seed_list or min(self.seed_list) < 0 or len(set(self.seed_list)) < len(self.seed_list):
+            raise Refusal(f"seeds={self.seeds}: expected a count of at least 1, or a list of different seeds")
+        _refuse_no_folder(self.output_root)
+        for data in (*self.source.domains, self.target, *(self.bridge.path or ()), *self.bridge.pool):
+            if data.options.get("cache", self.output_root) != self.output_root:
+                raise Refusal(f"{data.name}.cache={data.options['cache']}: files are kept below output_root alone")
+        for role in (self.source, self.target, self.backbone, self.strategy):
+            if not re.fullmatch(r"(?!\.+$)[A-Za-z0-9_.+-]{1,120}", role.name):
+                allowed = "at most 120 letters, digits and . _ + - only, and not dots alone"
+                raise Refusal(f"name={role.name!r}: it becomes a folder name, so {allowed}")
+
+    @property
+    def seed_list(self) -> list[int]:
+        """The seeds, one by one."""
+        return list(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
+
+    @property
+    def takes_bridges(self) -> bool:
+        """Whether the strategy crosses intermediate domains: it has an option for their number."""
+        return "bridges" in self.strategy.options
+
+    def crossing(self, path: tuple[Component, ...]) -> TrainConfig:
+        """The same over these bridges, of whose number the strategy is told."""
+        strategy = replace(self.strategy, options={**self.strategy.options, "bridges": len(path)})
+        return replace(self, bridge=Bridge(path), strategy=strategy)
+
+    @property
+    def root(self) -> Path:
+        """Where runs, cache and comparison land."""
+        return Path(self.output_root)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareConfig:
+    """What `transferlab compare` reads and how it judges."""
+
+    output_root: str
+    margin: float
+    fail_on: Verdict | list[Verdict] | None
+    curve: str | None
+    """A key of the config, over whose values accuracies are drawn."""
+
+    def __post_init__(self) -> None:
+        _refuse_no_folder(self.output_root)
+        if self.margin <= 0:
+            raise Refusal(f"margin={self.margin}: expected more than 0 points")
+
+
+def train_config(node: Mapping[str, Any]) -> TrainConfig:
+    """A composed train.yaml, checked.
+
+    Raises:
+        Refusal: on an unknown or missing key, a wrong type, or a value out of range.
+    """
+    packages = checked(node.get("allow_packages"), list[str], "allow_packages")
+    allow(packages)
+    config = TrainConfig(**_values(TrainConfig, node, "", packages))
+    if "lr" not in config.optimizer.options:
+        raise Refusal(f"optimizer.lr: no value given; optimizer={config.optimizer.name} needs one, as all do")
+    if not config.takes_bridges:
+        if config.bridge.path != ():
+            raise Refusal(f"{config.bridge.spelling}: strategy={config.strategy.name} crosses none; transitive does")
+        return config
+    if config.strategy.options["bridges"] is not None:
+        raise Refusal("strategy.bridges: is counted, not given; name the data sets in bridge.path=[…]")
+    return config if config.bridge.path is None else config.crossing(config.bridge.path)
+
+
+def compare_config(node: Mapping[str, Any]) -> CompareConfig:
+    """A composed compare.yaml, checked; raises as ``train_config`` does."""
+    return CompareConfig(**_values(CompareConfig, node, "", []))
+
+
+def _values(kind: type, node: Any, prefix: str, packages: list[str]) -> dict[str, Any]:
+    types = get_type_hints(kind)
+    names = [field.name for field in fields(kind)]
+    if not isinstance(node, Mapping):
+        raise Refusal(f"{prefix.rstrip('.')}={node}: expected keys {', '.join(names)}")
+    for name in node:
+        if name not in names:
+            raise Refusal(unknown(f"{prefix}{name}", str(name), names))
+    values: dict[str, Any] = {}
+    for name in names:
+        key, type_ = f"{prefix}{name}", types[name]
+        if name not in node:
+            raise Refusal(f"{key}: no value given")
+        if type_ is Component:
+            values[name] = component(node[name], key, packages)
+        elif type_ is Source:
+            values[name] = source(node[name], packages)
+        elif type_ is Bridge:
+            values[name] = bridge(node[name], packages)
+        elif name == "loss":
+            values[name] = _adaptation_loss(node[name], packages)
+        elif type_ is ImageConfig:
+            values[name] = ImageConfig(**_values(ImageConfig, node[name], f"{key}.", packages))
+        else:
+            values[name] = checked(node[name], type_, key)
+    return values
+
+
+def _adaptation_loss(node: Any, packages: list[str]) -> AdaptationLoss | None:
+    if not isinstance(node, Mapping):
+        raise Refusal(f"loss={node}: expected one of the group's options")
+    if node.get("_target_") is None:
+        if options := set(node) - {"_target_", "name"}:
+            raise Refusal(f"loss.{min(options)}: there is no adaptation loss to set it for")
+        return None
+    weight = checked(node.get("weight"), float, "loss.weight")
+    return AdaptationLoss(component({k: v for k, v in node.items() if k != "weight"}, "loss", packages), weight)
+
+
+def _refuse_no_folder(output_root: str) -> None:
+    if not output_root.strip():
+        raise Refusal("output_root=: expected a folder; . is the working directory")
+    if "\0" in output_root or len(output_root.encode(errors="surrogateescape")) > 3000:
+        raise Refusal("output_root: no path, or too long a one; results lie in folders below it")
+
+
+def _at_least(key: str, value: float, least: int) -> None:
+    if value < least:
+        raise Refusal(f"{key}={value}: expected at least {least}")

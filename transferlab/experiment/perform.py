@@ -1,0 +1,260 @@
+"""One run, top to bottom: from a strategy's stages to the files of one seed."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from safetensors.torch import save
+from torch import nn
+
+from transferlab.cache.stage_cache import StageCache
+from transferlab.comparison.result_file import SCHEMA_VERSION, files_of
+from transferlab.config.schema import TrainConfig
+from transferlab.domains.splits import Labelled, TestData, TrainingData, Unlabelled, split
+from transferlab.errors import Diverged
+from transferlab.experiment.outcome import NO_METRICS, Outcome, evaluated
+from transferlab.experiment.run import Run, logged, plain, write_json, write_predictions
+from transferlab.models.network import Blueprint, Modules, Writes, build_network, named
+from transferlab.stages import Candidates, Estimate, Fit, Solve, Stage
+from transferlab.system.files import file_digest, json_digest, replaced, write_whole, writing
+from transferlab.training.devices import configure_process, environment, placed
+from transferlab.training.estimates import estimated
+from transferlab.training.fit import Snapshot, fit, prepare
+from transferlab.training.journal import Journal
+from transferlab.training.seeding import generator, seeded
+from transferlab.training.streams import Encode, Examples, Stream, as_tensor
+
+log = logging.getLogger("transferlab")
+
+UNFINISHED = "unfinished"
+"""In a run's folder: what it goes on from after a stop, where the cache may not hold it."""
+
+
+def run_experiment(run: Run, title: str, quiet: bool | None = None, *, wait: bool = False) -> dict[str, Any] | None:
+    """Trains, selects, evaluates, and writes every file of the run's folder; result.json last.
+
+    A run that was stopped goes on where it was; the bytes it ends with are the same.
+
+    Args:
+        run: what to do.
+        title: of its progress bar.
+        quiet: no progress bar; None: none where stderr is no terminal.
+        wait: for another process that is at the same run, and then take its result.
+
+    Returns:
+        The content of result.json; its status is ``diverged``, with no metrics, where a loss went bad. None: another
+        process is at it, and ``wait`` is false.
+
+    Raises:
+        Unwritable: if the run's files can't be written; what they were before is unharmed.
+    """
+    with run.alone(wait=wait) as mine:
+        if not mine:
+            return None
+        if run.finished and (wait or not run.config.overwrite):
+            return json.loads((run.folder / "result.json").read_text(encoding="utf-8"))
+        with logged(run):
+            return _performed(run, title, quiet)
+
+
+def _performed(run: Run, title: str, quiet: bool | None) -> dict[str, Any]:
+    run.mark("running")
+    stale = files_of(run.folder / "result.json")
+    with writing(run.folder):
+        (run.folder / "result.json").unlink(missing_ok=True)  # overwrite=true: it stands for a finished run alone
+    for module in sorted(run.modules):
+        importlib.import_module(module)  # before the clock starts: only the first run of a process imports them
+    started = time.perf_counter()
+    config = configure_process(run.config)
+    training, test = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed, run.pair.bridges)
+    journal = Journal(title, lambda: run.mark("running"), quiet)
+    try:
+        outcome = evaluated(run, config, train(run, config, training, journal, run.folder / UNFINISHED), training, test)
+    except Diverged as problem:
+        log.warning("diverged: %s", problem)
+        outcome = Outcome("diverged", NO_METRICS, {"reason": str(problem)})
+    timing = {
+        # As if the run had been alone, and never stopped.
+        "seconds": time.perf_counter() - started + journal.saved_seconds + journal.earlier_seconds,
+        "cached_seconds": journal.saved_seconds,
+        "updates": journal.updates,
+        **outcome.cost,
+    }
+    with writing(run.folder):
+        journal.save(run.folder / "metrics.csv")
+        names = ["metrics.csv", *_write_predictor(run, outcome, test)]
+        files = {name: file_digest(run.folder / name) for name in names}
+        result = _result(run, config, outcome, timing, journal.warnings, files)
+        for name in stale.keys() - files.keys():  # as where a run diverges now
+            (run.folder / name).unlink(missing_ok=True)
+        write_json(run.folder / "result.json", result)
+        shutil.rmtree(run.folder / UNFINISHED, ignore_errors=True)
+        run.mark("finished")
+    log.info("%s in %.1f s: %s", outcome.status, timing["seconds"], dict(outcome.metrics))
+    return result
+
+
+def train(
+    run: Run, config: TrainConfig, training: TrainingData, journal: Journal, own: Path | None = None
+) -> list[Snapshot]:
+    """Runs the strategy's stages, one after the other, on one set of modules.
+
+    Args:
+        run: whose strategy and seed.
+        config: with device and precision resolved.
+        training: all that training may see.
+        journal: takes losses and progress.
+        own: a folder for what the run goes on from after a stop, where the cache may not hold it; None: it doesn't.
+
+    Returns:
+        Snapshots of the last stage, the last one last; each a whole predictor.
+    """
+    modules = network_of(run, config)
+    examples: dict[str, Examples] = {}
+    snapshots: list[Snapshot] = []
+    classes = [len(one.class_names) for one in (run.pair.source, run.pair.target)]
+    blueprints = [blueprint_of(run, config, count) for count in classes]
+    cache = StageCache(config, blueprints, run.seed, journal, own)
+    for stage in run.strategy.stages(config.loss):
+        log.info("stage %s", stage.name)
+        for name in stage.streams:
+            examples[name] = examples.get(name) or _examples(training.stream(name), config.device)
+        cache.follow(stage, {name: examples[name] for name in stage.streams})
+        snapshots = _perform(stage, modules, examples, run, config, journal, cache)
+    return snapshots
+
+
+def network_of(run: Run, config: TrainConfig) -> Modules:
+    """The modules that the run begins with, on its device."""
+    with seeded(run.seed, "network"):
+        modules = build_network(blueprint_of(run, config, len(run.pair.source.class_names)))
+    return {name: placed(module, torch.device(config.device)) for name, module in modules.items()}
+
+
+def blueprint_of(run: Run, config: TrainConfig, classes: int) -> Blueprint:
+    """What its modules are made for; ``classes`` are the source's, or, of what is made later, the target's."""
+    backbone = config.backbone
+    if run.strategy.random_weights and "weights" in backbone.options:
+        backbone = replace(backbone, options={**backbone.options, "weights": None})
+    return Blueprint(backbone, run.pair.channels, config.image.size, config.bottleneck, classes)
+
+
+def _perform(
+    stage: Stage,
+    modules: Modules,
+    examples: dict[str, Examples],
+    run: Run,
+    config: TrainConfig,
+    journal: Journal,
+    cache: StageCache,
+) -> list[Snapshot]:
+    """One stage; changes ``modules``, and ``examples`` where it estimates something of them."""
+    read = {name: examples[name] for name in stage.streams}
+    blueprint = blueprint_of(run, config, len(run.pair.target.class_names))
+    match stage:
+        case Fit():
+            streams = {
+                name: Stream(those, config.batch_size, generator(run.seed, "order", name), encode=cache.encode)
+                for name, those in read.items()
+            }
+            return cache.fitted(
+                modules,
+                prepare=partial(prepare, stage, modules, blueprint, run.seed),
+                fit=lambda checkpoint: fit(
+                    *(stage, modules, streams, config),
+                    blueprint=blueprint,
+                    seed=run.seed,
+                    journal=journal,
+                    checkpoint=checkpoint,
+                ),
+            )
+        case Estimate():
+            with seeded(run.seed, "estimate", stage.name):
+                found = estimated(stage, modules, read)
+            for name, values in found.items():
+                examples[name] = replace(examples[name], estimates={**examples[name].estimates, **values})
+        case Solve():
+            features = {name: _encoded(modules, stage.encoder, those, cache.encode) for name, those in read.items()}
+            with seeded(run.seed, "solve", stage.name):
+                modules["head"] = stage.solver(features, classes=blueprint.classes).to(config.device)
+        case Candidates():
+            made = stage.maker(modules)
+            return [Snapshot(journal.updates + place, one) for place, one in enumerate(made)]
+    return [Snapshot(journal.updates, modules)]
+
+
+def _examples(part: Labelled | Unlabelled, device: str) -> Examples:
+    images = as_tensor(part.images, device)
+    if isinstance(part, Unlabelled):
+        return Examples(images)
+    return Examples(images, torch.from_numpy(part.labels).to(device), parts=part.parts)
+
+
+def _encoded(modules: Modules, encoder: Sequence[str], examples: Examples, encode: Encode) -> Examples:
+    """The examples as features (n, d) on the CPU."""
+    network = nn.Sequential(*(named(modules, name) for name in encoder)).eval()
+    labels = None if examples.labels is None else examples.labels.cpu()
+    return replace(examples, inputs=encode(network, examples.inputs).flatten(1).cpu(), labels=labels)
+
+
+def _write_predictor(run: Run, outcome: Outcome, test: TestData) -> list[str]:
+    """Writes the config, and the predictor if there is one; returns the names of the files."""
+    write_whole(run.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(run.config))))
+    if outcome.predictor is None or outcome.predictions is None:
+        return ["config.yaml"]
+    write_predictions(run, outcome.predictions, test)
+    weights = {
+        f"{name}.{key}": value.cpu().contiguous()
+        for name, module in outcome.predictor.items()
+        for key, value in module.state_dict().items()
+    }
+    with replaced(run.folder / "model.safetensors") as part:
+        part.write_bytes(save(weights))
+    classes = run.pair.source.class_names, run.pair.target.class_names
+    found = [module.write(run.folder, *classes) for module in outcome.predictor.values() if isinstance(module, Writes)]
+    return ["config.yaml", "predictions.csv", "model.safetensors", *chain.from_iterable(found)]
+
+
+def _result(
+    run: Run,
+    config: TrainConfig,
+    outcome: Outcome,
+    timing: Mapping[str, Any],
+    warnings: Sequence[Mapping[str, Any]],
+    files: Mapping[str, str],
+) -> dict[str, Any]:
+    result = {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": run.run_id,
+        "comparison_id": run.comparison_id,
+        "status": outcome.status,
+        "source": config.source.name,
+        "target": config.target.name,
+        "backbone": config.backbone.name,
+        "strategy": config.strategy.name,
+        "variant": run.variant,
+        "setting": run.setting,
+        "loss": config.loss.name if config.loss else "none",
+        "seed": run.seed,
+        "target_labels_per_class": run.labels_per_class,
+        "metrics": dict(outcome.metrics),
+        "selection": dict(outcome.selection),
+        "warnings": [dict(one) for one in warnings],
+        "timing": dict(timing),
+        "environment": environment(config),
+        "config": plain(run.config),
+        "files": dict(files),
+    }
+    return result | {"sha256": json_digest(result)}

@@ -1,0 +1,141 @@
+"""A run tried without a step: what it would make is made once, so that what can't be is refused before any training."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+
+import torch
+
+from transferlab.config.component import Component, components_of
+from transferlab.config.schema import TrainConfig
+from transferlab.config.values import unknown
+from transferlab.domains.splits import TrainingData
+from transferlab.errors import Refusal
+from transferlab.experiment.perform import blueprint_of, network_of
+from transferlab.experiment.run import Run
+from transferlab.models.network import Blueprint, Modules, encode, has_batch_norm, named
+from transferlab.stages import Estimate, Fit, Solve, Stage
+from transferlab.training.devices import on_this_machine
+from transferlab.training.estimates import estimated
+from transferlab.training.fit import add_modules
+from transferlab.training.update import Update
+
+
+def refuse_impossible(run: Run) -> None:
+    """Raises Refusal for what can only be seen with torch at hand: device, options, packages, stages, BatchNorm."""
+    config = on_this_machine(run.config)
+    with _refused_as(config, "backbone"):
+        network = network_of(run, config)
+    if run.strategy.needs_batch_norm and not has_batch_norm(network["backbone"]):
+        names = f"strategy={config.strategy.name}: re-estimates BatchNorm statistics"
+        raise Refusal(f"{names}, and backbone={config.backbone.name} has no BatchNorm layer")
+    tried: dict[str, Callable[[], object]] = {
+        "optimizer": lambda: config.optimizer([{"params": list(network["head"].parameters()), "lr": 1.0}]),
+        "schedule": lambda: list(map(config.schedule(), (0.0, 0.5, 1.0))),
+    }
+    if config.loss:
+        loss, classes = config.loss, len(run.pair.source.class_names)
+        tried["loss"] = lambda: loss.component(features=config.bottleneck, classes=classes)
+    tried["strategy"] = lambda: _rehearse(run, config, network)
+    for group, build in tried.items():
+        with _refused_as(config, group):
+            build()
+
+
+@contextmanager
+def _refused_as(config: TrainConfig, group: str) -> Generator[None]:
+    """A block that makes what a group of the config chose; what it raises becomes a Refusal that names the choice."""
+    try:
+        yield
+    except (ValueError, TypeError, RuntimeError, ArithmeticError, ImportError) as error:
+        raise Refusal(f"{group}={getattr(config, group).name}: {error}") from None
+
+
+def _rehearse(run: Run, config: TrainConfig, modules: Modules) -> None:
+    """Makes of a network what the stages will: new modules, losses, optimisers, the encoders of closed forms."""
+    blueprint = blueprint_of(run, config, len(run.pair.target.class_names))
+    streams, known = set(_streams(run)), True
+    for stage in run.strategy.stages(config.loss):
+        for name in stage.streams:
+            if name not in streams:
+                raise Refusal(unknown(f"{_where(stage, config)} reads {name}", name, streams))
+        for part in components_of(stage):
+            _refuse_foreign(part, stage, config)
+        match stage:
+            case Fit():
+                _add_modules(stage, modules, config, blueprint, run.seed)
+                _make_losses(stage, modules, config, blueprint, whole=known)
+            case Estimate() if stage.streams:
+                known = False  # it may add modules, which isn't known before it has seen examples
+            case Estimate():
+                estimated(stage, modules, {})
+            case Solve() if known:
+                _try_encoder(stage, modules, config, blueprint)
+            case _:
+                pass
+
+
+def _add_modules(stage: Fit, modules: Modules, config: TrainConfig, blueprint: Blueprint, seed: int) -> None:
+    try:
+        add_modules(stage, modules, blueprint, torch.device(config.device), seed)
+    except KeyError as error:
+        for name in (*stage.copies.values(), *(average.of for average in stage.averages.values())):
+            if name.partition(".")[0] == error.args[0]:
+                _refuse_module(name, stage, modules, config)
+        raise
+
+
+def _make_losses(stage: Fit, modules: Modules, config: TrainConfig, blueprint: Blueprint, *, whole: bool) -> None:
+    """The stage's phases with all that they read and move; where not all modules are known, the losses alone."""
+    if not whole:
+        for term in (term for phase in stage.phases for term in phase.terms if not term.over):
+            term.loss(features=config.bottleneck, classes=blueprint.classes)
+        return
+    asked = [name for read in stage.reads for name in (*read.encoder, read.classifier)]
+    asked += [name for phase in stage.phases for name in phase.moves]
+    asked += [name for phase in stage.phases for term in phase.terms for name in term.over]
+    for name in asked:
+        _refuse_module(name, stage, modules, config)
+    parts = dict.fromkeys(stage.streams, 1)
+    for phase in stage.phases:
+        Update(phase, stage, modules, parts, config, blueprint)
+
+
+@torch.no_grad()
+def _try_encoder(stage: Solve, modules: Modules, config: TrainConfig, blueprint: Blueprint) -> None:
+    for name in stage.encoder:
+        _refuse_module(name, stage, modules, config)
+        named(modules, name).eval()
+    image = torch.zeros(1, blueprint.channels, blueprint.size, blueprint.size, device=config.device)
+    encode(modules, stage.encoder, image)
+
+
+def _refuse_foreign(part: Component, stage: Stage, config: TrainConfig) -> None:
+    """Looks up, by importing it, what ``beforehand.refuse_misnamed`` left out."""
+    if part.target.partition(".")[0] not in ("transferlab", *config.allow_packages):
+        try:
+            getattr(importlib.import_module(part.module), part.target.rpartition(".")[2])
+        except (ImportError, AttributeError) as error:
+            raise Refusal(f"{_where(stage, config)} names {part.target}: {error}") from None
+
+
+def _refuse_module(name: str, stage: Stage, modules: Modules, config: TrainConfig) -> None:
+    try:
+        named(modules, name)
+    except (KeyError, AttributeError):
+        raise Refusal(unknown(f"{_where(stage, config)} uses {name}", name, modules)) from None
+
+
+def _where(stage: Stage, config: TrainConfig) -> str:
+    return f"strategy={config.strategy.name}: stage {stage.name}"
+
+
+def _streams(run: Run) -> Iterator[str]:
+    """The names that ``TrainingData.stream`` knows for the run's data."""
+    yield from (one.name for one in fields(TrainingData) if one.name != "bridges")
+    for kind, count in (("bridge", len(run.pair.bridges)), ("source", len(run.config.source.domains))):
+        for place in range(1, count + 1):
+            yield from (f"{kind}{place}", f"{kind}{place}_unlabelled")

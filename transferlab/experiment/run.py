@@ -1,0 +1,273 @@
+"""One run's folder: where it is, what is written there and in which order, and what state the run is in."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from transferlab.comparison.result_file import is_another, is_usable
+from transferlab.config.component import modules_of
+from transferlab.config.identity import comparison_id, run_id
+from transferlab.config.schema import TrainConfig
+from transferlab.domains.pair import Pair
+from transferlab.domains.splits import TestData
+from transferlab.errors import Interrupted, Unwritable, in_words
+from transferlab.evaluation.metrics import Predictions
+from transferlab.stages import Fit
+from transferlab.strategies.strategy import Strategy
+from transferlab.system.files import no_link, read_ordinary, remove_leftovers, replaced, write_whole, writing
+from transferlab.system.locks import alone, is_held
+from transferlab.system.processor import cpu_has_bf16, may_have_gpu
+from transferlab.text import csv_cell, printable
+
+log = logging.getLogger("transferlab")
+
+State = Literal["running", "finished", "failed", "interrupted", "foreign"]
+
+_LONGEST_STATE = 2**20
+
+LOCK = ".lock"
+"""In the folder of a run that a process is at."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One strategy on one pair with one seed: what will be one result.json.
+
+    Attributes:
+        config: checked.
+        variant: in words, the options of strategy and loss that aren't the defaults.
+        setting: in words, what else isn't and the title of a comparison doesn't say.
+        pair: the loaded domains.
+        seed: fixes everything random.
+    """
+
+    config: TrainConfig
+    variant: str
+    setting: str
+    pair: Pair
+    seed: int
+
+    @property
+    def strategy(self) -> Strategy:
+        """The strategy's description."""
+        return self.config.strategy()
+
+    @property
+    def modules(self) -> set[str]:
+        """The Python modules of all that it is made of."""
+        return modules_of((self.config, self.strategy.stages(self.config.loss)))
+
+    @property
+    def updates(self) -> int:
+        """The steps of all its Fits, if none is shared: how long it takes, roughly, where it has any."""
+        stages = self.strategy.stages(self.config.loss)
+        return sum(stage.length(self.config.steps) for stage in stages if isinstance(stage, Fit))
+
+    @property
+    def run_id(self) -> str:
+        """Shared by the seeds of one row."""
+        return run_id(self._identified, self.pair.fingerprints, self.strategy.revision)
+
+    @property
+    def comparison_id(self) -> str:
+        """Shared by the rows of one comparison."""
+        return comparison_id(self._identified, self.pair.fingerprints)
+
+    @cached_property
+    def _identified(self) -> TrainConfig:
+        """The config with what the data and this machine make of ``auto``, where that is known before the run."""
+        image = replace(self.config.image, channels=self.pair.channels)
+        return replace(self.config, image=image, precision=_precision(self.config))
+
+    @property
+    def in_other_precision(self) -> Run | None:
+        """The same run as a machine that calculates in the other precision has it; None where one was asked for."""
+        if self.config.precision != "auto":
+            return None
+        other: Literal["bf16", "fp32"] = "fp32" if self._identified.precision == "bf16" else "bf16"
+        return replace(self, config=replace(self.config, precision=other))
+
+    @property
+    def labels_per_class(self) -> int | Literal["all"]:
+        """The budget of target labels that the strategy is given."""
+        return "all" if self.strategy.all_target_labels else self.config.target_labels_per_class
+
+    @property
+    def title(self) -> str:
+        """In messages: strategy, variant, seed."""
+        variant = f" ({self.variant})" if self.variant else ""
+        return printable(f"{self.config.strategy.name}{variant} seed {self.seed}")
+
+    @property
+    def folder(self) -> Path:
+        """Where its files stand."""
+        config = self.config
+        pair = f"{config.source.name}-to-{config.target.name}"
+        name = config.strategy.name
+        return config.root / "runs" / pair / config.backbone.name / name / self.run_id / f"seed{self.seed}"
+
+    @property
+    def finished(self) -> bool:
+        """Whether its result exists, undamaged; it is written last, so then all of it does."""
+        return is_usable(self.folder / "result.json", self._fields)
+
+    @property
+    def _fields(self) -> dict[str, Any]:
+        """What its result says of itself; a folder that was copied over its own says something else."""
+        return {
+            "run_id": self.run_id,
+            "comparison_id": self.comparison_id,
+            "seed": self.seed,
+            "strategy": self.config.strategy.name,
+            "source": self.config.source.name,
+            "target": self.config.target.name,
+            "backbone": self.config.backbone.name,
+            "target_labels_per_class": self.labels_per_class,
+        }
+
+    @contextmanager
+    def alone(self, *, wait: bool) -> Generator[bool]:
+        """Holds the run for this process; ``locks.alone`` says how."""
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        with alone(self.folder / LOCK, wait=wait) as mine:
+            if mine:
+                remove_leftovers(self.folder)
+            yield mine
+
+    @property
+    def state(self) -> State | None:
+        """What it is at: what it was last marked as, but that a run whose process is gone isn't running; None: new.
+
+        ``foreign`` if a good result of another run stands in its folder.
+        """
+        try:
+            marked = json.loads(read_ordinary(self.folder / "state.json", _LONGEST_STATE))["state"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
+        if marked not in get_args(State):
+            return None
+        if marked == "finished" and is_another(self.folder / "result.json", self._fields):
+            return "foreign"
+        if marked != "running" or is_held(self.folder / LOCK):
+            return marked
+        return "finished" if self.finished else "interrupted"
+
+    def mark(self, state: State, **more: Any) -> None:
+        """Writes state.json: the state, and whose process last said so and when."""
+        about = {"state": state, "pid": os.getpid(), "host": socket.gethostname(), "heartbeat": time.time(), **more}
+        write_json(self.folder / "state.json", about)
+
+
+class _Handler(logging.FileHandler):
+    """For a log that a full disk cuts off: a run that can't go on without room finds out elsewhere."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        """Nothing, where logging would print a traceback."""
+
+    def close(self) -> None:
+        """Likewise of what is still to be written."""
+        with suppress(OSError):
+            super().close()
+
+
+def _precision(config: TrainConfig) -> Literal["bf16", "fp32"]:
+    """``config.precision`` with ``auto`` resolved; torch is imported only where there may be a GPU."""
+    if config.precision != "auto":
+        return config.precision
+    if config.device == "cpu" or (config.device == "auto" and not may_have_gpu()):
+        return "bf16" if cpu_has_bf16() else "fp32"
+    from transferlab.training.devices import precision_of
+
+    return precision_of(config)
+
+
+@contextmanager
+def logged(run: Run) -> Generator[None]:
+    """Sends the log to train.log, behind what a stopped run has written there, and an exception's traceback too."""
+    mode = "a" if run.state in ("interrupted", "running") else "w"
+    with writing(run.folder):
+        no_link(run.folder / "train.log")
+        handler = _Handler(run.folder / "train.log", mode=mode, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    log.info("%s", run.title)
+    try:
+        yield
+    except BaseException as error:
+        state = "interrupted" if isinstance(error, KeyboardInterrupt | Interrupted | Unwritable) else "failed"
+        log.exception("%s", state)
+        with suppress(Unwritable):
+            run.mark(state, error=in_words(error))
+        raise
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+@contextmanager
+def heard() -> Generator[list[str]]:
+    """Collects the log's warnings, for a person at the command line; none of them goes elsewhere meanwhile."""
+    texts: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: texts.append(record.getMessage())
+    log.addHandler(handler)
+    try:
+        yield texts
+    finally:
+        log.removeHandler(handler)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes ``content`` so that the file is either whole or not there at all."""
+    write_whole(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_predictions(run: Run, predictions: Predictions, test: TestData) -> None:
+    """Writes predictions.csv: index in the domain, label, prediction and confidence of each target test example."""
+    names = [csv_cell(name) for name in run.pair.target.class_names]
+    confidence = predictions.probabilities.max(axis=1)
+    rows = zip(test.indices, predictions.labels, predictions.classes, confidence, strict=True)
+    with replaced(run.folder / "predictions.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["index", "label", "prediction", "confidence"])
+        writer.writerows([index, names[label], names[guess], f"{sure:.6f}"] for index, label, guess, sure in rows)
+
+
+def plain(config: TrainConfig) -> dict[str, Any]:
+    """The config as config.yaml and result.json show it: the keys and nesting of the command line."""
+    node = asdict(config)
+    loss = node["loss"]
+    source = [_flat(one) for one in node["source"]["domains"]]
+    node["source"] = source[0] if len(source) == 1 else _listed(config.source.name, "domains", source)
+    node["bridge"] = _listed("none", "path", [_flat(one) for one in node["bridge"]["path"] or ()])
+    if config.takes_bridges:
+        node["strategy"]["options"]["bridges"] = None  # counted from the path
+    node["loss"] = {"name": "none"} if loss is None else {**_flat(loss["component"]), "weight": loss["weight"]}
+    return {key: _flat(value) if _is_component(value) else value for key, value in node.items()}
+
+
+def _listed(name: str, key: str, domains: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"name": name, key: [one["name"] for one in domains], **{one["name"]: one for one in domains}}
+
+
+def _flat(component: Mapping[str, Any]) -> dict[str, Any]:
+    options = {name: _flat(one) if _is_component(one) else one for name, one in component["options"].items()}
+    return {"_target_": component["target"], "name": component["name"], **options}
+
+
+def _is_component(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"target", "options", "name"}

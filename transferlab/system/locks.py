@@ -1,0 +1,70 @@
+"""Locks between processes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from transferlab.errors import Refusal
+from transferlab.system.files import writing
+
+
+@contextmanager
+def alone(path: Path, *, wait: bool = True) -> Generator[bool]:
+    """Holds a lock that dies with its process; ``path`` is a file of its own, there only while somebody holds it.
+
+    Args:
+        path: made where it isn't there.
+        wait: for whoever else holds it; else the block begins without it.
+
+    Yields:
+        Whether this process holds it.
+
+    Raises:
+        Unwritable: if its file can't be made, or a link stands in its place.
+        Refusal: if the file system has no locks.
+    """
+    while True:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), "w")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+                return
+            except OSError as error:
+                reason = f"can't lock {path} ({error.strerror}): its file system has no locks"
+                raise Refusal(f"{reason}; choose an output_root that has, such as a local disk") from None
+            if not _is_still(file, path):
+                continue  # who held it has removed it meanwhile, and another may hold a new one
+            try:
+                yield True
+            finally:
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+            return
+
+
+def is_held(path: Path) -> bool:
+    """Whether some process holds the lock of that path now; of a path that is no lock's, nobody does."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
+def _is_still(file: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

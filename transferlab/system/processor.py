@@ -1,0 +1,28 @@
+"""What this machine calculates with, told without torch, whose import takes seconds."""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from pathlib import Path
+
+CPU_FLAGS = Path("/proc/cpuinfo")
+GPUS = tuple(map(Path, ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")))
+"""Of NVIDIA's driver on Linux, of Windows' for Linux, of AMD's."""
+
+
+@cache
+def cpu_has_bf16() -> bool:
+    """Whether the processor multiplies matrices in bf16: AVX512-BF16, which those with AMX have too."""
+    try:
+        lines = CPU_FLAGS.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # another system than Linux
+        import torch
+
+        return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    return any(line.startswith("flags") and "avx512_bf16" in line.split() for line in lines)
+
+
+def may_have_gpu() -> bool:
+    """Whether torch might find a GPU; only torch knows."""
+    return platform.system() != "Linux" or any(path.exists() for path in GPUS)
