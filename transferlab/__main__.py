@@ -1,14 +1,39 @@
-"""``python -m transferlab``: the same as the console script."""
+"""``transferlab``, and ``python -m transferlab``, which is the same."""
 
-import sys
+import os
+import sys  # and no more up here: Python has imported these two already
 
-if __name__ == "__main__":
-    if not sys.flags.safe_path:
-        del sys.path[0]  # the working directory: before anything is imported that a file there could stand in for
+
+def main() -> None:
+    """Runs the command line and exits; first of all, no file of the working directory can stand in for a module."""
+    leave_out_working_directory()
     home = __spec__.origin.removesuffix("/transferlab/__main__.py") if __spec__ and __spec__.origin else ""
     if home not in sys.path:
         sys.path.append(home)  # a checkout that isn't installed: other processes must find it too
 
     from transferlab.cli import main
 
+    main()
+
+
+def leave_out_working_directory() -> None:
+    """Takes the working directory off this process's search path and that of every Python process it starts.
+
+    ``python -m`` puts it there, and so do ``python -c``, by which multiprocessing starts its servers, and an empty
+    entry in ``PYTHONPATH``, as ``PYTHONPATH=$PYTHONPATH:/x`` makes one. A folder that ``PYTHONPATH`` names stays.
+    """
+    try:
+        here = os.getcwd()  # noqa: PTH109 (pathlib isn't imported yet)
+    except OSError:
+        here = ""
+    given = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    if given:
+        os.environ["PYTHONPATH"] = os.pathsep.join(given)
+    else:
+        os.environ.pop("PYTHONPATH", None)
+    os.environ["PYTHONSAFEPATH"] = "1"
+    sys.path[:] = [folder for folder in sys.path if folder and (folder != here or folder in given)]
+
+
+if __name__ == "__main__":
     main()

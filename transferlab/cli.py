@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from transferlab import __version__
-from transferlab.errors import Interrupted, Refusal
+from transferlab.errors import Interrupted, Refusal, Unwritable
 from transferlab.system.console import discard_stdout, prepare_streams, say, shown
-from transferlab.system.imports import leave_out_working_directory
 from transferlab.system.signals import interrupt_on_signals
 
 HELP = """\
@@ -38,7 +37,6 @@ transferlab: should I transfer, from what, and how? Answered by experiment.
 
 def main() -> NoReturn:
     """The console script: runs ``sys.argv`` and exits."""
-    leave_out_working_directory()
     prepare_streams()
     sys.exit(run(sys.argv[1:]))
 
@@ -59,6 +57,9 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         say("interrupted")
         return 130
+    except Unwritable as error:
+        say(str(error))
+        return 1
     except OSError as error:
         if error.filename is not None:
             raise  # of a file that nobody asked for: a fault of ours

@@ -176,7 +176,8 @@ def test_a_runs_own_file_continues_where_it_was(began: str, tmp_path: Path, said
     first = stored(theirs("squeezenet1_1").state_dict(), tmp_path / "first.pth") if began == "pretrained" else None
     trained = ours(1, 32, "squeezenet1_1", first)
     state = {f"backbone.{name}": value for name, value in trained.state_dict().items()}
-    again = ours(1, 32, "squeezenet1_1", stored({**state, "head.bias": torch.zeros(2)}, tmp_path / "run.safetensors"))
+    beside = {"bottleneck.0.bias": torch.zeros(2), "head.bias": torch.zeros(2)}
+    again = ours(1, 32, "squeezenet1_1", stored({**state, **beside}, tmp_path / "run.safetensors"))
     assert torch.equal(again(images), trained(images))
     assert [name for name, _ in again.named_children()] == [name for name, _ in trained.named_children()]
     assert again.state_dict().keys() == trained.state_dict().keys()

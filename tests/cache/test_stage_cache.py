@@ -227,6 +227,20 @@ def test_what_a_run_goes_on_from_goes_last(tmp_path: Path) -> None:
         assert [path.stem for path in sorted(tmp_path.glob("*/*.json"))] == (["aa", "bb"] if abandoned else ["bb"])
 
 
+def test_files_of_others_in_the_cache_are_none_of_its_concern(tmp_path: Path) -> None:
+    """Its folder may be a link to a large disk."""
+    (tmp_path / "elsewhere" / "ab").mkdir(parents=True)
+    (tmp_path / "cache").symlink_to(tmp_path / "elsewhere")
+    names = (".env", "model.safetensors", "model.json", "epoch3.checkpoint", ".notes.2024", "cd.safetensors")
+    others = [tmp_path / "elsewhere" / folder / name for folder in ("proj", "ab") for name in names]
+    (tmp_path / "elsewhere" / "proj").mkdir()
+    for path in others:
+        path.write_bytes(bytes(3000))
+        os.utime(path, (time.time() - 3 * ABANDONED,) * 2)
+    assert not Entries(tmp_path / "cache", 1_000).write("abcd", {}, {"weight": torch.zeros(1000)})
+    assert all(path.exists() for path in others)
+
+
 @pytest.mark.parametrize("limit", [10_000, 5_000, 1_000])
 def test_an_entry_takes_the_place_of_its_checkpoint_or_says_that_it_has_not(tmp_path: Path, limit: int) -> None:
     checkpoint = tmp_path / "ab" / "abc.checkpoint"

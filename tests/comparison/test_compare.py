@@ -140,7 +140,7 @@ def test_tables_that_cannot_be_written_are_shown_all_the_same(two_comparisons, c
 def test_what_a_killed_process_left_beside_the_tables_goes(outputs):
     outputs.add("dann", [0.7, 0.8])
     (outputs.root / "comparison").mkdir()
-    left = outputs.root / "comparison" / ".table.csv.4242"
+    left = outputs.root / "comparison" / ".table.csv.4242.transferlab"
     left.touch()
     compare(outputs.root, 1.0).write(outputs.root)
     assert sorted(path.name for path in left.parent.iterdir()) == ["table.csv", "table.md", "table.tex"]

@@ -88,6 +88,17 @@ REFUSED = {
     "a name of dots": (["strategy.name=.."], "not dots alone"),
     "a group of no name": (["strategy@=dann"], "strategy@"),
     "a group of a long name": ([f"source={'x' * 300}"], "no such name"),
+    "no launcher": (["hydra.launcher=null"], "hydra/launcher: only basic"),
+    "no sweeper": (["hydra.sweeper=null"], "hydra/sweeper: only basic"),
+    "Hydra's own fault": (['hydra.sweeper.params={seeds:"1,2"}'], "has no attribute"),
+    "batches of no jobs": (["-m", "hydra.sweeper.max_batch_size=0", "steps=2,3"], "hydra.sweeper.max_batch_size=0"),
+    "another folder of a job": (
+        ["-m", "hydra.sweep.subdir=/x", "steps=2,3"],
+        "hydra.sweep.subdir=/x: ",
+    ),
+    "no folder to search": (["hydra.searchpath=[/no/such]"], "hydra.searchpath: /no/such: there is no such folder"),
+    "a variable without a name": (["steps=${oc.env:}"], "oc.env takes a name"),
+    "two of a group": (["strategy=dan,dann"], "one value, please; to try each in turn, add -m"),
     "a cache elsewhere": (["source=folder", "source.path=x", "source.cache=/x"], "below output_root alone"),
 }
 
@@ -130,6 +141,29 @@ def test_a_variable_of_the_environment_stands_in_a_path_alone(form: str, monkeyp
 def test_nor_in_what_a_table_says_of_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("A_SECRET", "hush")
     assert "hush" not in contenders("source=folder", f"source.path=x_{SECRET}")[0].setting
+
+
+@pytest.mark.parametrize("form", ["x${oc.decode:${oc.env:SAID}}", "${oc.decode:${oc.env:SAID}}"])
+def test_a_number_from_the_environment_is_in_no_text_either(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for said in ("7", "7.5", "[a,b]"):
+        monkeypatch.setenv("SAID", said)
+        if said[0] == "[" or form[0] == "x":
+            with pytest.raises(Refusal, match="may stand in a path alone"):
+                resolved(OmegaConf.create({"target": {"name": form}, "baselines": form}))
+        else:
+            assert type(resolved(OmegaConf.create({"steps": form}))["steps"]) in (int, float)
+    monkeypatch.setenv("SAID", "[a,b]")
+    for node in ({"source": {"domains": form}}, {"bridge": {"path": form}}):
+        with pytest.raises(Refusal, match="may stand in a path alone"):
+            resolved(OmegaConf.create(node))
+
+
+def test_the_flags_are_listed(transferlab: Train) -> None:
+    for command in ("train", "compare"):
+        said = transferlab(command, "--hydra-help")
+        assert (said.code, said.err) == (0, "")
+        assert "--config-dir" in said.out
+        assert "job|hydra|all" in said.out
 
 
 def test_a_variable_may_be_a_number(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,34 @@ def test_so_is_an_experiment(wrong: str, transferlab: Train, tmp_path: Path) -> 
     assert not (tmp_path / "out").exists()
 
 
+EXPERIMENTS = {
+    "mine": (b"# @package _global_\nsteps: *nope\n", "line 2: *nope, and nothing there is called &nope"),
+    "bom": (b"\xef\xbb\xbf# @package _global_\nsteps: 3\n", "a byte order mark hides @package from Hydra"),
+    "bare": (b"steps: 3\n", "the first line of its file has to be: # @package _global_"),
+    "cut": (b"# @package _global_\nhydra: {new: 1}\n", "Key 'new' not in"),
+    "none": (b"# @package _global_\nnull: 2\n", "NoneType"),
+    "open": (b"# @package _global_\nsteps: ${\n", "no viable alternative"),
+}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_is_refused_with_the_reason(name: str, transferlab: Train, tmp_path: Path) -> None:
+    content, words = EXPERIMENTS[name]
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / f"{name}.yaml").write_bytes(content)
+    said = transferlab("train", "--config-dir", str(tmp_path), f"experiment={name}", f"output_root={tmp_path / 'out'}")
+    assert (said.code, len(said.err.splitlines())) == (2, 1), said.err
+    assert words in said.err
+
+
+def test_an_experiment_may_be_called_by_a_year(transferlab: Train, tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    for name in ("2024", "nan"):
+        (tmp_path / "experiment" / f"{name}.yaml").write_text("# @package _global_\nsteps: 37\n")
+        said = transferlab("train", "--config-dir", str(tmp_path), f"experiment={name}", "--cfg", "job")
+        assert (said.code, "steps: 37" in said.out) == (0, True), said.err
+
+
 def test_a_pipe_is_not_waited_for(transferlab: Train, tmp_path: Path) -> None:
     (tmp_path / "domain").mkdir()
     os.mkfifo(tmp_path / "domain" / "mine.yaml")

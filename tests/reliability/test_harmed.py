@@ -112,11 +112,73 @@ def test_what_is_no_ordinary_file_is_never_waited_for(tmp_path: Path, special: s
     assert entries.checkpoint("abcd", 0).read() is None
 
 
+NETWORK = {"head": {"weight": "abc"}}
+WHOLE: dict[str, Any] = {"final": NETWORK, "snapshots": [[7, NETWORK]], "rows": [{"step": 7}], "warnings": []}
+GONE = object()
+
+
+@pytest.mark.parametrize(
+    ("folder", "harm"),
+    [
+        ("stages", {"snapshots": GONE}),
+        ("stages", {"final": GONE}),
+        ("stages", {"rows": 3}),
+        ("stages", {"rows": [3]}),
+        ("stages", {"warnings": None}),
+        ("stages", {"snapshots": [7]}),
+        ("stages", {"final": {"head": {"weight": "another"}}}),
+        ("unfinished", {"snapshots": GONE}),
+        ("features", {"seconds": GONE}),
+        ("features", {"seconds": "long"}),
+    ],
+)
+def test_kept_results_that_lack_a_part(folder: str, harm: dict[str, Any], tmp_path: Path) -> None:
+    """Their checksums are right."""
+    entries = Entries(tmp_path / folder, 1e9)
+    (tmp_path / folder / "ab").mkdir(parents=True)
+    about, name = ({"seconds": 1.5}, "features") if folder == "features" else (WHOLE, "abc")
+    assert entries.write("abcd", about, {name: torch.arange(20.0)})
+    assert entries.read("abcd") is not None
+    harmed = {key: value for key, value in (about | harm).items() if value is not GONE}
+    assert entries.write("abcd", harmed, {name: torch.arange(20.0)})
+    assert entries.read("abcd") is None
+
+
+def test_an_index_nested_too_deeply(tmp_path: Path) -> None:
+    (tmp_path / "ab").mkdir()
+    (tmp_path / "ab" / "abcd.json").write_text("[" * 100_000)
+    assert Entries(tmp_path, 1e9).read("abcd") is None
+
+
+def test_a_checkpoint_that_torch_cannot_read_whose_checksum_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_arguments: Any, **_options: Any) -> None:
+        raise KeyError("storages")
+
+    checkpoint = Checkpoint(tmp_path / "fit.checkpoint", 0)
+    checkpoint.write(STATE)
+    monkeypatch.setattr(torch, "load", lost)
+    assert checkpoint.read() is None
+
+
+def test_a_folder_in_the_place_of_a_checkpoint_costs_no_run(train_tiny: Callable[..., Said], tmp_path: Path) -> None:
+    job = ["strategy=source_only", "baselines=[]"]
+    assert train_tiny(*job).code == 0
+    (index,) = tmp_path.glob("cache/stages/*/*.json")
+    index.unlink()
+    index.with_suffix(".checkpoint").mkdir()
+    said = train_tiny(*job, "overwrite=true")
+    assert said.code == 0, said.err
+    (result,) = tmp_path.glob("runs/**/result.json")
+    assert json.loads(result.read_text())["status"] == "ok"
+
+
 def test_what_a_killed_process_had_begun_to_write_goes_with_the_next(tmp_path: Path) -> None:
     entries = Entries(tmp_path, 1e9)
     (tmp_path / "ab").mkdir()
-    begun = [tmp_path / "ab" / f".abcd.{kind}.4242" for kind in ("json", "safetensors", "checkpoint")]
-    others = [tmp_path / "ab" / ".ef01.json.4242", tmp_path / "ab" / ".abcd.mine"]
+    begun = [tmp_path / "ab" / f".abcd.{kind}.4242.transferlab" for kind in ("json", "safetensors", "checkpoint")]
+    others = [tmp_path / "ab" / name for name in (".ef01.json.4242.transferlab", ".abcd.mine", ".abcd.json.2024")]
     for path in [*begun, *others]:
         path.touch()
     with entries.alone("abcd"):

@@ -20,7 +20,7 @@ from transferlab.errors import Unwritable
 from transferlab.experiment.perform import run_experiment
 from transferlab.experiment.run import Run
 from transferlab.system import imports
-from transferlab.system.files import write_whole
+from transferlab.system.files import begun, write_whole
 from transferlab.training.checkpoint import Checkpoint
 
 Train = Callable[..., Said]
@@ -226,16 +226,19 @@ def test_nor_does_one_write_elsewhere(transferlab: Train, tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["configs"]
 
 
-def test_nothing_is_imported_from_the_working_directory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("python_path", [None, ":", ":/nowhere"])
+def test_nothing_is_imported_from_the_working_directory(tmp_path: Path, python_path: str | None) -> None:
     """Neither by this process, however it is started, nor by those that it starts."""
     evil = "import pathlib\npathlib.Path(__file__ + '.ran').touch()\nraise SystemExit('evil')\n"
-    for name in ("selectors", "json", "torch", "yaml", "numpy", "hydra", "shlex", "socket", "peft", "evil"):
+    names = "selectors json torch yaml numpy hydra shlex socket peft evil typing random"
+    for name in names.split():
         (tmp_path / f"{name}.py").write_text(evil)
     (tmp_path / "hydra_plugins").mkdir()
     (tmp_path / "hydra_plugins" / "plugin.py").write_text(evil)
     job = [*TINY, "strategy=source_only", "baselines=[]", "seeds=2", "parallel=2", "output_root=out"]
     program = [sys.executable, "-m", "transferlab", "train"]
-    done = subprocess.run([*program, *job], cwd=tmp_path, capture_output=True, text=True, check=False)
+    environment = {**os.environ} if python_path is None else {**os.environ, "PYTHONPATH": python_path}
+    done = subprocess.run([*program, *job], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.rglob("*.ran"))
 
@@ -270,7 +273,7 @@ def test_a_link_in_a_runs_folder_harms_nothing(
 def test_nor_does_one_where_a_file_is_begun(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")
-    (tmp_path / f".table.csv.{os.getpid()}").symlink_to(victim)
+    begun(tmp_path / "table.csv").symlink_to(victim)
     write_whole(tmp_path / "table.csv", "a,b\n")
     assert victim.read_text() == "precious"
     assert (tmp_path / "table.csv").read_text() == "a,b\n"

@@ -7,11 +7,15 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from jobs import Said
 
+from transferlab import cli
 from transferlab.comparison.result_file import SCHEMA_VERSION
+from transferlab.errors import Unwritable
 from transferlab.system.console import say
 from transferlab.system.files import json_digest
 
@@ -59,6 +63,17 @@ def test_a_full_disk_behind_stdout_is_told(compare: str, tmp_path: Path) -> None
     assert said.returncode == 1
     assert said.stderr == "transferlab: can't write to stdout: No space left on device\n"
     assert (tmp_path / "comparison" / "table.csv").exists()
+
+
+def test_what_else_cannot_be_written_is_told_as_itself(
+    transferlab: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unable(_arguments: Sequence[str]) -> int:
+        raise Unwritable("can't write there: Permission denied")
+
+    monkeypatch.setitem(cli.COMMANDS, "methods", unable)
+    said = transferlab("methods")
+    assert (said.code, said.err) == (1, "transferlab: can't write there: Permission denied\n")
 
 
 @pytest.mark.parametrize("line", ["{0} | true", "{0} 2>&1 | true", "{1} --help | true"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from transferlab.experiment.run import write_json
-from transferlab.system.files import replaced, write_whole
+from transferlab.system.files import no_link, replaced, write_whole
 
 
 def _half_way(path: Path) -> None:
@@ -64,3 +64,16 @@ def test_the_old_file_can_be_read_until_the_new_one_is_whole(tmp_path: Path) -> 
         part.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
+
+
+def test_what_is_to_be_written_to_is_an_ordinary_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "file", "link", "folder", "gone"):
+        no_link(tmp_path / name)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder"]
+    (tmp_path / "same").hardlink_to(tmp_path / "file")
+    no_link(tmp_path / "same")
+    assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["file"]

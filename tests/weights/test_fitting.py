@@ -193,3 +193,5 @@ def test_ours_is_told_from_a_foreign_file_with_a_backbone() -> None:
     assert not is_ours(["backbone.stem.0.weight", "backbone.trunk_output.block1.weight"])
     assert not is_ours(["head.weight"])
     assert not is_ours(run, safe=False)  # a run writes safetensors alone
+    for content in (None, [weights(1.0)], {1: torch.ones(1)}, Unread("x.Net")):
+        assert ours("w", Content(content, safe=False)) is None

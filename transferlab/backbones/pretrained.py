@@ -143,7 +143,9 @@ def ours(given: str, content: Content) -> Pretrained | None:
 
     Foreign tensors of a backbone are called otherwise, or have no bottleneck beside them.
     """
-    names = [name for name in content.values if name.startswith(BACKBONE)] if content.safe else []
+    if not content.safe:  # which are named tensors and nothing else
+        return None
+    names = [name for name in content.values if name.startswith(BACKBONE)]
     has_bottleneck = any(name.startswith(BOTTLENECK) for name in content.values)
     if not names or not has_bottleneck or not all(OURS.match(name) for name in names):
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -31,7 +32,7 @@ class Entries:
     """A folder of results; deleting any of it costs time, nothing else.
 
     An entry is two files: the tensors, and an index that is written last and holds its key and the checksums of both.
-    An entry that is damaged, or another's, counts as not there.
+    An entry that is damaged, or another's, or can't be understood for whatever reason, counts as not there.
 
     Args:
         folder: made when it is needed.
@@ -71,10 +72,12 @@ class Entries:
             if about.pop("key") != key:
                 raise ValueError("it is another entry")
             stored = load_file(tensors)
+            if not UNDERSTOOD.get(self._folder.name, _is_anything)(about, stored):
+                raise ValueError("it lacks a part")
             os.utime(tensors)  # used now, says _trim
         except FileNotFoundError:
             return None
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except Exception as error:  # whatever is wrong with it: it can be made again
             log.warning("damaged, made again: %s (%s)", tensors, error)
             return None
         log.info("from the cache: %s", key)
@@ -110,14 +113,12 @@ class Entries:
         checkpoint ``done``, which is of the entry that was just written, doesn't count.
         """
         abandoned = time.time() - ABANDONED
-        for left in self._folder.glob("*/.*"):  # by a process that was killed while it wrote
-            with suppress(OSError):
-                if left.stat().st_mtime < abandoned:
-                    left.unlink()
         entries: list[tuple[bool, int, int, Path]] = []
-        for path in [*self._folder.glob("*/*.safetensors"), *self._folder.glob("*/*.checkpoint")]:
-            if path == done:
-                continue
+        for folder in self._folder.glob("[0-9a-f][0-9a-f]"):
+            remove_leftovers(folder, before=abandoned)
+        for path in self._folder.glob("[0-9a-f][0-9a-f]/*"):
+            if path == done or not re.fullmatch(rf"{path.parent.name}[0-9a-f]*\.(safetensors|checkpoint)", path.name):
+                continue  # the folder may be a link to one where others keep things too
             with suppress(FileNotFoundError):
                 about = path.stat()
                 wanted = path.suffix == ".checkpoint" and about.st_mtime > abandoned
@@ -130,3 +131,23 @@ class Entries:
             if path.suffix == ".safetensors":
                 path.with_suffix(".json").unlink(missing_ok=True)
             path.unlink(missing_ok=True)
+
+
+def _is_fit(about: Mapping[str, Any], stored: Mapping[str, Tensor]) -> bool:
+    """Whether it is what StageCache keeps; if not, it may raise anything."""
+    networks = [about["final"], *(names for _, names in about["snapshots"])]
+    named = {content for names in networks for keys in names.values() for content in keys.values()}
+    return named <= stored.keys() and all(isinstance(line, dict) for line in (*about["rows"], *about["warnings"]))
+
+
+def _is_features(about: Mapping[str, Any], stored: Mapping[str, Tensor]) -> bool:
+    """Whether it is what FeatureCache keeps; if not, it may raise anything."""
+    return isinstance(about["seconds"], int | float) and "features" in stored
+
+
+def _is_anything(_about: Mapping[str, Any], _stored: Mapping[str, Tensor]) -> bool:
+    return True
+
+
+UNDERSTOOD = {"stages": _is_fit, "unfinished": _is_fit, "features": _is_features}
+"""By the name of the folder that an entry is in."""

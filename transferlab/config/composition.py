@@ -18,10 +18,8 @@ from typing import Any, cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from transferlab.config.component import Component
 from transferlab.config.config_files import ROLES, config_root, store_domains, with_named_domains
@@ -29,7 +27,7 @@ from transferlab.config.hydra_errors import in_one_line
 from transferlab.config.hydra_parts import only_hydras_own
 from transferlab.config.identity import IRRELEVANT, OF_THE_STRATEGY
 from transferlab.config.interpolations import resolved
-from transferlab.config.overrides import CommandLine, understood
+from transferlab.config.overrides import CommandLine, flags_in_words, understood
 from transferlab.config.schema import CompareConfig, TrainConfig, compare_config, train_config
 from transferlab.config.values import checked, unknown
 from transferlab.errors import Refusal
@@ -225,7 +223,11 @@ def _refuse_other_loss(strategy: str, loss: str, own: str, takes_loss: bool) -> 
 
 def _run_hydra(root: str, line: CommandLine, collect: Callable[[DictConfig, Mapping[str, DictConfig]], None]) -> None:
     """Runs Hydra's own main on a command line with every error it reports turned into a Refusal."""
+    if "--hydra-help" in line.flags:
+        print(flags_in_words())
+        return
     refusals: list[Refusal] = []
+    faults: list[Exception] = []
 
     def quietly(config: DictConfig) -> None:
         # Hydra would print a job's exception in its own words.
@@ -233,6 +235,8 @@ def _run_hydra(root: str, line: CommandLine, collect: Callable[[DictConfig, Mapp
             collect(config, domains)
         except Refusal as refusal:
             refusals.append(refusal)
+        except Exception as error:
+            faults.append(error)
 
     domains = store_domains([config_root(), *([line.config_dir] if line.config_dir else [])])
     with (
@@ -245,8 +249,12 @@ def _run_hydra(root: str, line: CommandLine, collect: Callable[[DictConfig, Mapp
         except SystemExit as end:  # Hydra's, behind --help
             if end.code:
                 raise
-        except (HydraException, OmegaConfBaseException, YAMLError, ValueError, RecursionError, OSError) as error:
+        except Refusal:
+            raise
+        except Exception as error:  # of any kind: Hydra asserts, and takes attributes of what isn't there
             raise Refusal(in_one_line(error, root, line)) from None
+    if faults:
+        raise faults[0]
     if refusals:
         raise refusals[0]
 

@@ -23,7 +23,7 @@ def in_one_line(error: Exception, root: str, line: CommandLine) -> str:
         line: what was asked, to find the keys that could have been meant.
     """
     text = str(error)
-    first = text.strip().partition("\n")[0]
+    first = _first_line(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
         group, _, name = error.missing_cfg_file.rpartition("/")
         first = unknown(f"{group}={name}", name, error.options)
@@ -42,6 +42,15 @@ def in_one_line(error: Exception, root: str, line: CommandLine) -> str:
     elif isinstance(error, YAMLError):
         first = " ".join(text.split())[:300]
     return first
+
+
+def _first_line(error: BaseException) -> str:
+    """Of its text the first line, with the second where that is to come; of an empty one, of what caused it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        cause = error.__cause__ or error.__context__
+        return _first_line(cause) if cause else f"can't be composed ({type(error).__name__})"
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 
 
 def _keys_without(name: str, root: str, parent: str, line: CommandLine) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import functools
+import os
 import re
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -26,8 +27,11 @@ PLUGINS = {
     "sweeper": "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
 }
 NO_LOGGING = {"version": 1, "root": None, "disable_existing_loggers": False}
-FIXED = {"run.dir": ".", "output_subdir": None, "job.chdir": None, "job.env_set": {}}
-"""Hydra's keys by which it would write files, leave the working directory, or set the environment."""
+FIXED = {
+    **{"run.dir": ".", "sweep.subdir": "${hydra.job.num}", "output_subdir": None, "job.chdir": None, "job.env_set": {}},
+    **{"sweeper.max_batch_size": None, "callbacks": {}, "launcher": {"_target_": PLUGINS["launcher"]}},
+}
+"""Hydra's keys by which it would write files, leave the working directory, set the environment, or call functions."""
 
 
 @contextmanager
@@ -48,7 +52,9 @@ def only_hydras_own() -> Generator[None]:
         for override in [*more.get("overrides", []), *chain.from_iterable(arguments[1:2])]:
             if override.lstrip("+").startswith("hydra.searchpath") and re.search(r"(?<!file)://", override):
                 raise Refusal(f"{override}: configs are read from folders alone, not from packages")
-        config = load(self, *arguments, **more)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="provider=hydra.searchpath")  # _refuse_foreign says it
+            config = load(self, *arguments, **more)
         _refuse_foreign(config.hydra)
         return config
 
@@ -71,16 +77,26 @@ def only_hydras_own() -> Generator[None]:
 
 
 def _refuse_foreign(node: DictConfig) -> None:
-    if node.callbacks:
+    written = OmegaConf.to_container(node)
+    if _at("callbacks", written):
         raise Refusal("hydra.callbacks: none; transferlab calls nothing that a config names there")
     for key in ("job_logging", "hydra_logging"):
-        if OmegaConf.to_container(node[key]) != NO_LOGGING:
+        if _at(key, written) != NO_LOGGING:
             raise Refusal(f"hydra/{key}: only none; transferlab logs by itself, into train.log")
     for key, own in PLUGINS.items():
-        if node[key]["_target_"] != own:
+        if _at(f"{key}._target_", written) != own:
             raise Refusal(f"hydra/{key}: only basic; transferlab runs the jobs of a sweep by itself")
-    written = OmegaConf.to_container(node)
     for key, own in FIXED.items():
-        value = functools.reduce(lambda inner, part: inner[part], key.split("."), cast(Any, written))
+        value = _at(key, written)
         if value != own:
             raise Refusal(f"hydra.{key}={value}: transferlab sets this by itself; results go below output_root=…")
+    for place in _at("searchpath", written) or []:
+        if not os.path.isdir(str(place).removeprefix("file://")):  # noqa: PTH112 (a name too long for any folder is none)
+            raise Refusal(f"hydra.searchpath: {place}: there is no such folder")
+
+
+def _at(key: str, written: Any) -> Any:
+    """The value at a dotted key; None where something on the way isn't there."""
+    for part in key.split("."):
+        written = cast(dict[str, Any], written).get(part) if isinstance(written, dict) else None
+    return written

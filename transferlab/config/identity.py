@@ -130,7 +130,8 @@ def _relevant(config: TrainConfig, fingerprints: tuple[str, ...]) -> dict[str, A
     values = {key: _without_places(getattr(config, key)) for key in keys}
     source, target, *bridges = fingerprints
     crossed = {"bridge": bridges} if bridges else {}  # a key that isn't there leaves the identities of other runs alone
-    return _by_content(values) | {"source": source, "target": target, "engine": ENGINE} | crossed
+    data = {"source": [config.source.name, source], "target": [config.target.name, target]}  # tables show the names
+    return _by_content(values) | data | {"engine": ENGINE} | crossed
 
 
 def _without_places(value: Any) -> Any:

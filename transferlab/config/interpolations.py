@@ -17,8 +17,15 @@ from transferlab.errors import Refusal
 MARK = "\ufdd0"
 """A character that no text has, put before and after what the environment said."""
 
+ESCAPED = repr(MARK)[1:-1]
+"""The same in a list that was made a text."""
+
 PATHS = frozenset({"output_root", "path", "weights", "cache"})
 """Keys where a variable of the environment may stand, beside the options of data sets."""
+
+
+NAMES = frozenset({"source.domains", "bridge.path", "bridge.pool"})
+"""Lists of names of data sets."""
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
@@ -39,16 +46,18 @@ def resolved(config: DictConfig) -> dict[str, Any]:
 def _marked_environment() -> Generator[None]:
     """Inside the block ``${oc.env:NAME}`` gives its value between two marks, so that it is known wherever it gets."""
 
-    def variable(name: str, *default: Any) -> Any:
+    def variable(name: str = "", *default: Any) -> Any:
         if name in os.environ:
             return f"{MARK}{os.environ[name]}{MARK}"
         if default:
             return default[0]
+        if not name:
+            raise KeyError("oc.env takes a name: ${oc.env:NAME}")
         raise KeyError(f"there is no environment variable {name}")
 
     def decoded(text: str | None, _parent_: Container, _node_: Node) -> Any:
         value = oc.decode(text.replace(MARK, "") if text else text, _parent_, _node_)
-        return f"{MARK}{value}{MARK}" if isinstance(value, str) and MARK in (text or "") else value
+        return _marked(value) if MARK in (text or "") else value
 
     OmegaConf.register_new_resolver("oc.env", variable, replace=True)
     OmegaConf.register_new_resolver("oc.decode", decoded, replace=True)
@@ -59,20 +68,50 @@ def _marked_environment() -> Generator[None]:
         OmegaConf.register_new_resolver("oc.decode", oc.decode, replace=True)
 
 
+class _Whole(int):
+    """A number of the environment's: by itself it is one, and in a text it stands between marks."""
+
+    def __str__(self) -> str:
+        return f"{MARK}{int(self)!r}{MARK}"
+
+
+class _Real(float):
+    """Likewise."""
+
+    def __str__(self) -> str:
+        return f"{MARK}{float(self)!r}{MARK}"
+
+
+def _marked(value: Any) -> Any:
+    if isinstance(value, str):
+        return f"{MARK}{value}{MARK}"
+    if type(value) in (int, float):
+        return _Whole(value) if isinstance(value, int) else _Real(value)
+    if isinstance(value, list):
+        return [_marked(inner) for inner in cast(list[Any], value)]
+    if isinstance(value, dict):
+        return {key: _marked(inner) for key, inner in cast(dict[Any, Any], value).items()}
+    return value
+
+
 def _unmarked(value: Any, key: str) -> Any:
     if isinstance(value, Mapping):
         return {name: _unmarked(inner, f"{key}.{name}") for name, inner in cast(Mapping[Any, Any], value).items()}
     if isinstance(value, list):
         return [_unmarked(inner, key) for inner in cast(list[Any], value)]
-    if not isinstance(value, str) or MARK not in value:
+    if isinstance(value, _Whole | _Real):
+        return int(value) if isinstance(value, int) else float(value)
+    if not isinstance(value, str) or not (MARK in value or ESCAPED in value):
         return value
     if not _is_path(key):
         raise Refusal(f"{key}: a variable of the environment may stand in a path alone, for results show all else")
-    return value.replace(MARK, "")
+    return value.replace(MARK, "").replace(ESCAPED, "")
 
 
 def _is_path(key: str) -> bool:
     group, last = key.partition(".")[0], key.rpartition(".")[2]
+    if key in NAMES:
+        return False
     return last in PATHS or (group in ("source", "target", "bridge") and last not in ("name", "_target_"))
 
 

@@ -7,7 +7,7 @@ import difflib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -51,6 +51,12 @@ LONGEST_WORD = 10_000
 """Characters; beyond that nothing is meant, and Python reads no number of so many digits."""
 
 
+def flags_in_words() -> str:
+    """What ``--hydra-help`` prints: each flag with what it does, and the values that it takes."""
+    lines = [f"  {', '.join(names)} {'|'.join(options.get('choices', ()))}" for names, options in FLAGS.items()]
+    return "\n".join(f"{line:38}{options['help']}" for line, options in zip(lines, FLAGS.values(), strict=True))
+
+
 @dataclass(frozen=True)
 class CommandLine:
     """What follows ``transferlab train`` or ``transferlab compare``.
@@ -92,9 +98,9 @@ def understood(arguments: Sequence[str]) -> CommandLine:
     ]
     if flags.shell_completion:
         return CommandLine(as_hydra, words, config_dir, set())
-    overrides = [_read(word, several=flags.multirun) for word in words]
-    _say_twice(overrides)
     groups = {*ROLES, *(path.name for path in config_root().iterdir() if path.is_dir())}
+    overrides = [_read(word, groups, several=flags.multirun) for word in words]
+    _say_twice(overrides)
     for override in overrides:
         _refuse_foreign(override, groups)
     lines = [
@@ -147,11 +153,12 @@ def _no_flag(word: str, arguments: Sequence[str]) -> str:
     return f"{word}: no such flag.{hint} transferlab train --help lists groups and keys; --hydra-help, the flags"
 
 
-def _read(word: str, *, several: bool) -> Override:
+def _read(word: str, groups: Collection[str], *, several: bool) -> Override:
     """One override, its value taken as text where Hydra's grammar can't read it.
 
     Args:
         word: of the command line.
+        groups: keys whose values are names of files.
         several: whether commas part several values.
     """
     key, equals, value = word.partition("=")
@@ -166,10 +173,12 @@ def _read(word: str, *, several: bool) -> Override:
     override = _parse(word) or _parse(as_list) or _parse(as_text)
     if override is None:
         raise Refusal(f"{word}: can't be read; write key=value")
-    if not TEXT.search(key):
+    is_group = key in groups
+    if not is_group and not TEXT.search(key):
         return override
-    others = {int, float} if key == "bridge.path" else {int, float, list, dict}
-    taken = others & {type(value) for value in _values(override)} or (override.is_sweep_override() and not several)
+    others = {int, float} if is_group or key == "bridge.path" else {int, float, list, dict}
+    commas_belong = override.is_sweep_override() and not several and not is_group
+    taken = commas_belong or others & {type(value) for value in _values(override)}
     return (_parse(as_text) or override) if taken else override
 
 

@@ -191,6 +191,8 @@ def _values(kind: type, node: Any, prefix: str, packages: list[str]) -> dict[str
     if not isinstance(node, Mapping):
         raise Refusal(f"{prefix.rstrip('.')}={node}: expected keys {', '.join(names)}")
     for name in node:
+        if name == "experiment" and not prefix:
+            raise Refusal("experiment: the first line of its file has to be: # @package _global_")
         if name not in names:
             raise Refusal(unknown(f"{prefix}{name}", str(name), names))
     values: dict[str, Any] = {}

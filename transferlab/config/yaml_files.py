@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from functools import cache
 from pathlib import Path
@@ -40,9 +41,12 @@ def refuse_unreadable(path: Path) -> None:
 @cache
 def _refuse(path: Path, _time: int, _size: int) -> None:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Refusal(f"{path}: {_encoding(error)}; save it as UTF-8") from None
+    if content.startswith(codecs.BOM_UTF8) and text.startswith("# @package"):
+        raise Refusal(f"{path}: a byte order mark hides @package from Hydra; save it without one")
     try:
         _refuse_size(path, text)
     except MarkedYAMLError as error:
@@ -74,6 +78,9 @@ def _refuse_size(path: Path, text: str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, size = open_nodes.pop()
         elif isinstance(event, yaml.AliasEvent):
+            if anchor not in sizes and anchor not in {name for name, _ in open_nodes}:
+                where = f"{path}, line {event.start_mark.line + 1}"
+                raise Refusal(f"{where}: *{anchor}, and nothing there is called &{anchor}")
             size = sizes.get(anchor or "", MAX_NODES)  # none yet: it is inside what it names
         elif isinstance(event, yaml.ScalarEvent):
             size = 1

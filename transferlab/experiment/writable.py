@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from transferlab.errors import Refusal
-from transferlab.experiment.run import Run
+from transferlab.errors import Refusal, Unwritable
+from transferlab.experiment.run import LOCK, Run
 from transferlab.system.locks import alone
 
 TABLES = ("table.csv", "table.md", "table.tex")
-FILES = (".lock", "state.json", "train.log", "config.yaml", "metrics.csv", "predictions.csv", "result.json")
-"""Of a run; with ``model.safetensors`` and what a strategy's modules write."""
+FILES = (
+    *("state.json", "train.log", "config.yaml", "metrics.csv", "predictions.csv", "model.safetensors"),
+    "result.json",
+)
+"""Of a run; with what a strategy's modules write."""
 
 
 def refuse_unwritable(root: Path, missing: Sequence[Run]) -> None:
@@ -23,31 +27,70 @@ def refuse_unwritable(root: Path, missing: Sequence[Run]) -> None:
         root: output_root.
         missing: the runs that will be trained.
     """
-    for folder in dict.fromkeys(_folders(root, missing)):
+    runs = [run.folder for run in missing]
+    cache = list(_cache(root / "cache")) if any(run.config.cache for run in missing) else []
+    try:
+        _try(root, runs, cache)
+    except Unwritable as error:
+        raise Refusal(f"output_root={root}: {error}") from None
+    except OSError as error:
+        raise _unwritable(root, Path(error.filename or root), error) from None
+
+
+def _try(root: Path, runs: Sequence[Path], cache: Sequence[Path]) -> None:
+    """Raises OSError where refuse_unwritable has nothing better to say."""
+    # Only here, behind all that can be refused without it: torch takes seconds to import.
+    from transferlab.experiment.perform import UNFINISHED
+
+    top = [root, root / "runs", root / "comparison"]
+    for folder in dict.fromkeys([*top, *cache, *_above(root, runs), *(run / UNFINISHED for run in runs)]):
         if os.path.lexists(folder) and not folder.is_dir():
             what = "a link to what isn't there" if folder.is_symlink() else "no folder"
             raise Refusal(f"output_root={root}: {folder} is {what}, and has to be a folder; move it away")
-    for path in (
-        *(root / "comparison" / name for name in TABLES),
-        *(run.folder / name for run in missing for name in FILES),
-    ):
-        if path.is_dir():
-            raise Refusal(f"output_root={root}: {path} is a folder, and has to be a file; move it away")
-    for folder in (root, root / "runs", root / "comparison"):
+    for folder in top:
+        folder.mkdir(parents=True, exist_ok=True)
+    for folder in dict.fromkeys(map(_nearest, [*top, *cache, *runs])):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
         except OSError as error:
-            raise Refusal(f"output_root={root}: can't write in {folder} ({error.strerror})") from None
-    with alone(root / ".lock"):
+            raise _unwritable(root, folder, error) from None
+    begun = [run for run in runs if run.is_dir()]
+    locks = [folder / LOCK for folder in (root, root / "comparison", *begun)]
+    files = [root / "comparison" / name for name in TABLES] + [run / name for run in begun for name in FILES]
+    for path in (*locks, *files):
+        if path.is_dir():
+            raise Refusal(f"output_root={root}: {path} is a folder, and has to be a file; move it away")
+    for path in locks:
+        if path.is_symlink():
+            raise Refusal(f"output_root={root}: {path} is a link, and has to be a file; move it away")
+        if not os.access(path, os.R_OK | os.W_OK) and path.exists():
+            raise Refusal(f"output_root={root}: {path} can't be opened, and has to be a file of yours; move it away")
+    with alone(root / LOCK):
         pass  # there are locks, of which each run will want one
 
 
-def _folders(root: Path, missing: Sequence[Run]) -> Iterator[Path]:
-    """Those that there will be, each behind the one it is in."""
-    yield from (root, root / "runs", root / "comparison")
-    if any(run.config.cache for run in missing):
-        yield from (root / "cache", root / "cache" / "stages", root / "cache" / "features")
-    for run in missing:
-        yield from reversed([run.folder, *run.folder.parents][: len(run.folder.parts) - len(root.parts)])
+def _unwritable(root: Path, folder: Path, error: OSError) -> Refusal:
+    return Refusal(f"output_root={root}: can't write in {folder} ({error.strerror or error})")
+
+
+def _cache(folder: Path) -> Iterator[Path]:
+    """The folders that a cache is made of, and those in it that are there."""
+    yield folder
+    for kind in (folder / "stages", folder / "features"):
+        yield kind
+        with suppress(OSError):  # what can't be searched can't be written in either
+            yield from sorted(kind.glob("[0-9a-f][0-9a-f]"))
+
+
+def _above(root: Path, runs: Sequence[Path]) -> Iterator[Path]:
+    """The runs' folders, each behind those below root that it is in."""
+    for run in runs:
+        yield from reversed([run, *run.parents][: len(run.parts) - len(root.parts)])
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or else the one above it that is there."""
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    return folder

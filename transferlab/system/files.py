@@ -6,6 +6,7 @@ import errno
 import glob
 import hashlib
 import json
+import math
 import os
 import re
 import stat
@@ -27,7 +28,7 @@ def replaced(path: Path) -> Generator[Path]:
     Raises:
         Unwritable: if the file can't be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part = begun(path)
     try:
         with writing(path):
             part.unlink(missing_ok=True)
@@ -39,6 +40,11 @@ def replaced(path: Path) -> Generator[Path]:
     finally:
         with suppress(OSError):  # as where the disk has become read-only, which was said above
             part.unlink(missing_ok=True)
+
+
+def begun(path: Path) -> Path:
+    """Where this process writes what will be ``path``: a name that nobody else's file has."""
+    return path.with_name(f".{path.name}.{os.getpid()}.transferlab")
 
 
 @contextmanager
@@ -62,27 +68,32 @@ def write_whole(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8", newline="\n")
 
 
-def remove_leftovers(folder: Path, name: str = "") -> None:
-    """Removes what processes that were killed had begun to write in a folder; nobody may be writing there now.
+def remove_leftovers(folder: Path, name: str = "", before: float = math.inf) -> None:
+    """Removes what processes that were killed had begun to write in a folder, and nothing else.
 
     Args:
         folder: only files in it itself are looked at.
         name: how the names begin of the files that nobody is writing.
+        before: a time, in seconds as ``time.time`` counts; what was written to since then stays.
     """
     for part in folder.glob(f".{glob.escape(name)}*"):
-        if re.fullmatch(r"\..+\.\d+", part.name):
+        if re.fullmatch(r"\..+\.\d+\.transferlab", part.name):
             with suppress(OSError):
-                part.unlink()
+                if part.stat().st_mtime < before:
+                    part.unlink()
 
 
 def no_link(path: Path) -> None:
-    """Removes ``path`` where it is a link, so that writing to it changes no other file.
+    """Removes ``path`` where it is a link, so that writing to it changes no other file, or a pipe or device.
 
     Raises:
         OSError: if it can't be removed.
     """
-    if path.is_symlink() or (path.exists() and path.lstat().st_nlink > 1 and not path.is_dir()):
-        path.unlink()
+    with suppress(FileNotFoundError):
+        about = path.lstat()
+        ordinary = stat.S_ISREG(about.st_mode) and about.st_nlink == 1
+        if not ordinary and not stat.S_ISDIR(about.st_mode):
+            path.unlink()
 
 
 def read_ordinary(path: Path, most: int = 2**26) -> bytes:

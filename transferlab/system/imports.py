@@ -6,7 +6,6 @@ neither in this process nor in those that it starts.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.abc import MetaPathFinder
@@ -36,13 +35,3 @@ def allow(packages: Iterable[str]) -> None:
     _FINDER.allowed.update(packages)
     if _FINDER not in sys.meta_path:
         sys.meta_path.append(_FINDER)
-
-
-def leave_out_working_directory() -> None:
-    """Takes the working directory off this process's search path and that of every Python process it starts.
-
-    ``python -m`` puts it there, and so does ``python -c``, by which multiprocessing starts its servers. A folder that
-    ``PYTHONPATH`` names stays.
-    """
-    os.environ["PYTHONSAFEPATH"] = "1"
-    sys.path[:] = [folder for folder in sys.path if folder]

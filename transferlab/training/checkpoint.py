@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import pickle
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ class Checkpoint:
             return torch.load(io.BytesIO(content[32:]), weights_only=True, map_location="cpu")
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
+        except Exception as error:  # whatever torch raises of bytes that it can't make anything of
             log.warning("damaged, begun again: %s (%s)", self._path, error)
             return None
 
@@ -79,5 +79,6 @@ class Checkpoint:
         return digest.digest()
 
     def remove(self) -> None:
-        """Once the Fit is done."""
-        self._path.unlink(missing_ok=True)
+        """Once the Fit is done; what can't be removed, such as a folder in its place, stays."""
+        with suppress(OSError):
+            self._path.unlink()
