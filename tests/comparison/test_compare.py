@@ -108,9 +108,9 @@ def test_no_torch_and_nothing_of_the_package_but_result_files():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {name for name in loaded if not name.startswith("transferlab.comparison")} == {
         "transferlab.errors",
+        "transferlab.system",
         "transferlab.system.files",
         "transferlab.system.locks",
-        "transferlab.comparison.result_file",
         "transferlab.text",
     }
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,6 +102,15 @@ REFUSED = {
     "no folder to search": (["hydra.searchpath=[/no/such]"], "hydra.searchpath: /no/such: there is no such folder"),
     "a variable without a name": (["steps=${oc.env:}"], "oc.env takes a name"),
     "two of a group": (["strategy=dan,dann"], "one value, please; to try each in turn, add -m"),
+    "no option of a group": (["strategy=null"], "strategy=null: expected the name of one of the group's options"),
+    "a folder of a long name": ([f"output_root=x/{'a' * 300}/y"], "a folder has at most 255 bytes, and one has 300"),
+    "more threads than any machine has": (["threads=100000"], "threads=100000: expected at most 1024"),
+    "a batch beyond all": ([f"batch_size={10**20}"], "expected at most 1000000"),
+    "images beyond all": (["image.size=100000"], "image.size=100000: expected at most 8192"),
+    "seeds beyond all": (["seeds=99999999"], "seeds=99999999: expected a count of at most 10000"),
+    "a sweep over too much": (["-m", "steps=range(1,1000000)"], "more than 10000 jobs in one sweep"),
+    "a product of too much": (["-m", "steps=range(1,102)", "margin=range(1,102)"], "more than 10000 jobs in one sweep"),
+    "a sweep over nothing": (["-m", "steps=range(0)"], "nothing to do"),
     "a cache elsewhere": (["source=folder", "source.path=x", "source.cache=/x"], "below output_root alone"),
 }
 
@@ -156,6 +168,24 @@ def test_a_number_from_the_environment_is_in_no_text_either(form: str, monkeypat
     for node in ({"source": {"domains": form}}, {"bridge": {"path": form}}):
         with pytest.raises(Refusal, match="may stand in a path alone"):
             resolved(OmegaConf.create(node))
+
+
+def test_hydras_plus_before_a_group_is_taken() -> None:
+    assert understood(["+experiment=smoke", "+backbone@strategy.teacher=dtn"]).overrides == [
+        "experiment=smoke",
+        "+backbone@strategy.teacher=dtn",
+    ]
+
+
+@pytest.mark.parametrize("flags", ["--help", "--cfg job"])
+def test_printing_for_a_reader_who_goes(flags: str) -> None:
+    line = f"{shlex.quote(sys.executable)} -m transferlab train {flags}"
+    gone = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{line} | true"], capture_output=True, text=True, check=False
+    )
+    assert (gone.returncode, gone.stderr) == (0, "")
+    full = subprocess.run(["bash", "-c", f"{line} >/dev/full"], capture_output=True, text=True, check=False)
+    assert (full.returncode, full.stderr) == (1, "transferlab: can't write to stdout: No space left on device\n")
 
 
 def test_the_flags_are_listed(transferlab: Train) -> None:

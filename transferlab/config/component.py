@@ -142,7 +142,7 @@ def options_of(target: str, key: str) -> dict[str, Option]:
     source = source_of(module)
     if source is None:
         raise Refusal(f"{key}._target_={target}: there is no Python module {module!r}")
-    body = ast.parse(source.read_text(encoding="utf-8")).body
+    body = parsed(source).body
     known = _plain_types(body)
     foreign = target.startswith(OPTIMIZERS)
     for statement in body:
@@ -160,6 +160,19 @@ def _taken_from(statement: ast.stmt) -> dict[str, str]:
     if not isinstance(statement, ast.ImportFrom) or not (statement.module or "").startswith(OPTIMIZERS):
         return {}
     return {alias.name: f"{statement.module}.{alias.name}" for alias in statement.names}
+
+
+def parsed(source: Path) -> ast.Module:
+    """The syntax tree of a file.
+
+    Raises:
+        Refusal: with the line, if it isn't Python.
+    """
+    try:
+        return ast.parse(source.read_bytes())
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        raise Refusal(f"{source}{line}: not Python: {str(error).partition(' (')[0] or 'nested too deeply'}") from None
 
 
 def source_of(module: str) -> Path | None:

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import copy
 import os
-import sys
-import tempfile
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, cast
@@ -21,16 +18,16 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from transferlab.config.blame import failed
 from transferlab.config.component import Component
-from transferlab.config.config_files import ROLES, config_root, store_domains, with_named_domains
-from transferlab.config.hydra_errors import in_one_line
-from transferlab.config.hydra_parts import only_hydras_own
+from transferlab.config.config_files import ROLES, config_root, with_named_domains
+from transferlab.config.hydra_run import run_hydra
 from transferlab.config.identity import IRRELEVANT, OF_THE_STRATEGY
 from transferlab.config.interpolations import resolved
-from transferlab.config.overrides import CommandLine, flags_in_words, understood
+from transferlab.config.overrides import understood
 from transferlab.config.schema import CompareConfig, TrainConfig, compare_config, train_config
 from transferlab.config.values import checked, unknown
-from transferlab.errors import Refusal
+from transferlab.errors import Interrupted, Refusal
 
 UNTITLED = {"optimizer", "schedule", "validator"}
 """Groups that the title of a comparison doesn't name."""
@@ -86,7 +83,9 @@ def compose_train(arguments: Sequence[str]) -> list[list[Contender]]:
     def collect(config: DictConfig, domains: Mapping[str, DictConfig]) -> None:
         jobs.append(_contenders(config, domains, line.allowed, default))
 
-    _run_hydra("train", line, collect)
+    run_hydra("train", line, collect)
+    if not jobs and not set(line.flags) - {"--run", "--multirun"} - {str(line.config_dir), "--config-dir"}:
+        raise Refusal("nothing to do: a range or glob of the command line has no values")
     return jobs
 
 
@@ -97,7 +96,7 @@ def compose_compare(arguments: Sequence[str]) -> CompareConfig | None:
     def collect(config: DictConfig, _domains: Mapping[str, DictConfig]) -> None:
         configs.append(compare_config(_plain(config)))
 
-    _run_hydra("compare", understood(arguments), collect)
+    run_hydra("compare", understood(arguments), collect)
     if len(configs) > 1:
         raise Refusal("transferlab compare takes no sweep: one output_root, one margin")
     return configs[0] if configs else None
@@ -140,7 +139,7 @@ def _contenders(
     chosen = train_config(node)
     choices = {group: name for group, name in context.runtime.choices.items() if group in node}
     plain = default((f"strategy={choices['strategy']}",))
-    takes_loss: bool = chosen.strategy().takes_loss
+    takes_loss = _takes_loss(chosen)
     _refuse_other_loss(choices["strategy"], choices["loss"], cast(str, plain.config.loss.name), takes_loss)
     same = all(plain.choices.get(group) == name for group, name in choices.items())
     defaults = plain if same else default(tuple(f"{group}={name}" for group, name in choices.items()))
@@ -163,6 +162,20 @@ def _contenders(
                 own["bridge"] = node["bridge"]
             contenders.append(Contender(train_config({**node, **own}), {}, setting))
     return contenders
+
+
+def _takes_loss(config: TrainConfig) -> bool:
+    """Whether the strategy, which may be the user's code, takes an adaptation loss."""
+    name = f"strategy={config.strategy.name}"
+    try:
+        takes_loss = getattr(config.strategy(), "takes_loss", None)
+    except (Refusal, Interrupted):
+        raise
+    except (Exception, SystemExit) as error:
+        raise Refusal(f"{name}: {failed(config.strategy, error)}") from None
+    if not isinstance(takes_loss, bool):
+        raise Refusal(f"{name}: {config.strategy.target} is no Strategy (transferlab/strategies/strategy.py)")
+    return takes_loss
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:
@@ -219,64 +232,3 @@ def _refuse_other_loss(strategy: str, loss: str, own: str, takes_loss: bool) -> 
         raise Refusal(f"strategy={strategy}: needs an adaptation loss. Choices: loss={', loss='.join(losses)}")
     if takes_loss and own not in ("none", loss):
         raise Refusal(f"strategy={strategy} means loss={own}; for another, {general}")
-
-
-def _run_hydra(root: str, line: CommandLine, collect: Callable[[DictConfig, Mapping[str, DictConfig]], None]) -> None:
-    """Runs Hydra's own main on a command line with every error it reports turned into a Refusal."""
-    if "--hydra-help" in line.flags:
-        print(flags_in_words())
-        return
-    refusals: list[Refusal] = []
-    faults: list[Exception] = []
-
-    def quietly(config: DictConfig) -> None:
-        # Hydra would print a job's exception in its own words.
-        try:
-            collect(config, domains)
-        except Refusal as refusal:
-            refusals.append(refusal)
-        except Exception as error:
-            faults.append(error)
-
-    domains = store_domains([config_root(), *([line.config_dir] if line.config_dir else [])])
-    with (
-        _scratch_folder() as scratch,
-        _as_hydra_expects([*line.flags, *line.overrides, f"hydra.sweep.dir={scratch}"]),
-        only_hydras_own(),
-    ):
-        try:
-            hydra.main(version_base="1.3", config_path=str(config_root()), config_name=root)(quietly)()
-        except SystemExit as end:  # Hydra's, behind --help
-            if end.code:
-                raise
-        except Refusal:
-            raise
-        except Exception as error:  # of any kind: Hydra asserts, and takes attributes of what isn't there
-            raise Refusal(in_one_line(error, root, line)) from None
-    if faults:
-        raise faults[0]
-    if refusals:
-        raise refusals[0]
-
-
-@contextmanager
-def _scratch_folder() -> Generator[str]:
-    """Where Hydra writes what it writes of a sweep."""
-    try:
-        folder = tempfile.TemporaryDirectory()
-    except OSError as error:
-        reason = f"no temporary folder can be written ({error.strerror or error})"
-        raise Refusal(f"{reason}; make room, or set TMPDIR to a folder with room") from None
-    with folder as name:
-        yield name
-
-
-@contextmanager
-def _as_hydra_expects(arguments: Sequence[str]) -> Generator[None]:
-    before = sys.argv
-    sys.argv = [before[0], *arguments]
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints its errors and exits by itself
-    try:
-        yield
-    finally:
-        sys.argv = before

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
-from transferlab.config.component import components_of, source_of
+from transferlab.config.component import components_of, parsed, source_of
 
 Kind = TypeVar("Kind", bound=Callable[..., Any])
 
@@ -60,10 +60,9 @@ def _marked(target: str) -> tuple[Extra, ...]:
     """What ``needs`` says of the function or class, read from its source text."""
     module, _, name = target.rpartition(".")
     source = source_of(module)
-    text = source.read_text(encoding="utf-8") if source else ""
-    if f"@{needs.__name__}(" not in text:
+    if source is None or f"@{needs.__name__}(".encode() not in source.read_bytes():
         return ()
-    for statement in ast.parse(text).body:
+    for statement in parsed(source).body:
         if isinstance(statement, ast.FunctionDef | ast.ClassDef) and statement.name == name:
             return tuple(
                 Extra(*map(ast.literal_eval, one.args))

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from transferlab.config.config_files import config_root
 from transferlab.config.yaml_files import refuse_unreadable
 from transferlab.errors import Refusal
+from transferlab.text import printable
 
 PLUGINS = {
     "launcher": "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
@@ -62,9 +63,14 @@ def only_hydras_own() -> Generator[None]:
 
     def readable(self: ConfigSource, config_path: str) -> ConfigResult:
         path = Path(self.path, config_path if config_path.endswith((".yaml", ".yml")) else f"{config_path}.yaml")
-        if not path.is_relative_to(config_root()):
-            refuse_unreadable(path)
-        return read(self, config_path)
+        if path.is_relative_to(config_root()):
+            return read(self, config_path)
+        refuse_unreadable(path)
+        try:
+            return read(self, config_path)
+        except Exception as error:  # OmegaConf's, YAML's, and what Python says of a number that is too long
+            text = " ".join(str(error).partition("full_key:")[0].split())
+            raise Refusal(f"{path}: {printable(text[:300]) or 'no config'}") from None
 
     ConfigLoaderImpl.load_configuration = checked
     Sweeper.validate_batch_is_legal = unasked

@@ -8,8 +8,9 @@ import os
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -46,6 +47,9 @@ ALLOWS = re.compile(r"\+*allow_packages=")
 
 OPEN = re.compile(r"bridge\.|source\.[^.]+\.")
 """Keys that Hydra doesn't know, for a data set's options come with its name; ``config/roles.py`` checks them."""
+
+MOST_JOBS = 10_000
+"""Of one sweep, all of which are composed before the first one begins."""
 
 LONGEST_WORD = 10_000
 """Characters; beyond that nothing is meant, and Python reads no number of so many digits."""
@@ -101,12 +105,13 @@ def understood(arguments: Sequence[str]) -> CommandLine:
     groups = {*ROLES, *(path.name for path in config_root().iterdir() if path.is_dir())}
     overrides = [_read(word, groups, several=flags.multirun) for word in words]
     _say_twice(overrides)
+    _refuse_too_many(overrides)
     for override in overrides:
         _refuse_foreign(override, groups)
     lines = [
         f"++{line}" if override.type is OverrideType.CHANGE and OPEN.match(line) else line
         for override in overrides
-        for line in [cast(str, override.input_line)]
+        for line in [cast(str, override.input_line).lstrip("+" if override.get_key_element()[1:] in groups else "")]
     ]
     return CommandLine(as_hydra, lines, config_dir, _allowed(overrides))
 
@@ -210,8 +215,20 @@ def _say_twice(overrides: Sequence[Override]) -> None:
         say(f"{key} is given {given[key]} times; the last one counts: {last[key]}")
 
 
+def _refuse_too_many(overrides: Sequence[Override]) -> None:
+    jobs = 1
+    for override in overrides:
+        with suppress(HydraException, ValueError, AttributeError, TypeError):  # what sweeps over no values, says Hydra
+            if override.is_sweep_override():
+                jobs *= sum(1 for _ in islice(override.sweep_iterator(), MOST_JOBS + 1)) or 1
+    if jobs > MOST_JOBS:
+        raise Refusal(f"more than {MOST_JOBS} jobs in one sweep; divide it")
+
+
 def _refuse_foreign(override: Override, groups: Iterable[str]) -> None:
     key = override.key_or_group
+    if key in groups and not override.is_sweep_override() and not isinstance(override.value(), str | list):
+        raise Refusal(f"{override.input_line}: expected the name of one of the group's options; --help lists them")
     if key in groups and isinstance(override.value(), list):
         names = ",".join(map(str, cast(list[Any], override.value())))
         several = {"source": f"; as one source, source=multi source.domains=[{names}]"}

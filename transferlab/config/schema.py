@@ -17,6 +17,18 @@ from transferlab.system.imports import allow
 
 Labels = int | Literal["all"]
 
+MOST = {
+    **{"steps": 10**9, "batch_size": 10**6, "bottleneck": 10**6, "threads": 1024, "snapshots": 10**4},
+    **{"log_every": 10**9},
+}
+"""Whole numbers that have to be at least 1, and what is more than anybody can mean."""
+
+LARGEST_IMAGE = 8192
+LONGEST_NAME = 255
+"""Bytes; no usual file system takes more."""
+
+MOST_SEEDS = 10_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageConfig:
@@ -29,6 +41,8 @@ class ImageConfig:
 
     def __post_init__(self) -> None:
         _at_least("image.size", self.size, 4)
+        if self.size > LARGEST_IMAGE:
+            raise Refusal(f"image.size={self.size}: expected at most {LARGEST_IMAGE}")
         if self.channels not in (1, 3, "auto"):
             raise Refusal(f"image.channels={self.channels}: expected 1, 3 or auto")
 
@@ -97,8 +111,7 @@ class TrainConfig:
     allow_packages: list[str]
 
     def __post_init__(self) -> None:
-        for key in ("steps", "batch_size", "bottleneck", "threads", "snapshots", "log_every"):
-            _at_least(key, getattr(self, key), 1)
+        self._refuse_out_of_range()
         if self.parallel != "auto":
             _at_least("parallel", self.parallel, 1)
         if self.batch_size < 2 * len(self.source.domains):
@@ -122,6 +135,14 @@ class TrainConfig:
             if not re.fullmatch(r"(?!\.+$)[A-Za-z0-9_.+-]{1,120}", role.name):
                 allowed = "at most 120 letters, digits and . _ + - only, and not dots alone"
                 raise Refusal(f"name={role.name!r}: it becomes a folder name, so {allowed}")
+
+    def _refuse_out_of_range(self) -> None:
+        for key, most in MOST.items():
+            _at_least(key, getattr(self, key), 1)
+            if getattr(self, key) > most:
+                raise Refusal(f"{key}={getattr(self, key)}: expected at most {most}")
+        if isinstance(self.seeds, int) and self.seeds > MOST_SEEDS:
+            raise Refusal(f"seeds={self.seeds}: expected a count of at most {MOST_SEEDS}")
 
     @property
     def seed_list(self) -> list[int]:
@@ -229,7 +250,10 @@ def _adaptation_loss(node: Any, packages: list[str]) -> AdaptationLoss | None:
 def _refuse_no_folder(output_root: str) -> None:
     if not output_root.strip():
         raise Refusal("output_root=: expected a folder; . is the working directory")
-    if "\0" in output_root or len(output_root.encode(errors="surrogateescape")) > 3000:
+    sizes = [len(part.encode(errors="surrogateescape")) for part in output_root.split("/")]
+    if max(sizes) > LONGEST_NAME:
+        raise Refusal(f"output_root: the name of a folder has at most {LONGEST_NAME} bytes, and one has {max(sizes)}")
+    if "\0" in output_root or sum(sizes) > 3000:
         raise Refusal("output_root: no path, or too long a one; results lie in folders below it")
 
 

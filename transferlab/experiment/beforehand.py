@@ -6,13 +6,16 @@ import math
 import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
+from transferlab.config.blame import failed
 from transferlab.config.component import Component, components_of, options_of
 from transferlab.config.extras import extras_of
 from transferlab.config.schema import TrainConfig
 from transferlab.config.values import checked, unknown
-from transferlab.errors import Refusal
+from transferlab.errors import Interrupted, Refusal
 from transferlab.experiment.run import Run
+from transferlab.stages import Stage
 from transferlab.text import counted
 
 
@@ -64,6 +67,23 @@ QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 SUPPLIED = frozenset({"features", "classes", "modules"})
 """Options that nobody writes down: whoever calls a stage's component gives them (``stages.py``)."""
+
+
+def refuse_no_stages(config: TrainConfig) -> None:
+    """Asks the strategy, which may be the user's code, for its stages.
+
+    Raises:
+        Refusal: if it fails, or gives something else.
+    """
+    name = f"strategy={config.strategy.name}"
+    try:
+        stages: Any = config.strategy().stages(config.loss)
+    except (Refusal, Interrupted):
+        raise
+    except (Exception, SystemExit) as error:
+        raise Refusal(f"{name}: {failed(config.strategy, error)}") from None
+    if not isinstance(stages, list | tuple) or not stages or not all(isinstance(one, Stage) for one in stages):
+        raise Refusal(f"{name}: {config.strategy.target}.stages() gives no list of stages, or an empty one")
 
 
 def refuse_misnamed(config: TrainConfig) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 
 import torch
 
+from transferlab.config.blame import failed, is_ours, where_in
 from transferlab.config.component import Component, components_of
 from transferlab.config.schema import TrainConfig
 from transferlab.config.values import unknown
 from transferlab.domains.splits import TrainingData
-from transferlab.errors import Refusal
+from transferlab.errors import Interrupted, Refusal
 from transferlab.experiment.perform import blueprint_of, network_of
 from transferlab.experiment.run import Run
 from transferlab.models.network import Blueprint, Modules, encode, has_batch_norm, named
@@ -48,10 +50,20 @@ def refuse_impossible(run: Run) -> None:
 @contextmanager
 def _refused_as(config: TrainConfig, group: str) -> Generator[None]:
     """A block that makes what a group of the config chose; what it raises becomes a Refusal that names the choice."""
+    chosen = getattr(config, group)
+    component: Component = chosen.component if group == "loss" else chosen
+    name = f"{group}={chosen.name}"
     try:
         yield
+    except (Refusal, Interrupted):
+        raise
     except (ValueError, TypeError, RuntimeError, ArithmeticError, ImportError) as error:
-        raise Refusal(f"{group}={getattr(config, group).name}: {error}") from None
+        if re.search("DefaultCPUAllocator|out of memory", str(error)):
+            raise Refusal(f"{name}: there isn't enough memory for it") from None
+        foreign = "" if is_ours(component) else where_in(component, error)
+        raise Refusal(f"{name}: {error}{foreign}" if str(error) else f"{name}: {failed(component, error)}") from None
+    except (Exception, SystemExit) as error:
+        raise Refusal(f"{name}: {failed(component, error)}") from None
 
 
 def _rehearse(run: Run, config: TrainConfig, modules: Modules) -> None:

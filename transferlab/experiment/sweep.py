@@ -24,7 +24,7 @@ from transferlab.domains.described import described
 from transferlab.domains.pair import Pair, load_pair
 from transferlab.domains.splits import labels_of_classes, refuse_budget
 from transferlab.errors import Interrupted, Refusal, Unwritable, in_words
-from transferlab.experiment.beforehand import crowded, refuse_misnamed, without_lacking
+from transferlab.experiment.beforehand import crowded, refuse_misnamed, refuse_no_stages, without_lacking
 from transferlab.experiment.processes import Failed, Outcome, get_ready, how_many, side_by_side
 from transferlab.experiment.run import Run, State, heard
 from transferlab.experiment.writable import refuse_unwritable
@@ -137,6 +137,7 @@ def _impossible(run: Run) -> str | None:
     """Why the data don't allow this run; None if they do."""
     config, strategy, pair = run.config, run.strategy, run.pair
     name = f"strategy={config.strategy.name}"
+    refuse_no_stages(config)
     if strategy.classes == "same" and not pair.same_classes:
         bridges = zip(config.bridge.path or (), pair.bridges, strict=True)
         roles = [("source", config.source, pair.source), ("target", config.target, pair.target)]

@@ -1,0 +1,81 @@
+"""What went wrong in code that a config names: in whose file and line, in one line."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+
+from transferlab.config.component import OWN, Component
+from transferlab.errors import Refusal
+from transferlab.text import printable
+
+LONGEST = 300
+"""Characters of an exception's text."""
+
+
+def failed(component: Component, error: BaseException) -> str:
+    """The component, what it raised, and where; the lines of a library count only where there are none of its own."""
+    where = "" if is_ours(component) and isinstance(error, OSError) else where_in(component, error)
+    return f"{component.target} failed: {_told(error)}{where}{_beside(error)}"
+
+
+def is_ours(component: Component) -> bool:
+    """Whether this package defines it."""
+    return component.target.startswith(f"{OWN}.")
+
+
+def _told(error: BaseException) -> str:
+    try:
+        text = " ".join(str(error).split())
+    except Exception:
+        text = "its text can't be made"
+    if isinstance(error, MemoryError):
+        return f"there isn't enough memory{f' ({text})' if text else ''}"
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return printable(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def _beside(error: BaseException) -> str:
+    """What to write where a module is missed that lies in the working directory, and isn't allowed."""
+    module = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    there = module and any((_working_folder() / name).exists() for name in (module, f"{module}.py"))
+    return f"; it lies in the working directory: add {module} to allow_packages=[…]" if there else ""
+
+
+def where_in(component: Component, error: BaseException) -> str:
+    """File and line of the innermost frame in the provider's package or below the working directory, else of any."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" ({_shown(error.filename)}, line {error.lineno})"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    own = [frame for frame in frames if _belongs(frame.filename, component)]
+    frame = (own or frames or [None])[-1]
+    if frame is None or (not own and isinstance(error, Refusal)):
+        return ""
+    return f" ({_shown(frame.filename)}, line {frame.lineno})"
+
+
+def _belongs(filename: str, component: Component) -> bool:
+    path = Path(filename).absolute()
+    if "site-packages" not in path.parts and path.is_relative_to(_working_folder()) and not _is_in_this_package(path):
+        return True
+    module = sys.modules.get(component.module.partition(".")[0])
+    places = [Path(place).absolute() for place in getattr(module, "__path__", [])]
+    file = getattr(module, "__file__", None)
+    return any(path.is_relative_to(place) for place in places) or (file is not None and path == Path(file).absolute())
+
+
+def _is_in_this_package(path: Path) -> bool:
+    return path.is_relative_to(Path(__file__).absolute().parent.parent)
+
+
+def _shown(filename: str) -> str:
+    path, here = Path(filename).absolute(), _working_folder()
+    return printable(str(path.relative_to(here) if path.is_relative_to(here) else path))
+
+
+def _working_folder() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:  # removed
+        return Path("/nowhere")
