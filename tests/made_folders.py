@@ -22,3 +22,8 @@ def fill(root: Path, classes: str = "ab", count: int = 10, first: int = 0) -> Pa
         for one in range(count):
             Image.fromarray(pixels(first + 100 * label + one)).save(root / name / f"{one:02}.png")
     return root
+
+
+def deep(path: Path, top: int, dtype: str = "uint16") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.linspace(0, top, SIZE * SIZE).reshape(SIZE, SIZE).astype(dtype)).save(path)

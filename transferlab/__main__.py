@@ -19,21 +19,23 @@ def main() -> None:
 def leave_out_working_directory() -> None:
     """Takes the working directory off this process's search path and that of every Python process it starts.
 
-    ``python -m`` puts it there, and so do ``python -c``, by which multiprocessing starts its servers, and an empty
-    entry in ``PYTHONPATH``, as ``PYTHONPATH=$PYTHONPATH:/x`` makes one. A folder that ``PYTHONPATH`` names stays.
+    ``python -c``, by which multiprocessing starts its servers, puts it there, and so does an empty entry in
+    ``PYTHONPATH``, as ``PYTHONPATH=$PYTHONPATH:/x`` makes one. A folder that ``PYTHONPATH`` names stays.
     """
-    try:
-        here = os.getcwd()  # noqa: PTH109 (pathlib isn't imported yet)
-    except OSError:
-        here = ""
-    given = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
-    if given:
-        os.environ["PYTHONPATH"] = os.pathsep.join(given)
-    else:
-        os.environ.pop("PYTHONPATH", None)
     os.environ["PYTHONSAFEPATH"] = "1"
-    sys.path[:] = [folder for folder in sys.path if folder and (folder != here or folder in given)]
+    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    named = [folder for folder in entries if folder]
+    if named and len(named) < len(entries):
+        os.environ["PYTHONPATH"] = os.pathsep.join(named)
+    elif not named:
+        os.environ.pop("PYTHONPATH", None)
+    if len(entries) > 1 and "" in entries:
+        here = os.getcwd()  # noqa: PTH109 (pathlib isn't imported yet)
+        sys.path[:] = [folder for folder in sys.path if folder != here or folder in named]
+    sys.path[:] = [folder for folder in sys.path if folder]
 
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        del sys.path[0]  # where python -m puts the working directory
     main()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_folders import SIZE, pixels
+from made_folders import SIZE, deep, pixels
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -162,11 +162,6 @@ print(len(seen))
     assert sorted(int(one.communicate()[0]) for one in both) == [0, 20]
 
 
-def _deep(path: Path, top: int, dtype: str = "uint16") -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.linspace(0, top, SIZE * SIZE).reshape(SIZE, SIZE).astype(dtype)).save(path)
-
-
 def _brightest(domain: Domain) -> list[int]:
     return np.asarray(domain.images).max(axis=(1, 2, 3)).tolist()
 
@@ -176,8 +171,8 @@ def test_grey_values_are_scaled_by_the_largest_of_the_folder_whatever_was_decode
 ) -> None:
     root = tmp_path / "photos"
     for place in range(5):
-        _deep(root / "a" / f"{place}.png", 1000)
-        _deep(root / "b" / f"{place}.tif", 4095 if place == 4 else 2000, "int32")
+        deep(root / "a" / f"{place}.png", 1000)
+        deep(root / "b" / f"{place}.tif", 4095 if place == 4 else 2000, "int32")
     Image.fromarray(pixels(0)).save(root / "a" / "plain.png")
     domain = load(root)
     assert _brightest(domain)[:5] == [62] * 5
@@ -187,57 +182,13 @@ def test_grey_values_are_scaled_by_the_largest_of_the_folder_whatever_was_decode
     opened.clear()
     assert load(root).fingerprint == domain.fingerprint
     assert not opened
-    _deep(root / "b" / "5.png", 65535)
+    deep(root / "b" / "5.png", 65535)
     assert _brightest(load(root)) == [4] * 5 + [pixels(0).max()] + [8] * 4 + [16, 255]
     (root / "b" / "5.png").unlink()
     assert load(root).fingerprint == domain.fingerprint
     (root / "b" / "4.tif").unlink()
     assert _brightest(load(root))[6:] == [125] * 4
     assert load(root).remarks == ("grey values of 16-bit files reach 2,000: read as 12 bits",)
-
-
-def test_masks_are_said_to_be_nearly_black(tmp_path: Path, load: Callable[..., Domain]) -> None:
-    for dtype in ("uint8", "uint16"):
-        for name in "ab":
-            _deep(tmp_path / dtype / name / "0.png", 1, dtype)
-        assert load(tmp_path / dtype).remarks[-1].startswith("nearly black, no pixel above 16 of 255: are these masks")
-
-
-def _folder(root: Path, **tops: int) -> Path:
-    """Two classes of ten files each, 16 bits whose brightest pixel is as given, but for the last of b."""
-    for name in "ab":
-        for place in range(10):
-            last = name == "b" and place == 9
-            _deep(root / name / f"{place}.png", tops["last"] if last else tops[name])
-    return root
-
-
-@pytest.mark.parametrize(
-    ("tops", "words"),
-    [
-        ({"a": 4095, "b": 4095, "last": 65535}, "10 of 10 images of class a, 9 of 10 images of class b are nearly"),
-        ({"a": 4095, "b": 65535, "last": 65535}, "10 of 10 images of class a are nearly black, no pixel above 16"),
-        ({"a": 65535, "b": 65535, "last": 1}, "1 of 10 images of class b is nearly black"),
-    ],
-)
-def test_images_that_one_bright_file_makes_black_are_counted_by_class(
-    tmp_path: Path, load: Callable[..., Domain], opened: list[str], tops: dict[str, int], words: str
-) -> None:
-    root = _folder(tmp_path / "photos", **tops)
-    (root / "b" / "broken.png").write_bytes(b"")
-    for _ in range(2):
-        assert load(root, skip_unreadable=True).remarks[-1].startswith(words)
-
-
-def test_no_word_where_the_bright_file_is_gone_or_a_black_one_is_one_of_many(
-    tmp_path: Path, load: Callable[..., Domain]
-) -> None:
-    bright = _folder(tmp_path / "bright", a=4095, b=4095, last=65535)
-    (bright / "b" / "9.png").unlink()
-    assert load(bright).remarks == ("grey values of 16-bit files reach 4,095: read as 12 bits",)
-    root = _folder(tmp_path / "photos", a=65535, b=65535, last=1)
-    _deep(root / "b" / "10.png", 65535)
-    assert load(root).remarks == ()
 
 
 def test_an_index_of_another_version_is_made_again_without_a_word(

@@ -16,6 +16,7 @@ import pytest
 import torch
 from jobs import TINY, Said
 
+from transferlab.__main__ import leave_out_working_directory
 from transferlab.errors import Unwritable
 from transferlab.experiment.perform import run_experiment
 from transferlab.experiment.run import Run
@@ -241,6 +242,32 @@ def test_nothing_is_imported_from_the_working_directory(tmp_path: Path, python_p
     done = subprocess.run([*program, *job], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.rglob("*.ran"))
+
+
+@pytest.mark.parametrize(
+    ("python_path", "stays", "passed_on"),
+    [
+        (None, True, None),  # an installation for development may have put it there
+        ("", True, None),
+        (":", False, None),
+        (":/x", False, "/x"),
+        ("/x", True, "/x"),
+        ("HERE:", True, "HERE"),
+    ],
+)
+def test_the_working_directory_is_searched_where_it_is_named(
+    python_path: str | None, stays: bool, passed_on: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", "/a", str(tmp_path), "/b"])
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
+    if python_path is not None:
+        monkeypatch.setenv("PYTHONPATH", python_path.replace("HERE", str(tmp_path)))
+    leave_out_working_directory()
+    assert sys.path == ["/a", *([str(tmp_path)] if stays else []), "/b"]
+    assert os.environ.get("PYTHONPATH") == (passed_on and passed_on.replace("HERE", str(tmp_path)))
+    assert os.environ["PYTHONSAFEPATH"] == "1"
 
 
 def test_of_the_working_directory_only_what_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

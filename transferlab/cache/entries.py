@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ log = logging.getLogger("transferlab")
 ABANDONED = 24 * 3600
 """Seconds after which nobody comes back to what is unfinished."""
 
+IsWhole = Callable[[Mapping[str, Any], Mapping[str, Tensor]], bool]
+
 
 class Entries:
     """A folder of results; deleting any of it costs time, nothing else.
@@ -37,17 +39,18 @@ class Entries:
     Args:
         folder: made when it is needed.
         limit: bytes; beyond it, what wasn't used for longest goes.
+        is_whole: whether what ``read`` would return has all its parts; it may raise anything where it hasn't.
     """
 
-    def __init__(self, folder: Path, limit: float) -> None:
-        self._folder, self._limit = folder, limit
+    def __init__(self, folder: Path, limit: float, is_whole: IsWhole = lambda about, stored: True) -> None:
+        self._folder, self._limit, self._is_whole = folder, limit, is_whole
 
     @classmethod
-    def of_run(cls, config: TrainConfig, name: str) -> Entries | None:
+    def of_run(cls, config: TrainConfig, name: str, is_whole: IsWhole) -> Entries | None:
         """The folder of that name in the config's cache; None where nothing is to be kept."""
         if not config.cache or config.allow_packages:  # of other code nobody knows whether it still is what it was
             return None
-        return cls(config.root / "cache" / name, config.cache_gigabytes * 1e9)
+        return cls(config.root / "cache" / name, config.cache_gigabytes * 1e9, is_whole)
 
     @contextmanager
     def alone(self, key: str) -> Generator[None]:
@@ -72,7 +75,7 @@ class Entries:
             if about.pop("key") != key:
                 raise ValueError("it is another entry")
             stored = load_file(tensors)
-            if not UNDERSTOOD.get(self._folder.name, _is_anything)(about, stored):
+            if not self._is_whole(about, stored):
                 raise ValueError("it lacks a part")
             os.utime(tensors)  # used now, says _trim
         except FileNotFoundError:
@@ -131,23 +134,3 @@ class Entries:
             if path.suffix == ".safetensors":
                 path.with_suffix(".json").unlink(missing_ok=True)
             path.unlink(missing_ok=True)
-
-
-def _is_fit(about: Mapping[str, Any], stored: Mapping[str, Tensor]) -> bool:
-    """Whether it is what StageCache keeps; if not, it may raise anything."""
-    networks = [about["final"], *(names for _, names in about["snapshots"])]
-    named = {content for names in networks for keys in names.values() for content in keys.values()}
-    return named <= stored.keys() and all(isinstance(line, dict) for line in (*about["rows"], *about["warnings"]))
-
-
-def _is_features(about: Mapping[str, Any], stored: Mapping[str, Tensor]) -> bool:
-    """Whether it is what FeatureCache keeps; if not, it may raise anything."""
-    return isinstance(about["seconds"], int | float) and "features" in stored
-
-
-def _is_anything(_about: Mapping[str, Any], _stored: Mapping[str, Tensor]) -> bool:
-    return True
-
-
-UNDERSTOOD = {"stages": _is_fit, "unfinished": _is_fit, "features": _is_features}
-"""By the name of the folder that an entry is in."""

@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -30,7 +31,8 @@ class FeatureCache:
     """
 
     def __init__(self, config: TrainConfig, journal: Journal) -> None:
-        self._entries, self._machine, self._journal = Entries.of_run(config, "features"), machine(config), journal
+        self._entries = Entries.of_run(config, "features", is_whole)
+        self._machine, self._journal = machine(config), journal
 
     def __call__(self, encoder: nn.Module, inputs: Inputs) -> Tensor:
         """``encoder`` of all inputs.
@@ -100,3 +102,8 @@ def _value(value: Any) -> Any:
     if inspect.isroutine(value) and "<" not in value.__qualname__ and getattr(value, "__self__", None) is None:
         return [value.__module__, value.__qualname__]
     raise TypeError(type(value))
+
+
+def is_whole(about: Mapping[str, Any], stored: Mapping[str, Tensor]) -> bool:
+    """Whether an entry has its seconds and its features."""
+    return isinstance(about["seconds"], int | float) and "features" in stored

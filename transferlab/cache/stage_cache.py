@@ -49,8 +49,8 @@ class StageCache:
         self, config: TrainConfig, blueprints: Sequence[Blueprint], seed: int, journal: Journal, own: Path | None
     ) -> None:
         self.encode, self._journal = FeatureCache(config, journal), journal
-        shared = Entries.of_run(config, "stages")
-        self._entries, self._alone = shared or (Entries(own, math.inf) if own else None), shared is None
+        shared = Entries.of_run(config, "stages", is_whole)
+        self._entries, self._alone = shared or (Entries(own, math.inf, is_whole) if own else None), shared is None
         self._every = config.checkpoint_seconds
         self._key = start_key(config, blueprints, seed, machine(config))
         self._digests: dict[str, str] = {}
@@ -133,3 +133,10 @@ def _named(modules: Modules, stored: Stored) -> dict[str, dict[str, str]]:
 def _load(modules: Modules, names: Mapping[str, Mapping[str, str]], stored: Stored) -> None:
     for name, keys in names.items():
         modules[name].load_state_dict({key: stored[content] for key, content in keys.items()})
+
+
+def is_whole(about: Mapping[str, Any], stored: Mapping[str, Tensor]) -> bool:
+    """Whether an entry has its lines, and a tensor for each name in its networks."""
+    networks = [about["final"], *(names for _, names in about["snapshots"])]
+    named = {content for names in networks for keys in names.values() for content in keys.values()}
+    return named <= stored.keys() and all(isinstance(line, dict) for line in (*about["rows"], *about["warnings"]))

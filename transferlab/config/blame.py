@@ -1,17 +1,38 @@
-"""What went wrong in code that a config names: in whose file and line, in one line."""
+"""Turns an exception of code that a config names into one line: what was raised, in which file and line."""
 
 from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from transferlab.config.component import OWN, Component
-from transferlab.errors import Refusal
+from transferlab.errors import Interrupted, Refusal
 from transferlab.text import printable
 
 LONGEST = 300
 """Characters of an exception's text."""
+
+
+@contextmanager
+def blamed(name: str, component: Component) -> Generator[None]:
+    """A block that calls a component's code, which may be the user's.
+
+    Args:
+        name: how the config chose it, such as ``loss=mine``.
+        component: whose code it is.
+
+    Raises:
+        Refusal: for whatever it raises, with its file and line; a Refusal of its own stays as it is.
+    """
+    try:
+        yield
+    except (Refusal, KeyboardInterrupt, Interrupted):
+        raise
+    except BaseException as error:  # a panic of Rust's is no Exception
+        raise Refusal(f"{name}: {failed(component, error)}") from error
 
 
 def failed(component: Component, error: BaseException) -> str:

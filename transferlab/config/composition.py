@@ -18,7 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from transferlab.config.blame import failed
+from transferlab.config.blame import blamed
 from transferlab.config.component import Component
 from transferlab.config.config_files import ROLES, config_root, with_named_domains
 from transferlab.config.hydra_run import run_hydra
@@ -27,7 +27,7 @@ from transferlab.config.interpolations import resolved
 from transferlab.config.overrides import understood
 from transferlab.config.schema import CompareConfig, TrainConfig, compare_config, train_config
 from transferlab.config.values import checked, unknown
-from transferlab.errors import Interrupted, Refusal
+from transferlab.errors import Refusal
 
 UNTITLED = {"optimizer", "schedule", "validator"}
 """Groups that the title of a comparison doesn't name."""
@@ -84,7 +84,7 @@ def compose_train(arguments: Sequence[str]) -> list[list[Contender]]:
         jobs.append(_contenders(config, domains, line.allowed, default))
 
     run_hydra("train", line, collect)
-    if not jobs and not set(line.flags) - {"--run", "--multirun"} - {str(line.config_dir), "--config-dir"}:
+    if not jobs and not line.prints:
         raise Refusal("nothing to do: a range or glob of the command line has no values")
     return jobs
 
@@ -167,12 +167,8 @@ def _contenders(
 def _takes_loss(config: TrainConfig) -> bool:
     """Whether the strategy, which may be the user's code, takes an adaptation loss."""
     name = f"strategy={config.strategy.name}"
-    try:
+    with blamed(name, config.strategy):
         takes_loss = getattr(config.strategy(), "takes_loss", None)
-    except (Refusal, Interrupted):
-        raise
-    except (Exception, SystemExit) as error:
-        raise Refusal(f"{name}: {failed(config.strategy, error)}") from None
     if not isinstance(takes_loss, bool):
         raise Refusal(f"{name}: {config.strategy.target} is no Strategy (transferlab/strategies/strategy.py)")
     return takes_loss

@@ -45,7 +45,7 @@ def in_one_line(error: Exception, root: str, line: CommandLine) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    """Of its text the first line, with the second where that is to come; of an empty one, of what caused it."""
+    """The first line of its text, with the second where the first ends in a colon; of an empty text, its cause's."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         cause = error.__cause__ or error.__context__

@@ -96,9 +96,9 @@ def _refuse_foreign(node: DictConfig) -> None:
         value = _at(key, written)
         if value != own:
             raise Refusal(f"hydra.{key}={value}: transferlab sets this by itself; results go below output_root=…")
-    for place in _at("searchpath", written) or []:
-        if not os.path.isdir(str(place).removeprefix("file://")):  # noqa: PTH112 (a name too long for any folder is none)
-            raise Refusal(f"hydra.searchpath: {place}: there is no such folder")
+    for folder in _at("searchpath", written) or []:
+        if not os.path.isdir(str(folder).removeprefix("file://")):  # noqa: PTH112 (a name too long for any folder is none)
+            raise Refusal(f"hydra.searchpath: {folder}: there is no such folder")
 
 
 def _at(key: str, written: Any) -> Any:

@@ -127,29 +127,29 @@ def comparison_id(config: TrainConfig, fingerprints: tuple[str, ...]) -> str:
 
 def _relevant(config: TrainConfig, fingerprints: tuple[str, ...]) -> dict[str, Any]:
     keys = [field.name for field in fields(config) if field.name not in IRRELEVANT | {"bridge"}]
-    values = {key: _without_places(getattr(config, key)) for key in keys}
+    values = {key: _identifying(getattr(config, key)) for key in keys}
     source, target, *bridges = fingerprints
     crossed = {"bridge": bridges} if bridges else {}  # a key that isn't there leaves the identities of other runs alone
     data = {"source": [config.source.name, source], "target": [config.target.name, target]}  # tables show the names
     return _by_content(values) | data | {"engine": ENGINE} | crossed
 
 
-def _without_places(value: Any) -> Any:
-    """``value`` as JSON has it, each component of ours by its own name, so that a file may move without renaming runs.
+def _identifying(value: Any) -> Any:
+    """``value`` as JSON, with components of ours by function or class name, so that moving a file renames no run.
 
-    The key where it stands says of which kind it is; names of ours are different (``tests/config/test_identity.py``).
-    A component of another package keeps the dotted path: its name alone could be anybody's.
+    Their config key says of which kind they are, and within a kind no two have one name (a test holds that). Others
+    keep their dotted path.
     """
     if isinstance(value, Component):
         of_ours = value.target.startswith(f"{OWN}.")
         target = value.target.rpartition(".")[2] if of_ours else value.target
-        return {"target": target, "options": _without_places(value.options), "name": value.name}
+        return {"target": target, "options": _identifying(value.options), "name": value.name}
     if is_dataclass(value):
-        return {field.name: _without_places(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: _identifying(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {key: _without_places(inner) for key, inner in cast(Mapping[str, Any], value).items()}
+        return {key: _identifying(inner) for key, inner in cast(Mapping[str, Any], value).items()}
     if isinstance(value, list | tuple):
-        return [_without_places(inner) for inner in cast(list[Any], value)]
+        return [_identifying(inner) for inner in cast(list[Any], value)]
     return value
 
 

@@ -61,6 +61,9 @@ def flags_in_words() -> str:
     return "\n".join(f"{line:38}{options['help']}" for line, options in zip(lines, FLAGS.values(), strict=True))
 
 
+PRINTING = frozenset({"--help", "--hydra-help", "--cfg", "--info", "--shell-completion"})
+
+
 @dataclass(frozen=True)
 class CommandLine:
     """What follows ``transferlab train`` or ``transferlab compare``.
@@ -76,6 +79,11 @@ class CommandLine:
     overrides: list[str]
     config_dir: Path | None
     allowed: set[str]
+
+    @property
+    def prints(self) -> bool:
+        """Whether a flag asks for a print instead of jobs."""
+        return bool(PRINTING & set(self.flags))
 
 
 def understood(arguments: Sequence[str]) -> CommandLine:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from functools import cache
 
-from transferlab.config.blame import failed, is_ours, where_in
+from transferlab.config.blame import blamed, is_ours, where_in
 from transferlab.config.component import Component
 from transferlab.domains.domain import Domain
-from transferlab.errors import Interrupted, Refusal
+from transferlab.errors import Refusal
 
 
 def loaded(role: str, component: Component) -> Domain:
@@ -19,15 +19,12 @@ def loaded(role: str, component: Component) -> Domain:
             domain; with the file and line of its code, where that isn't ours.
     """
     name = f"{role}={component.name}"
-    try:
-        domain = load(component.target, options_text(component))
-    except Refusal as refusal:
-        where = "" if is_ours(component) else where_in(component, refusal)
-        raise Refusal(f"{name}: {refusal}{where}") from None
-    except (KeyboardInterrupt, Interrupted):
-        raise
-    except BaseException as error:  # a panic of Rust's is no Exception
-        raise Refusal(f"{name}: {failed(component, error)}") from error
+    with blamed(name, component):
+        try:
+            domain = load(component.target, options_text(component))
+        except Refusal as refusal:
+            where = "" if is_ours(component) else where_in(component, refusal)
+            raise Refusal(f"{name}: {refusal}{where}") from None
     if not isinstance(domain, Domain):
         raise Refusal(f"{name}: {component.target} returned {type(domain).__name__}, not a Domain")
     return domain

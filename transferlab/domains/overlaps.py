@@ -81,7 +81,7 @@ def digests(domain: Domain) -> Iterator[bytes]:
 
 
 def _is_grey(pixels: NDArray[np.uint8]) -> bool:
-    return all(np.array_equal(pixels[..., 0], pixels[..., place]) for place in range(1, pixels.shape[-1]))
+    return all(np.array_equal(pixels[..., 0], pixels[..., channel]) for channel in range(1, pixels.shape[-1]))
 
 
 def _two_labels(parts: tuple[_Part, _Part], role: str, component: Component, domain: Domain) -> list[str]:

@@ -8,12 +8,12 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from transferlab.config.blame import failed
+from transferlab.config.blame import blamed
 from transferlab.config.component import Component, components_of, options_of
 from transferlab.config.extras import extras_of
 from transferlab.config.schema import TrainConfig
 from transferlab.config.values import checked, unknown
-from transferlab.errors import Interrupted, Refusal
+from transferlab.errors import Refusal
 from transferlab.experiment.run import Run
 from transferlab.stages import Stage
 from transferlab.text import counted
@@ -76,12 +76,8 @@ def refuse_no_stages(config: TrainConfig) -> None:
         Refusal: if it fails, or gives something else.
     """
     name = f"strategy={config.strategy.name}"
-    try:
+    with blamed(name, config.strategy):
         stages: Any = config.strategy().stages(config.loss)
-    except (Refusal, Interrupted):
-        raise
-    except (Exception, SystemExit) as error:
-        raise Refusal(f"{name}: {failed(config.strategy, error)}") from None
     if not isinstance(stages, list | tuple) or not stages or not all(isinstance(one, Stage) for one in stages):
         raise Refusal(f"{name}: {config.strategy.target}.stages() gives no list of stages, or an empty one")
 

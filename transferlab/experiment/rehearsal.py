@@ -10,12 +10,12 @@ from dataclasses import fields
 
 import torch
 
-from transferlab.config.blame import failed, is_ours, where_in
-from transferlab.config.component import Component, components_of
+from transferlab.config.blame import blamed, is_ours
+from transferlab.config.component import OPTIMIZERS, Component, components_of
 from transferlab.config.schema import TrainConfig
 from transferlab.config.values import unknown
 from transferlab.domains.splits import TrainingData
-from transferlab.errors import Interrupted, Refusal
+from transferlab.errors import Refusal
 from transferlab.experiment.perform import blueprint_of, network_of
 from transferlab.experiment.run import Run
 from transferlab.models.network import Blueprint, Modules, encode, has_batch_norm, named
@@ -53,17 +53,15 @@ def _refused_as(config: TrainConfig, group: str) -> Generator[None]:
     chosen = getattr(config, group)
     component: Component = chosen.component if group == "loss" else chosen
     name = f"{group}={chosen.name}"
-    try:
-        yield
-    except (Refusal, Interrupted):
-        raise
-    except (ValueError, TypeError, RuntimeError, ArithmeticError, ImportError) as error:
-        if re.search("DefaultCPUAllocator|out of memory", str(error)):
-            raise Refusal(f"{name}: there isn't enough memory for it") from None
-        foreign = "" if is_ours(component) else where_in(component, error)
-        raise Refusal(f"{name}: {error}{foreign}" if str(error) else f"{name}: {failed(component, error)}") from None
-    except (Exception, SystemExit) as error:
-        raise Refusal(f"{name}: {failed(component, error)}") from None
+    with blamed(name, component):
+        try:
+            yield
+        except (ValueError, TypeError, RuntimeError, ArithmeticError, ImportError) as error:
+            if re.search("DefaultCPUAllocator|out of memory", str(error)):
+                raise Refusal(f"{name}: there isn't enough memory for it") from None
+            if str(error) and (is_ours(component) or component.target.startswith(OPTIMIZERS)):
+                raise Refusal(f"{name}: {error}") from None  # these say what is wrong with an option
+            raise
 
 
 def _rehearse(run: Run, config: TrainConfig, modules: Modules) -> None:

@@ -86,13 +86,13 @@ class Run:
 
     @cached_property
     def _identified(self) -> TrainConfig:
-        """The config with what the data and this machine make of ``auto``, where that is known before the run."""
+        """The config with ``auto`` replaced by what it stands for here, where that is known before the run."""
         image = replace(self.config.image, channels=self.pair.channels)
         return replace(self.config, image=image, precision=_precision(self.config))
 
     @property
     def in_other_precision(self) -> Run | None:
-        """The same run as a machine that calculates in the other precision has it; None where one was asked for."""
+        """The same run in the other precision, as another machine may have done it; None if the config names one."""
         if self.config.precision != "auto":
             return None
         other: Literal["bf16", "fp32"] = "fp32" if self._identified.precision == "bf16" else "bf16"

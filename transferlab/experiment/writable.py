@@ -14,10 +14,15 @@ from transferlab.system.locks import alone
 
 TABLES = ("table.csv", "table.md", "table.tex")
 FILES = (
-    *("state.json", "train.log", "config.yaml", "metrics.csv", "predictions.csv", "model.safetensors"),
+    "state.json",
+    "train.log",
+    "config.yaml",
+    "metrics.csv",
+    "predictions.csv",
+    "model.safetensors",
     "result.json",
 )
-"""Of a run; with what a strategy's modules write."""
+"""Of a run. What modules of its strategy write beside them isn't known before it."""
 
 
 def refuse_unwritable(root: Path, missing: Sequence[Run]) -> None:

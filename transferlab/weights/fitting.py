@@ -78,7 +78,7 @@ def modules(content: Any) -> list[str]:
 
 
 def _values(content: Any, seen: set[int]) -> Iterator[Any]:
-    """Everything in a file's content, each once, for it may hold itself, or one thing many times."""
+    """Every value in a file's content, each once: the content may contain itself, or one value many times."""
     if id(content) in seen:
         return
     seen.add(id(content))

@@ -1,4 +1,4 @@
-"""How large the objects of a pickle are to whoever has to look at all of their parts, told without making them."""
+"""Counts the parts that the objects of a pickle have, without unpickling it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ MOST_IN_A_TUPLE = 10_000
 
 
 class Sizes:
-    """What the stack of an unpickler would hold, each object by its size: how many a hash of it has to look at.
+    """Follows a pickle's instructions; keeps, instead of each object, how many parts hashing it would visit.
 
-    A tuple of two that are each a tuple of two, and so on, the same one twice, doubles with every line of a pickle.
+    A tuple that holds one tuple twice, which holds another twice, and so on, doubles with every few bytes of a pickle.
     """
 
     def __init__(self) -> None:
