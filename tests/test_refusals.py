@@ -130,7 +130,7 @@ REFUSED = {
     ),
     "no labels to learn from": (["strategy=finetune", "target_labels_per_class=0"], ["target_labels_per_class=0"]),
     "a provider's own refusal": (["source=mnist5k", "source.crop=99"], ["source=mnist5k", "crop=99"]),
-    "no such launcher": (["hydra.launcher._target_=x.Y"], ["hydra/launcher"]),
+    "no such launcher": (["hydra.launcher._target_=x.Y"], ["hydra.launcher._target_=x.Y"]),
 }
 
 

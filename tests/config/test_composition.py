@@ -2,12 +2,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from jobs import Said, contenders
-from omegaconf import DictConfig
 
 from transferlab.config.composition import compose_train
 from transferlab.config.schema import TrainConfig
@@ -137,22 +134,6 @@ def test_a_sweep_composes_every_combination() -> None:
     names = [(job[0].config.strategy.name, job[0].config.source.name) for job in jobs]
     assert len(jobs) == 4
     assert len(set(names)) == 4
-
-
-def test_a_sweep_composes_each_job_once_and_what_jobs_share_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    composed: list[list[str]] = []
-    compose = ConfigLoaderImpl.load_configuration
-
-    def counted(self: ConfigLoaderImpl, *arguments: Any, **more: Any) -> DictConfig:
-        composed.append(more["overrides"])
-        return compose(self, *arguments, **more)
-
-    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", counted)
-    jobs = compose_train(["-m", "strategy=dann,dan", "loss.weight=1,2,3"])
-    assert len(jobs) == 6
-    shared = ["strategy=dann", "strategy=dan", "strategy=scratch", "strategy=source_only"]
-    assert len(composed) == 2 + 6 + len(shared)  # before any job Hydra composes what is common to all, twice
-    assert sorted(one[0] for one in composed if len(one) == 1) == sorted(shared)
 
 
 def test_quickstart_needs_no_flag() -> None:

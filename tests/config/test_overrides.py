@@ -91,8 +91,8 @@ REFUSED = {
     "a name of dots": (["strategy.name=.."], "not dots alone"),
     "a group of no name": (["strategy@=dann"], "strategy@"),
     "a group of a long name": ([f"source={'x' * 300}"], "no such name"),
-    "no launcher": (["hydra.launcher=null"], "hydra/launcher: only basic"),
-    "no sweeper": (["hydra.sweeper=null"], "hydra/sweeper: only basic"),
+    "no launcher": (["hydra.launcher=null"], "hydra.launcher=None: of Hydra's settings only"),
+    "no sweeper": (["hydra.sweeper=null"], "hydra.sweeper=None: of Hydra's settings only"),
     "Hydra's own fault": (['hydra.sweeper.params={seeds:"1,2"}'], "has no attribute"),
     "batches of no jobs": (["-m", "hydra.sweeper.max_batch_size=0", "steps=2,3"], "hydra.sweeper.max_batch_size=0"),
     "another folder of a job": (

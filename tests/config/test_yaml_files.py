@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from jobs import Said
 
-from transferlab.config.config_files import store_domains
+from transferlab.config.composer import Composer
 from transferlab.errors import Refusal
 
 Train = Callable[..., Said]
@@ -39,7 +39,7 @@ def test_a_data_set_is_refused_by_name(wrong: str, tmp_path: Path) -> None:
     (tmp_path / "domain").mkdir()
     (tmp_path / "domain" / "mine.yaml").write_bytes(content)
     with pytest.raises(Refusal, match=r"mine\.yaml") as refusal:
-        store_domains([tmp_path])
+        Composer("train", tmp_path).domains.node("mine")
     assert words in str(refusal.value)
     assert len(str(refusal.value).splitlines()) == 1
 

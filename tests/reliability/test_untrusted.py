@@ -110,16 +110,16 @@ def test_targets(transferlab: Train, tmp_path: Path, key: str, target: str) -> N
 
 
 ATTACKS = {
-    "hydra.sweeper._target_=pathlib.Path.touch": "hydra/sweeper: only basic",
-    "hydra.launcher._target_=pathlib.Path.touch": "hydra/launcher: only basic",
-    "+hydra.callbacks.evil._target_=pathlib.Path.touch": "hydra.callbacks: none",
-    "+hydra.job_logging.handlers.evil.class=pathlib.Path.touch": "hydra/job_logging: only none",
-    "+hydra.hydra_logging.handlers.evil.class=pathlib.Path.touch": "hydra/hydra_logging: only none",
-    "hydra/job_logging=default": "hydra/job_logging: only none",
-    "hydra.run.dir=elsewhere": "hydra.run.dir=elsewhere: transferlab sets this by itself",
-    "hydra.output_subdir=elsewhere": "hydra.output_subdir=elsewhere: transferlab sets this by itself",
-    "hydra.job.chdir=true": "hydra.job.chdir=True: transferlab sets this by itself",
-    "+hydra.job.env_set.LD_PRELOAD=evil.so": "hydra.job.env_set=",
+    "hydra.sweeper._target_=pathlib.Path.touch": "hydra.sweeper._target_=pathlib.Path.touch: of Hydra's",
+    "hydra.launcher._target_=pathlib.Path.touch": "hydra.launcher._target_=pathlib.Path.touch: of Hydra's",
+    "+hydra.callbacks.evil._target_=pathlib.Path.touch": "hydra.callbacks.evil._target_=pathlib.Path.touch: of Hydra's",
+    "+hydra.job_logging.handlers.evil.class=pathlib.Path.touch": "hydra.job_logging.handlers.evil.class=pathlib",
+    "+hydra.hydra_logging.handlers.evil.class=pathlib.Path.touch": "hydra.hydra_logging.handlers.evil.class=pathlib",
+    "hydra/job_logging=none": "hydra.job_logging.root=None: of Hydra's",
+    "hydra.run.dir=elsewhere": "hydra.run.dir=elsewhere: of Hydra's settings only",
+    "hydra.output_subdir=elsewhere": "hydra.output_subdir=elsewhere: of Hydra's settings only",
+    "hydra.job.chdir=true": "hydra.job.chdir=True: of Hydra's settings only",
+    "+hydra.job.env_set.LD_PRELOAD=evil.so": "hydra.job.env_set.LD_PRELOAD=evil.so: of Hydra's",
     "hydra.searchpath=[pkg://evil]": "configs are read from folders alone",
 }
 
@@ -223,7 +223,7 @@ def test_nor_does_one_write_elsewhere(transferlab: Train, tmp_path: Path) -> Non
         job = ["--config-dir", str(tmp_path / "configs"), f"experiment={name}", f"output_root={tmp_path / 'out'}"]
         said = transferlab("train", *TINY, *job)
         assert said.code == 2, said.out
-        assert "transferlab sets this by itself" in said.err or "from folders alone" in said.err
+        assert "of Hydra's settings only" in said.err or "from folders alone" in said.err
     assert [path.name for path in tmp_path.iterdir()] == ["configs"]
 
 

@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, cast
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.errors import MissingConfigException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from transferlab.config.blame import blamed
 from transferlab.config.component import Component
-from transferlab.config.config_files import ROLES, config_root, with_named_domains
-from transferlab.config.hydra_run import run_hydra
+from transferlab.config.composer import Composed, Composer
+from transferlab.config.config_files import ROLES, config_root
 from transferlab.config.identity import IRRELEVANT, OF_THE_STRATEGY
 from transferlab.config.interpolations import resolved
 from transferlab.config.overrides import understood
+from transferlab.config.printing import print_asked
 from transferlab.config.schema import CompareConfig, TrainConfig, compare_config, train_config
+from transferlab.config.sources import Lists, lists_in, with_named_domains
 from transferlab.config.values import checked, unknown
 from transferlab.errors import Refusal
 
@@ -76,91 +75,83 @@ def compose_train(arguments: Sequence[str]) -> list[list[Contender]]:
     Raises:
         Refusal: if the arguments or the configs they name are at fault.
     """
-    jobs: list[list[Contender]] = []
-    default = cache(_default)  # what jobs share: to compose it takes longer than all the rest of a job
     line = understood(arguments)
-
-    def collect(config: DictConfig, domains: Mapping[str, DictConfig]) -> None:
-        jobs.append(_contenders(config, domains, line.allowed, default))
-
-    run_hydra("train", line, collect)
-    if not jobs and not line.prints:
+    composer = Composer("train", line.config_dir)
+    if line.prints:
+        print_asked(line, composer)
+        return []
+    defaults = _Defaults(composer)
+    jobs = [_contenders(job, defaults, line.allowed) for job in composer.jobs(line.overrides, several=line.several)]
+    if not jobs:
         raise Refusal("nothing to do: a range or glob of the command line has no values")
     return jobs
 
 
 def compose_compare(arguments: Sequence[str]) -> CompareConfig | None:
-    """The config of ``transferlab compare``; None where a flag made Hydra print instead. Raises as above."""
-    configs: list[CompareConfig] = []
-
-    def collect(config: DictConfig, _domains: Mapping[str, DictConfig]) -> None:
-        configs.append(compare_config(_plain(config)))
-
-    run_hydra("compare", understood(arguments), collect)
-    if len(configs) > 1:
+    """The config of ``transferlab compare``; None where a flag made it print instead. Raises as above."""
+    line = understood(arguments)
+    composer = Composer("compare", line.config_dir)
+    if line.prints:
+        print_asked(line, composer)
+        return None
+    configs = [compare_config(_plain(job.config)) for job in composer.jobs(line.overrides, several=line.several)]
+    if len(configs) != 1:
         raise Refusal("transferlab compare takes no sweep: one output_root, one margin")
-    return configs[0] if configs else None
+    return configs[0]
 
 
-@dataclass(frozen=True)
-class _Default:
-    """What a strategy, or a choice in every group, gives by itself.
+class _Defaults:
+    """What strategies and choices of groups give by themselves, composed once for all jobs of a command."""
 
-    Attributes:
-        config: composed.
-        choices: by group, the name of its file.
-    """
+    def __init__(self, composer: Composer) -> None:
+        self.domains = composer.domains
+        self.strategies = composer.options("strategy")
+        self.composed = cache(composer.compose)
+        self._plain: dict[tuple[tuple[str, ...], str], dict[str, Any]] = {}
 
-    config: DictConfig
-    choices: Mapping[str, str]
-
-
-Compose = Callable[[tuple[str, ...]], _Default]
-
-
-def _default(overrides: tuple[str, ...]) -> _Default:
-    config = hydra.compose("train", list(overrides), return_hydra_config=True)
-    choices = dict(config.hydra.runtime.choices)
-    with open_dict(config):
-        del config["hydra"]
-    return _Default(config, choices)
+    def plain(self, choices: tuple[str, ...], lists: Lists) -> dict[str, Any]:
+        """The config of these choices as plain values, with these data sets listed."""
+        key = choices, str(lists)
+        if key not in self._plain:
+            config = with_named_domains(self.composed(choices).config, self.domains, lists)
+            self._plain[key] = _plain(config)
+        return self._plain[key]
 
 
-def _contenders(
-    config: DictConfig, domains: Mapping[str, DictConfig], allowed: set[str], default: Compose
-) -> list[Contender]:
-    context = HydraConfig.get()
-    named = with_named_domains(config, domains)
-    node = _plain(named)
+def _contenders(job: Composed, defaults: _Defaults, allowed: set[str]) -> list[Contender]:
+    lists = lists_in(job.config)
+    config = with_named_domains(job.config, defaults.domains, lists)
+    node = _plain(config)
     packages = checked(node.get("allow_packages"), list[str], "allow_packages")
     if set(packages) - allowed:
         names = ",".join(packages)
         raise Refusal(f"allow_packages: a config can't allow itself code; if you do, add allow_packages=[{names}]")
     chosen = train_config(node)
-    choices = {group: name for group, name in context.runtime.choices.items() if group in node}
-    plain = default((f"strategy={choices['strategy']}",))
+    choices = {group: name for group, name in job.choices.items() if name is not None and group in node}
+    by_strategy = (f"strategy={choices['strategy']}",)
+    own = defaults.composed(by_strategy)
     takes_loss = _takes_loss(chosen)
-    _refuse_other_loss(choices["strategy"], choices["loss"], cast(str, plain.config.loss.name), takes_loss)
-    same = all(plain.choices.get(group) == name for group, name in choices.items())
-    defaults = plain if same else default(tuple(f"{group}={name}" for group, name in choices.items()))
-    changes = _changes(node, _plain(with_named_domains(defaults.config, domains, as_in=config)))
-    changes = {key: value for key, value in changes.items() if key not in _followers(named)}
+    _refuse_other_loss(choices["strategy"], choices["loss"], own.config.loss.name, takes_loss)
+    same = all(own.choices.get(group) == name for group, name in choices.items())
+    by_groups = tuple(f"{group}={name}" for group, name in choices.items())
+    changes = _changes(node, defaults.plain(by_strategy if same else by_groups, lists))
+    followers = _followers(config)
+    changes = {key: value for key, value in changes.items() if key not in followers}
     setting = _in_words(
-        {key: name for key, name in choices.items() if key in UNTITLED and name != plain.choices[key]}
+        {key: name for key, name in choices.items() if key in UNTITLED and name != own.choices[key]}
         | {key: value for key, value in changes.items() if key.partition(".")[0] not in OF_THE_STRATEGY | UNSAID}
     )
     variant = {key: value for key, value in changes.items() if key.partition(".")[0] in OF_THE_STRATEGY}
     contenders = [Contender(chosen, _parts_by_name(variant), setting)]
     for name in chosen.baselines:
-        try:
-            baseline = _plain(default((f"strategy={name}",)).config)
-        except MissingConfigException as error:
-            raise Refusal(unknown(f"baselines={name}", name, error.options or [])) from None
+        if name not in defaults.strategies:
+            raise Refusal(unknown(f"baselines={name}", name, defaults.strategies))
+        baseline = defaults.plain((f"strategy={name}",), {})
         if baseline["strategy"] != node["strategy"]:
-            own = {key: baseline[key] for key in OF_THE_STRATEGY}
-            if "bridges" in own["strategy"]:
-                own["bridge"] = node["bridge"]
-            contenders.append(Contender(train_config({**node, **own}), {}, setting))
+            replaced = {key: baseline[key] for key in OF_THE_STRATEGY}
+            if "bridges" in replaced["strategy"]:
+                replaced["bridge"] = node["bridge"]
+            contenders.append(Contender(train_config({**node, **replaced}), {}, setting))
     return contenders
 
 

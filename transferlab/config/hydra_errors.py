@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 
-import hydra
 from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
-from transferlab.config.config_files import config_root
-from transferlab.config.overrides import CommandLine
 from transferlab.config.values import unknown
 
+Compose = Callable[[list[str]], DictConfig]
 
-def in_one_line(error: Exception, root: str, line: CommandLine) -> str:
+
+def in_one_line(error: Exception, overrides: Sequence[str], compose: Compose) -> str:
     """What a user needs to know of an error that Hydra or OmegaConf raised.
 
     Args:
         error: the exception.
-        root: the config it was about, ``train`` or ``compare``.
-        line: what was asked, to find the keys that could have been meant.
+        overrides: what was asked.
+        compose: gives the config of other overrides, to find the keys that could have been meant.
     """
     text = str(error)
     first = _first_line(error)
@@ -31,7 +31,7 @@ def in_one_line(error: Exception, root: str, line: CommandLine) -> str:
         first = f"{several[1]}: one value, please; to try each in turn, add -m"
     elif missing := re.search(r"Could not override '([^']+)'", text):
         parent, _, name = missing[1].replace("/", ".").rpartition(".")
-        first = unknown(missing[1], name, _keys_without(name, root, parent, line))
+        first = unknown(missing[1], name, _keys_without(name, parent, overrides, compose))
         if missing[1] == "domain":
             first = "domain: a data set is chosen by its role; write source=… or target=…"
     elif merging := re.match(r"Error merging override (.*)", text):
@@ -53,16 +53,14 @@ def _first_line(error: BaseException) -> str:
     return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 
 
-def _keys_without(name: str, root: str, parent: str, line: CommandLine) -> list[str]:
+def _keys_without(name: str, parent: str, overrides: Sequence[str], compose: Compose) -> list[str]:
     """The keys that stand under ``parent``, where its group is chosen as ``overrides`` say, once ``name`` isn't one."""
-    group, overrides = parent.partition(".")[0], line.overrides
+    group = parent.partition(".")[0]
     chosen = [value for one in overrides if group and one.startswith(f"{group}=") for value in _swept(one)]
     nested = [one.partition(",")[0] for one in overrides if parent and f"@{parent}=" in one]
-    own = [f"hydra.searchpath=[file://{line.config_dir.absolute()}]"] if line.config_dir else []
     keys: list[str] = []
     for override in chosen or [[]]:
-        with hydra.initialize_config_dir(str(config_root()), version_base="1.3"):
-            config = hydra.compose(root, [*override, *nested, *own])
+        config = compose([*override, *nested])
         node = OmegaConf.select(config, parent) if parent else config
         keys = [str(key) for key in node if key not in ("_target_", "name")] if isinstance(node, DictConfig) else []
         if name not in keys:

@@ -1,108 +1,99 @@
-"""Hydra's own parts, of which a config may choose none: they would be called before anything of it is checked."""
+"""Hydra's own settings, of which a config may change few: it would call functions, or write files."""
 
 from __future__ import annotations
 
 import os
 import re
 import warnings
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
-from itertools import chain
-from pathlib import Path
-from typing import Any, cast
+from functools import cached_property
+from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.sources_registry import SourcesRegistry
-from hydra.core.plugins import Plugins
-from hydra.plugins.config_source import ConfigResult, ConfigSource
-from hydra.plugins.sweeper import Sweeper
+from hydra._internal.defaults_list import create_defaults_list
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.override_parser.types import Override
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from transferlab.config.config_files import config_root
-from transferlab.config.yaml_files import refuse_unreadable
+from transferlab.config.sources import Repository
 from transferlab.errors import Refusal
-from transferlab.text import printable
 
-PLUGINS = {
-    "launcher": "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
-    "sweeper": "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
-}
-NO_LOGGING = {"version": 1, "root": None, "disable_existing_loggers": False}
-FIXED = {
-    **{"run.dir": ".", "sweep.subdir": "${hydra.job.num}", "output_subdir": None, "job.chdir": None, "job.env_set": {}},
-    **{"sweeper.max_batch_size": None, "callbacks": {}, "launcher": {"_target_": PLUGINS["launcher"]}},
-}
-"""Hydra's keys by which it would write files, leave the working directory, set the environment, or call functions."""
+FREE = re.compile(r"(mode|verbose|searchpath|sweeper\.params|overrides|runtime|job\.(?!chdir|env_set))\b")
+"""Hydra's settings that a config may change, or that Hydra itself fills in."""
 
 
-@contextmanager
-def only_hydras_own() -> Generator[None]:
-    """Inside the block every config that Hydra loads is refused where its callbacks, logs or plugins aren't ours.
+class Loader(ConfigLoaderImpl):
+    """Hydra's loader on our view of the folders, which refuses what a config may not change of Hydra's settings.
 
-    A callback is any function that a ``_target_`` names, and so is a handler of a log. A YAML file that can't be read
-    is refused by name.
-
-    Jobs of a sweep aren't composed an extra time to see that they can be: nothing begins before all of them are.
+    A callback is any function that a ``_target_`` names, and so are a launcher and a handler of a log.
     """
-    load, validate = ConfigLoaderImpl.load_configuration, Sweeper.validate_batch_is_legal
-    Plugins.instance()  # registers the source of files, a class that Hydra imports a second time
-    files = SourcesRegistry.instance().resolve("file")
-    read: Callable[[ConfigSource, str], ConfigResult] = files.load_config
 
-    def checked(self: ConfigLoaderImpl, *arguments: Any, **more: Any) -> DictConfig:
-        for override in [*more.get("overrides", []), *chain.from_iterable(arguments[1:2])]:
+    repository: Repository
+
+    def __init__(self, config_search_path: ConfigSearchPath) -> None:
+        self.config_search_path = config_search_path
+        self.repository = Repository(config_search_path)
+
+    def load_configuration(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
+        """Composes a config and Hydra's settings.
+
+        Raises:
+            Refusal: naming the setting.
+            Exception: of any kind, Hydra's or OmegaConf's, if the config can't be composed.
+        """
+        for override in overrides:
             if override.lstrip("+").startswith("hydra.searchpath") and re.search(r"(?<!file)://", override):
                 raise Refusal(f"{override}: configs are read from folders alone, not from packages")
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="provider=hydra.searchpath")  # _refuse_foreign says it
-            config = load(self, *arguments, **more)
-        _refuse_foreign(config.hydra)
+            warnings.filterwarnings("ignore", message="provider=hydra.searchpath")  # said below
+            config = super().load_configuration(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
+        settings = _flat(config.hydra)
+        for key in [*settings, *self._hydras_own]:
+            if not FREE.match(key) and settings.get(key, "") != self._hydras_own.get(key, ""):
+                own = "of Hydra's settings only hydra.mode, hydra.sweeper.params and hydra.searchpath are yours"
+                raise Refusal(f"hydra.{key}={settings.get(key, '')}: {own}; results go below output_root=…")
+        for folder in config.hydra.searchpath or []:
+            if not os.path.isdir(str(folder).removeprefix("file://")):  # noqa: PTH112 (a name too long for any folder is none)
+                raise Refusal(f"hydra.searchpath: {folder}: there is no such folder")
         return config
 
-    def unasked(self: Sweeper, batch: Sequence[Sequence[str]]) -> None: ...
+    def without_hydras_settings(
+        self, config_name: str, overrides: list[str], *, partial: bool
+    ) -> tuple[DictConfig, dict[str, str | None]]:
+        """The config that a choice of groups makes, and by group the name of the file that was taken.
 
-    def readable(self: ConfigSource, config_path: str) -> ConfigResult:
-        path = Path(self.path, config_path if config_path.endswith((".yaml", ".yml")) else f"{config_path}.yaml")
-        if path.is_relative_to(config_root()):
-            return read(self, config_path)
-        refuse_unreadable(path)
-        try:
-            return read(self, config_path)
-        except Exception as error:  # OmegaConf's, YAML's, and what Python says of a number that is too long
-            text = " ".join(str(error).partition("full_key:")[0].split())
-            raise Refusal(f"{path}: {printable(text[:300]) or 'no config'}") from None
+        Raises:
+            Exception: as above, and where a config changes Hydra's settings by its defaults list.
+        """
+        parsed, repository = self._parse_overrides_and_create_caching_repo(config_name, overrides)
+        found = create_defaults_list(repository, config_name, parsed, prepend_hydra=False, skip_missing=partial)
+        config = self._compose_config_from_defaults_list(found.defaults, repository)
+        OmegaConf.set_struct(config, True)
+        return config, found.overrides.known_choices
 
-    ConfigLoaderImpl.load_configuration = checked
-    Sweeper.validate_batch_is_legal = unasked
-    files.load_config = readable
-    try:
-        yield
-    finally:
-        ConfigLoaderImpl.load_configuration, Sweeper.validate_batch_is_legal = load, validate
-        files.load_config = read
+    def apply(self, overrides: list[Override], config: DictConfig) -> None:
+        """Changes the values of a config in place."""
+        self._apply_overrides_to_config(overrides, config)
 
-
-def _refuse_foreign(node: DictConfig) -> None:
-    written = OmegaConf.to_container(node)
-    if _at("callbacks", written):
-        raise Refusal("hydra.callbacks: none; transferlab calls nothing that a config names there")
-    for key in ("job_logging", "hydra_logging"):
-        if _at(key, written) != NO_LOGGING:
-            raise Refusal(f"hydra/{key}: only none; transferlab logs by itself, into train.log")
-    for key, own in PLUGINS.items():
-        if _at(f"{key}._target_", written) != own:
-            raise Refusal(f"hydra/{key}: only basic; transferlab runs the jobs of a sweep by itself")
-    for key, own in FIXED.items():
-        value = _at(key, written)
-        if value != own:
-            raise Refusal(f"hydra.{key}={value}: transferlab sets this by itself; results go below output_root=…")
-    for folder in _at("searchpath", written) or []:
-        if not os.path.isdir(str(folder).removeprefix("file://")):  # noqa: PTH112 (a name too long for any folder is none)
-            raise Refusal(f"hydra.searchpath: {folder}: there is no such folder")
+    @cached_property
+    def _hydras_own(self) -> dict[str, Any]:
+        """Hydra's settings as they are by themselves."""
+        return _flat(super().load_configuration("compare", [], RunMode.RUN).hydra)
 
 
-def _at(key: str, written: Any) -> Any:
-    """The value at a dotted key; None where something on the way isn't there."""
-    for part in key.split("."):
-        written = cast(dict[str, Any], written).get(part) if isinstance(written, dict) else None
-    return written
+def _flat(node: DictConfig) -> dict[str, Any]:
+    """Its values as written, by dotted key."""
+
+    def walk(value: Any, key: str) -> list[tuple[str, Any]]:
+        if not isinstance(value, dict) or not value:
+            return [(key, value)]
+        return [pair for name, inner in value.items() for pair in walk(inner, f"{key}.{name}".lstrip("."))]
+
+    return dict(walk(OmegaConf.to_container(node), ""))

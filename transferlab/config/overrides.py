@@ -7,7 +7,7 @@ import difflib
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -61,7 +61,7 @@ def flags_in_words() -> str:
     return "\n".join(f"{line:38}{options['help']}" for line, options in zip(lines, FLAGS.values(), strict=True))
 
 
-PRINTING = frozenset({"--help", "--hydra-help", "--cfg", "--info", "--shell-completion"})
+PRINTING = frozenset({"help", "hydra_help", "cfg", "info", "shell_completion"})
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,13 @@ class CommandLine:
     """What follows ``transferlab train`` or ``transferlab compare``.
 
     Attributes:
-        flags: as Hydra reads them, each by its long name.
+        flags: those that were given, by their long names, with their values.
         overrides: as Hydra reads them.
         config_dir: the user's own folder of configs.
         allowed: the packages that the command line itself allows.
     """
 
-    flags: list[str]
+    flags: Mapping[str, Any]
     overrides: list[str]
     config_dir: Path | None
     allowed: set[str]
@@ -84,6 +84,11 @@ class CommandLine:
     def prints(self) -> bool:
         """Whether a flag asks for a print instead of jobs."""
         return bool(PRINTING & set(self.flags))
+
+    @property
+    def several(self) -> bool:
+        """Whether commas sweep."""
+        return "multirun" in self.flags
 
 
 def understood(arguments: Sequence[str]) -> CommandLine:
@@ -96,20 +101,12 @@ def understood(arguments: Sequence[str]) -> CommandLine:
     for word in arguments:
         _refuse_odd(word)
     flags, words = _parsed(arguments)
-    given = vars(flags)
     config_dir = None if flags.config_dir is None else Path(os.path.expanduser(flags.config_dir))  # noqa: PTH111 (~nobody stays)
-    if config_dir is not None:
-        given["config_dir"] = str(config_dir)
-        if not os.path.isdir(config_dir):  # noqa: PTH112 (a name too long for any folder is none)
-            raise Refusal(f"--config-dir {flags.config_dir}: there is no such folder")
-    as_hydra = [
-        word
-        for name, value in given.items()
-        if value not in (None, False)
-        for word in ([f"--{name.replace('_', '-')}"] if value is True else [f"--{name.replace('_', '-')}", value])
-    ]
+    if config_dir is not None and not os.path.isdir(config_dir):  # noqa: PTH112 (a name too long for any folder is none)
+        raise Refusal(f"--config-dir {flags.config_dir}: there is no such folder")
+    given = {name: value for name, value in vars(flags).items() if value not in (None, False)}
     if flags.shell_completion:
-        return CommandLine(as_hydra, words, config_dir, set())
+        return CommandLine(given, words, config_dir, set())
     groups = {*ROLES, *(path.name for path in config_root().iterdir() if path.is_dir())}
     overrides = [_read(word, groups, several=flags.multirun) for word in words]
     _say_twice(overrides)
@@ -121,7 +118,7 @@ def understood(arguments: Sequence[str]) -> CommandLine:
         for override in overrides
         for line in [cast(str, override.input_line).lstrip("+" if override.get_key_element()[1:] in groups else "")]
     ]
-    return CommandLine(as_hydra, lines, config_dir, _allowed(overrides))
+    return CommandLine(given, lines, config_dir, _allowed(overrides))
 
 
 def _refuse_odd(word: str) -> None:

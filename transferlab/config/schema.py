@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
@@ -207,7 +208,7 @@ def compare_config(node: Mapping[str, Any]) -> CompareConfig:
 
 
 def _values(kind: type, node: Any, prefix: str, packages: list[str]) -> dict[str, Any]:
-    types = get_type_hints(kind)
+    types = _types(kind)
     names = [field.name for field in fields(kind)]
     if not isinstance(node, Mapping):
         raise Refusal(f"{prefix.rstrip('.')}={node}: expected keys {', '.join(names)}")
@@ -234,6 +235,11 @@ def _values(kind: type, node: Any, prefix: str, packages: list[str]) -> dict[str
         else:
             values[name] = checked(node[name], type_, key)
     return values
+
+
+@cache
+def _types(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _adaptation_loss(node: Any, packages: list[str]) -> AdaptationLoss | None:
