@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 import pytest
 
-from transferlab.config.component import Component, Option, component, modules_of, options_of
+from transferlab.config.component import Component, modules_of
+from transferlab.config.nodes import component
+from transferlab.config.signatures import Option, options_of
 from transferlab.config.values import checked, unknown
 from transferlab.errors import Refusal
 from transferlab.stages import Estimate, Refresh
@@ -15,6 +17,7 @@ from transferlab.stages import Estimate, Refresh
 MODULE = """
 import a_package_that_does_not_exist
 from typing import ClassVar, Literal
+from transferlab.config.component import Component
 
 Mode = Literal["plain", "fancy"]
 
@@ -47,21 +50,6 @@ def test_the_modules_of_parts_are_found_wherever_the_parts_stand() -> None:
     whole = Component("a.b.Whole", {"inner": Component("c.d.Inner"), "width": 3})
     refreshed = Refresh(Estimate("found", ("source",), Component("e.f.found")), every=None)
     assert modules_of({"one": [whole], "other": (refreshed, "g.h.text", None)}) == {"a.b", "c.d", "e.f"}
-
-
-def test_options_are_read_without_importing(module: str) -> None:
-    assert options_of(f"{module}.function", "key") == {
-        "count": Option(int, required=True),
-        "scale": Option(float, required=False),
-        "mode": Option(Literal["plain", "fancy"], required=True),
-        "names": Option(list[str], required=True),
-        "seed": Option(int | None, required=False),
-    }
-    assert options_of(f"{module}.ByInit", "key") == {"width": Option(int | Literal["auto"], required=True)}
-    assert options_of(f"{module}.ByFields", "key") == {
-        "width": Option(int, required=True),
-        "depth": Option(int, required=False),
-    }
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
-from jobs import contenders
+from jobs import STRATEGIES, contenders
 
-from transferlab.config.component import Option, options_of
 from transferlab.config.composition import compose_train
 from transferlab.config.config_files import ROLES, config_root
+from transferlab.config.signatures import Option, options_of
 
 FILES = sorted(config_root().rglob("*.yaml"))
 COMPONENTS = [path for path in FILES if "\n_target_: transferlab" in path.read_text()]
@@ -77,8 +77,5 @@ def test_presets_set_nothing_but_strategy_and_loss(path: Path) -> None:
 
 def test_all_strategies_are_all() -> None:
     """But the general form of alignment, which is there under its presets' names, and what needs a bridge."""
-    node = yaml.safe_load((config_root() / "experiment" / "all_strategies.yaml").read_text())
-    listed = [name.strip() for name in node["hydra"]["sweeper"]["params"]["strategy"].split(",")]
-    assert sorted([*listed, "adapt", "transitive"]) == sorted(
-        path.stem for path in (config_root() / "strategy").glob("*.yaml")
-    )
+    jobs = compose_train(["experiment=all_strategies"])
+    assert sorted([*(job[0].config.strategy.name for job in jobs), "adapt", "transitive"]) == STRATEGIES

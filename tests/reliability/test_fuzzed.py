@@ -15,8 +15,8 @@ from jobs import Said
 from made_folders import fill
 from omegaconf import OmegaConf
 
-from transferlab.config.component import options_of
 from transferlab.config.config_files import config_root
+from transferlab.config.signatures import options_of
 
 Train = Callable[..., Said]
 

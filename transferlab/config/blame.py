@@ -8,7 +8,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from transferlab.config.component import OWN, Component
+from transferlab.config.component import Component
+from transferlab.config.signatures import OWN
 from transferlab.errors import Interrupted, Refusal
 from transferlab.text import printable
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args, get_origin
 
-from transferlab.config.component import Component, options_of
+from transferlab.config.component import Component
 from transferlab.config.composition import compose_train
 from transferlab.config.config_files import config_root
 from transferlab.config.extras import extras_of
+from transferlab.config.signatures import options_of
 
 EXAMPLES = {"adapt": ["loss=mmd"], "transitive": ["bridge=rendered_digits"]}
 """What a strategy must be told before it can be described."""

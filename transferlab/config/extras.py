@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
-from transferlab.config.component import components_of, parsed, source_of
+from transferlab.config.component import components_of
+from transferlab.config.signatures import parsed, source_of
 
 Kind = TypeVar("Kind", bound=Callable[..., Any])
 

@@ -12,8 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from transferlab.config.component import OWN, Component
+from transferlab.config.component import Component
 from transferlab.config.schema import TrainConfig
+from transferlab.config.signatures import OWN
 from transferlab.config.weights_path import weights_path
 from transferlab.system.files import known_digest
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from transferlab.config.component import Component, component
+from transferlab.config.component import Component
+from transferlab.config.nodes import component
 from transferlab.config.values import checked, unknown
 from transferlab.errors import Refusal
 

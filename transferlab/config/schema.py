@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from transferlab.comparison.verdicts import Verdict
-from transferlab.config.component import Component, component
+from transferlab.config.component import Component
+from transferlab.config.nodes import component
 from transferlab.config.roles import Bridge, Source, bridge, source
 from transferlab.config.values import checked, unknown
 from transferlab.errors import Refusal

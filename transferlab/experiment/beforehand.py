@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from transferlab.config.blame import blamed
-from transferlab.config.component import Component, components_of, options_of
+from transferlab.config.component import Component, components_of
 from transferlab.config.extras import extras_of
 from transferlab.config.schema import TrainConfig
+from transferlab.config.signatures import options_of
 from transferlab.config.values import checked, unknown
 from transferlab.errors import Refusal
 from transferlab.experiment.run import Run

@@ -11,8 +11,9 @@ from dataclasses import fields
 import torch
 
 from transferlab.config.blame import blamed, is_ours
-from transferlab.config.component import OPTIMIZERS, Component, components_of
+from transferlab.config.component import Component, components_of
 from transferlab.config.schema import TrainConfig
+from transferlab.config.signatures import OPTIMIZERS
 from transferlab.config.values import unknown
 from transferlab.domains.splits import TrainingData
 from transferlab.errors import Refusal
