@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from transferlab.config.comparison_row import ComparisonRow
 from transferlab.config.composition import compose_train
 from transferlab.domains.domain import Domain
 from transferlab.domains.folder import folder as load
@@ -156,7 +157,7 @@ def _memory(images: Path, out: Path, size: int) -> tuple[float, float]:
     with _peak() as peak:
         pair = load_pair(config)
         training, _ = split(pair.source, pair.target, 0, 0)
-        train(Run(config, "", "", pair, 0), config, training, Journal("", lambda: None, quiet=True))
+        train(Run(ComparisonRow(config), pair, 0), config, training, Journal("", lambda: None, quiet=True))
     return max(peak), before
 
 

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks.works import Machine, Work, data, modules
+from transferlab.config.comparison_row import ComparisonRow
 from transferlab.experiment.perform import train
 from transferlab.experiment.run import Run
 from transferlab.losses.adversarial import Discriminator, ramp, reverse_gradient
@@ -34,9 +35,9 @@ class Ours:
 
     def __call__(self, count: int) -> float:
         """Seconds a step, over so many."""
-        run = Run(replace(self._config, steps=2 * count, log_every=count), "", "", self._pair, 0)
+        config = replace(self._config, steps=2 * count, log_every=count)
         journal = Journal("", lambda: None, quiet=True)
-        train(run, run.config, self._training, journal)
+        train(Run(ComparisonRow(config), self._pair, 0), config, self._training, journal)
         with tempfile.NamedTemporaryFile() as file:
             journal.save(Path(file.name))
             middle, end = pd.read_csv(file.name)["seconds"]

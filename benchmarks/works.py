@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from transferlab.config.composition import compose_train
-from transferlab.config.schema import TrainConfig
+from transferlab.config.schema import ResolvedConfig, TrainConfig
 from transferlab.domains.pair import Pair, load_pair
 from transferlab.domains.splits import TrainingData, split
 from transferlab.models.network import Blueprint, Modules, build_network
@@ -43,7 +43,7 @@ class Work:
         given = ["baselines=[]", "snapshots=1", "cache=false", f"threads={machine.threads}", f"precision={precision}"]
         return compose_train([*self.overrides, *given, f"device={machine.device}"])[0][0].config
 
-    def tuned(self, machine: Machine, precision: str) -> TrainConfig:
+    def tuned(self, machine: Machine, precision: str) -> ResolvedConfig:
         """The same with the process made ready as `train` makes it."""
         return configure_process(self.config(machine, precision))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from fits import BLUEPRINT
-from jobs import TINY, Said, contenders
+from jobs import TINY, Said, rows_of
 from made_folders import SIZE, fill
 from numpy.typing import NDArray
 
@@ -27,6 +28,9 @@ from transferlab.images import picture as pictures
 from transferlab.images.picture import picture
 from transferlab.models.network import Modules, build_network
 from transferlab.training.seeding import seeded
+
+
+gc.set_threshold(50_000, 20, 100)  # a look at all that is imported takes 60 ms, and does so every second
 
 
 @pytest.fixture(autouse=True)
@@ -56,21 +60,21 @@ def train_tiny(transferlab: Callable[..., Said], tmp_path: Path) -> Callable[...
 
 @pytest.fixture
 def tiny_run(tmp_path: Path) -> Callable[..., Run]:
-    """A run of the first contender that the arguments compose, seed 0.
+    """A run of the first row that the arguments compose, seed 0.
 
     Uncached, and done again when it is asked for again: tests change what a run does.
     """
 
     def run(*arguments: str) -> Run:
-        contender = contenders(*TINY, f"output_root={tmp_path}", "cache=false", "overwrite=true", *arguments)[0]
-        return Run(contender.config, contender.variant, contender.setting, load_pair(contender.config), seed=0)
+        row = rows_of(*TINY, f"output_root={tmp_path}", "cache=false", "overwrite=true", *arguments)[0]
+        return Run(row, load_pair(row.config), seed=0)
 
     return run
 
 
 @pytest.fixture
 def config() -> TrainConfig:
-    return replace(contenders(*TINY)[0].config, steps=5, snapshots=2, log_every=2, precision="fp32", device="cpu")
+    return replace(rows_of(*TINY)[0].config, steps=5, snapshots=2, log_every=2, precision="fp32", device="cpu")
 
 
 @pytest.fixture

@@ -9,14 +9,23 @@ from transferlab.config.component import Component
 from transferlab.config.schema import TrainConfig
 from transferlab.models.network import Blueprint, Modules
 from transferlab.stages import Fit
+from transferlab.training.devices import on_this_machine
 from transferlab.training.fit import Snapshot, fit
 from transferlab.training.journal import Journal
 from transferlab.training.seeding import generator
+from transferlab.training.setup import Setup
 from transferlab.training.streams import Examples, Stream
 
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (40, 1, 8, 8), dtype=np.uint8))
 LABELS = torch.arange(40) % 4
 BLUEPRINT = Blueprint(Component("transferlab.backbones.lenet.LeNet"), channels=1, size=8, features=16, classes=4)
+
+
+def setup_of(
+    config: TrainConfig, journal: Journal | None = None, blueprint: Blueprint = BLUEPRINT, seed: int = 0
+) -> Setup:
+    """A run's, on this machine; its journal shows nothing."""
+    return Setup(on_this_machine(config), blueprint, seed, journal or Journal("test", lambda: None, quiet=True))
 
 
 def run_fit(
@@ -36,5 +45,4 @@ def run_fit(
         )
         for name in stage.streams
     }
-    journal = journal or Journal("test", lambda: None, quiet=True)
-    return fit(stage, modules, streams, config, blueprint=blueprint, seed=0, journal=journal)
+    return fit(stage, modules, streams, setup_of(config, journal, blueprint))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transferlab.config.composition import Contender, compose_train
+from transferlab.config.comparison_row import ComparisonRow
+from transferlab.config.composition import compose_train
 from transferlab.config.config_files import config_root
 
 TINY = [
@@ -40,7 +41,7 @@ TOLD = {"adapt": ["loss=mmd"], "transitive": ["bridge=mnist5k"]}
 """What a strategy can't be run without, by its name."""
 
 
-def contenders(*arguments: str) -> Sequence[Contender]:
+def rows_of(*arguments: str) -> Sequence[ComparisonRow]:
     """The strategy and the baselines of one job."""
     (job,) = compose_train(arguments)
     return job

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 _ORDINARY = re.compile(r"[ -~]*")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -37,6 +38,15 @@ def csv_cell(text: str) -> str:
     """``printable`` text for a cell of a CSV file, which a spreadsheet would else take for a formula (OWASP)."""
     seen = printable(text)
     return f"'{seen}" if text.startswith(_FORMULA) else seen
+
+
+def assignments(values: Mapping[str, Any]) -> str:
+    """``{"train": "head", "lr": 0.1}`` as ``lr=0.1, train=head``."""
+    return ", ".join(f"{key}={_value(value)}" for key, value in sorted(values.items()))
+
+
+def _value(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value).replace(" ", "")
 
 
 @contextmanager

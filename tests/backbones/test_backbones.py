@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from jobs import contenders
+from jobs import rows_of
 from networks import ours, seen_by, small_swin, small_vit, theirs
 from omegaconf import OmegaConf
 from torch import nn
@@ -49,7 +49,7 @@ def test_every_shipped_backbone_maps_images_to_vectors(path: Path) -> None:
 
 
 def test_a_network_is_chosen_by_name_and_shown_by_it() -> None:
-    chosen = contenders("backbone=torchvision", "backbone.name=vgg11", "baselines=[]")[0].config.backbone
+    chosen = rows_of("backbone=torchvision", "backbone.name=vgg11", "baselines=[]")[0].config.backbone
     assert (chosen.name, chosen.options["network"]) == ("vgg11", "vgg11")
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from jobs import TINY, Said, contenders
+from jobs import TINY, Said, rows_of
 from torch import Tensor, nn
 
 from transferlab.backbones.lenet import LeNet
 from transferlab.cache.feature_cache import FeatureCache
-from transferlab.config.schema import TrainConfig
+from transferlab.config.schema import ResolvedConfig
 from transferlab.models.layers import LayerFeatures
 from transferlab.training.devices import configure_process
 from transferlab.training.journal import Journal
@@ -25,8 +25,8 @@ IMAGES = torch.randint(0, 256, (20, 1, 16, 16), generator=torch.Generator().manu
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> TrainConfig:
-    return configure_process(contenders(*TINY, f"output_root={tmp_path}")[0].config)
+def config(tmp_path: Path) -> ResolvedConfig:
+    return configure_process(rows_of(*TINY, f"output_root={tmp_path}")[0].config)
 
 
 @pytest.fixture
@@ -35,15 +35,15 @@ def encoder() -> nn.Module:
     return LayerFeatures(LeNet(1, 16), ["block1"], pool=True).eval()
 
 
-def features(config: TrainConfig) -> FeatureCache:
+def features(config: ResolvedConfig) -> FeatureCache:
     return FeatureCache(config, Journal("test", lambda: None, quiet=True))
 
 
-def _kept(config: TrainConfig) -> int:
+def _kept(config: ResolvedConfig) -> int:
     return len(list(config.root.glob("cache/features/*/*.safetensors")))
 
 
-def test_they_are_computed_once(config: TrainConfig, encoder: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_they_are_computed_once(config: ResolvedConfig, encoder: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = in_chunks(encoder, IMAGES)
     assert torch.equal(features(config)(encoder, IMAGES), expected)
     again = copy.deepcopy(encoder)
@@ -72,7 +72,7 @@ def _other_attribute(encoder: nn.Module) -> nn.Module:
 
 @pytest.mark.parametrize("other", [_moved, _other_layer, _other_attribute], ids=["weights", "layer", "attribute"])
 def test_another_encoder_has_its_own(
-    config: TrainConfig, encoder: nn.Module, other: Callable[[nn.Module], nn.Module]
+    config: ResolvedConfig, encoder: nn.Module, other: Callable[[nn.Module], nn.Module]
 ) -> None:
     features(config)(encoder, IMAGES)
     changed = other(copy.deepcopy(encoder))
@@ -80,7 +80,7 @@ def test_another_encoder_has_its_own(
     assert _kept(config) == 2
 
 
-def test_other_images_and_another_machine_have_their_own(config: TrainConfig, encoder: nn.Module) -> None:
+def test_other_images_and_another_machine_have_their_own(config: ResolvedConfig, encoder: nn.Module) -> None:
     features(config)(encoder, IMAGES)
     assert torch.equal(features(config)(encoder, IMAGES + 1), in_chunks(encoder, IMAGES + 1))
     features(replace(config, threads=config.threads + 1))(encoder, IMAGES)
@@ -96,7 +96,7 @@ class _Own(nn.Module):
         return self.function(images).flatten(1)
 
 
-def test_what_cannot_be_told_apart_is_not_kept(config: TrainConfig) -> None:
+def test_what_cannot_be_told_apart_is_not_kept(config: ResolvedConfig) -> None:
     for power in (2.0, 3.0):
         for function in (lambda images, power=power: images.pow(power), partial(torch.pow, exponent=power)):
             one = _Own(function)
@@ -110,7 +110,7 @@ def test_what_cannot_be_told_apart_is_not_kept(config: TrainConfig) -> None:
     assert _kept(config) == 2, "functions that have a name are told apart by it"
 
 
-def test_nothing_is_kept_without_the_cache(config: TrainConfig, encoder: nn.Module) -> None:
+def test_nothing_is_kept_without_the_cache(config: ResolvedConfig, encoder: nn.Module) -> None:
     features(replace(config, cache=False))(encoder, IMAGES)
     assert not (config.root / "cache").exists()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fits import BLUEPRINT, IMAGES, LABELS
+from fits import BLUEPRINT, IMAGES, LABELS, setup_of
 from jobs import STRATEGIES, TINY, TOLD, Said, numbers, results
 from safetensors import SafetensorError
 from torch import Tensor
@@ -164,7 +164,7 @@ def test_a_fit_is_found_by_seed_blueprint_and_the_stages_so_far(
     ) -> bool:
         """Whether the last stage had to be fitted."""
         journal = Journal("test", lambda: None, quiet=True)
-        cache = StageCache(config, [blueprint], seed, journal, None)
+        cache = StageCache(setup_of(config, journal, blueprint, seed), blueprint, None)
         for stage in stages:
             cache.follow(stage, {"source": Examples(IMAGES, labels if stage is one else None)})
 

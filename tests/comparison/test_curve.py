@@ -13,8 +13,14 @@ ACCURACIES = [0.70, 0.73, 0.71, 0.70, 0.72]
 
 
 def sharing(layer: str) -> dict[str, Any]:
-    variant = "" if layer == "block1" else f"layer={layer}, shared=slow"
-    return {"run_id": layer, "variant": variant, "config": {"strategy": {"layer": layer, "deep": {"name": "x"}}}}
+    changes = {} if layer == "block1" else {"layer": layer, "shared": "slow, with commas"}
+    variant = "" if layer == "block1" else f"layer={layer}, shared=slow,withcommas"
+    return {
+        "run_id": layer,
+        "variant": variant,
+        "changes": changes,
+        "config": {"strategy": {"layer": layer, "deep": {"name": "x"}}},
+    }
 
 
 @pytest.fixture
@@ -39,14 +45,15 @@ def test_a_point_is_the_mean_with_its_interval_against_statsmodels(made):
 
 def test_values_are_in_natural_order_and_baselines_of_the_comparison_are_levels(made):
     points = curve(read_results(made.root)[0], "strategy.layer")
-    slow = points[points["variant"] == "shared=slow"]
+    slow = points[points["variant"] == "shared=slow,withcommas"]
     assert slow["value"].tolist() == ["block2", "block10"]  # and no block3, which diverged
     assert points[points["value"] == ""][["strategy", "accuracy_mean"]].to_numpy().tolist() == [["scratch", 0.55]]
 
 
 def test_numbers_are_ordered_as_numbers_and_a_setting_makes_one_line(outputs):
     for rate in ("0.1", "0.03", "1e-3"):
-        fields = {"comparison_id": rate, "setting": f"optimizer.lr={rate}, steps=9"}
+        shared = {"optimizer.lr": float(rate), "steps": 9}
+        fields = {"comparison_id": rate, "setting": f"optimizer.lr={rate}, steps=9", "shared_changes": shared}
         for strategy in ("scratch", "dann"):
             outputs.add(strategy, [0.5], **fields, config={"optimizer": {"lr": float(rate)}})
     points = curve(read_results(outputs.root)[0], "optimizer.lr")

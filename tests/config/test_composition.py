@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from jobs import Said, contenders
+from jobs import Said, rows_of
 
 from transferlab.config.composition import compose_train
 from transferlab.config.schema import TrainConfig
@@ -12,30 +12,30 @@ from transferlab.errors import Refusal
 
 
 def test_a_job_is_its_strategy_followed_by_its_baselines() -> None:
-    rows = contenders("strategy=dann", "steps=7")
+    rows = rows_of("strategy=dann", "steps=7")
     assert [row.config.strategy.name for row in rows] == ["dann", "scratch", "source_only"]
     assert {row.config.steps for row in rows} == {7}
     assert [row.config.loss and row.config.loss.name for row in rows] == ["dann", None, None]
 
 
 def test_a_baseline_is_not_its_own_baseline() -> None:
-    assert [row.config.strategy.name for row in contenders("strategy=scratch")] == ["scratch", "source_only"]
-    assert [row.config.strategy.name for row in contenders("baselines=[]")] == ["dann"]
+    assert [row.config.strategy.name for row in rows_of("strategy=scratch")] == ["scratch", "source_only"]
+    assert [row.config.strategy.name for row in rows_of("baselines=[]")] == ["dann"]
 
 
 def test_the_variant_says_what_differs_from_the_defaults() -> None:
-    assert contenders("strategy=finetune")[0].variant == ""
-    assert contenders("strategy=finetune", "strategy.train=head")[0].variant == "train=head"
-    row = contenders("strategy=dan", "loss.weight=0.5", "strategy.use_target_labels=true")[0]
+    assert rows_of("strategy=finetune")[0].variant == ""
+    assert rows_of("strategy=finetune", "strategy.train=head")[0].variant == "train=head"
+    row = rows_of("strategy=dan", "loss.weight=0.5", "strategy.use_target_labels=true")[0]
     assert row.variant == "loss.weight=0.5, use_target_labels=true"
-    assert [row.variant for row in contenders("strategy=finetune", "strategy.train=head")[1:]] == ["", ""]
+    assert [row.variant for row in rows_of("strategy=finetune", "strategy.train=head")[1:]] == ["", ""]
 
 
 TRANSITIVE = ["strategy=transitive", "source=rendered_digits"]
 
 
 def test_a_bridge_stands_in_the_variant_and_belongs_to_the_strategy_alone() -> None:
-    rows = contenders(*TRANSITIVE, "bridge=mnist5k", "bridge.mnist5k.crop=28", "strategy.hop=self_training")
+    rows = rows_of(*TRANSITIVE, "bridge=mnist5k", "bridge.mnist5k.crop=28", "strategy.hop=self_training")
     assert rows[0].variant == "bridge=mnist5k, bridge.mnist5k.crop=28, hop=self_training"
     assert [one.name for one in rows[0].config.bridge.path or ()] == ["mnist5k"]
     assert [row.config.bridge.path for row in rows[1:]] == [(), ()]
@@ -44,28 +44,28 @@ def test_a_bridge_stands_in_the_variant_and_belongs_to_the_strategy_alone() -> N
 
 
 def test_a_bridge_is_the_same_however_it_is_spelt() -> None:
-    one, other = (contenders(*TRANSITIVE, spelling)[0] for spelling in ("bridge=mnist5k", "bridge.path=[mnist5k]"))
+    one, other = (rows_of(*TRANSITIVE, spelling)[0] for spelling in ("bridge=mnist5k", "bridge.path=[mnist5k]"))
     assert one.config == other.config
     assert one.variant == other.variant == "bridge=mnist5k"
-    several = contenders(*TRANSITIVE, "bridge.path=[mnist5k_m,mnist5k]")[0]
+    several = rows_of(*TRANSITIVE, "bridge.path=[mnist5k_m,mnist5k]")[0]
     assert several.variant == "bridge.path=[mnist5k_m,mnist5k]"
     assert several.config.strategy.options["bridges"] == 2
 
 
 def test_a_pool_leaves_the_path_open_until_it_is_chosen() -> None:
-    row = contenders(*TRANSITIVE, "bridge=auto", "bridge.pool=[mnist5k,mnist5k_m]", "bridge.mnist5k.crop=28")[0]
+    row = rows_of(*TRANSITIVE, "bridge=auto", "bridge.pool=[mnist5k,mnist5k_m]", "bridge.mnist5k.crop=28")[0]
     bridge = row.config.bridge
     assert bridge.path is None
     assert [one.options for one in bridge.pool] == [{"crop": 28}, {"crop": 20, "seed": 0}]
     assert row.variant == "bridge=auto"
-    assert row.crossing(bridge.pool[1:]).variant == "bridge=mnist5k_m"
-    assert row.crossing(bridge.pool[:1]).variant == "bridge=mnist5k, bridge.mnist5k.crop=28"
-    assert row.crossing(()).variant == "bridge=none"
-    assert row.crossing(bridge.pool).config.strategy.options["bridges"] == 2
+    assert row.with_bridges(bridge.pool[1:]).variant == "bridge=mnist5k_m"
+    assert row.with_bridges(bridge.pool[:1]).variant == "bridge=mnist5k, bridge.mnist5k.crop=28"
+    assert row.with_bridges(()).variant == "bridge=none"
+    assert row.with_bridges(bridge.pool).config.strategy.options["bridges"] == 2
 
 
 def test_a_baseline_that_crosses_bridges_crosses_the_jobs() -> None:
-    rows = contenders("strategy=transitive", "strategy.hop=self_training", "bridge=mnist5k", "baselines=[transitive]")
+    rows = rows_of("strategy=transitive", "strategy.hop=self_training", "bridge=mnist5k", "baselines=[transitive]")
     assert [row.variant for row in rows] == ["bridge=mnist5k, hop=self_training", "bridge=mnist5k"]
 
 
@@ -81,12 +81,12 @@ def test_bridges_and_sources_are_swept() -> None:
 
 
 def test_several_sources_are_named_after_their_data_sets() -> None:
-    row = contenders("source=multi", "source.domains=[rendered_digits,mnist5k]", "source.rendered_digits.examples=9")[0]
+    row = rows_of("source=multi", "source.domains=[rendered_digits,mnist5k]", "source.rendered_digits.examples=9")[0]
     assert row.config.source.name == "rendered_digits+mnist5k"
     assert [one.name for one in row.config.source.domains] == ["rendered_digits", "mnist5k"]
     assert [one.options.get("examples") for one in row.config.source.domains] == [9, None]
     assert (row.variant, row.setting) == ("", "source.rendered_digits.examples=9")
-    named = contenders("source=multi", "source.domains=[rendered_digits,mnist5k]", "source.name=all")[0]
+    named = rows_of("source=multi", "source.domains=[rendered_digits,mnist5k]", "source.name=all")[0]
     assert named.config.source.name == "all"
 
 
@@ -94,13 +94,13 @@ def test_domains_of_your_own_serve_as_one_of_several_and_as_bridges(tmp_path: Pa
     (tmp_path / "domain").mkdir()
     (tmp_path / "domain" / "whole.yaml").write_text("_target_: transferlab.domains.mnist5k.mnist5k\ncrop: 28\n")
     own = ["--config-dir", str(tmp_path)]
-    row = contenders(*own, "source=multi", "source.domains=[mnist5k,whole]")[0]
+    row = rows_of(*own, "source=multi", "source.domains=[mnist5k,whole]")[0]
     assert row.config.source.name == "mnist5k+whole"
     assert [one.options for one in row.config.source.domains] == [{"crop": 20}, {"crop": 28}]
-    row = contenders(*own, *TRANSITIVE, "bridge.path=[whole,mnist5k]", "bridge.whole.crop=24")[0]
+    row = rows_of(*own, *TRANSITIVE, "bridge.path=[whole,mnist5k]", "bridge.whole.crop=24")[0]
     assert row.variant == "bridge.path=[whole,mnist5k], bridge.whole.crop=24"
     assert [one.options for one in row.config.bridge.path or ()] == [{"crop": 24}, {"crop": 20}]
-    assert contenders(*own, *TRANSITIVE, "bridge=whole")[0].variant == "bridge=whole"
+    assert rows_of(*own, *TRANSITIVE, "bridge=whole")[0].variant == "bridge=whole"
 
 
 def test_an_experiment_may_name_several_domains_and_their_options(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_an_experiment_may_name_several_domains_and_their_options(tmp_path: Path
         "source: {domains: [rendered_digits, mnist5k_m], rendered_digits: {examples: 50}}\n"
         "bridge: {path: [mnist5k], mnist5k: {crop: 24}}\n"
     )
-    row = contenders("--config-dir", str(tmp_path), "experiment=far", "source.mnist5k_m.crop=28")[0]
+    row = rows_of("--config-dir", str(tmp_path), "experiment=far", "source.mnist5k_m.crop=28")[0]
     assert [one.options.get("examples") for one in row.config.source.domains] == [50, None]
     assert [one.options.get("crop") for one in row.config.source.domains] == [None, 28]
     assert row.variant == "bridge=mnist5k, bridge.mnist5k.crop=24"
@@ -120,11 +120,11 @@ def test_a_data_set_called_like_a_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / "domain").mkdir()
     (tmp_path / "domain" / "auto.yaml").write_text("_target_: transferlab.domains.digits.digits\n")
     with pytest.raises(Refusal, match=r"auto\.yaml: a data set can't be called auto"):
-        contenders("--config-dir", str(tmp_path))
+        rows_of("--config-dir", str(tmp_path))
 
 
 def test_a_preset_is_the_general_form_with_its_loss() -> None:
-    preset, general = contenders("strategy=dan")[0].config, contenders("strategy=adapt", "loss=mmd")[0].config
+    preset, general = rows_of("strategy=dan")[0].config, rows_of("strategy=adapt", "loss=mmd")[0].config
     assert preset.loss == general.loss
     assert preset.strategy.options == general.strategy.options
 
@@ -149,7 +149,7 @@ def test_flags_may_stand_anywhere() -> None:
 
 
 def test_the_default_experiment() -> None:
-    config: TrainConfig = contenders()[0].config
+    config: TrainConfig = rows_of()[0].config
     assert (config.source.name, config.target.name, config.backbone.name) == ("mnist5k", "digits", "lenet")
     assert (config.image.size, config.target_labels_per_class, config.seed_list) == (16, 3, [0, 1, 2, 3, 4])
 

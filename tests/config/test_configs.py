@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from jobs import STRATEGIES, contenders
+from jobs import STRATEGIES, rows_of
 
 from transferlab.config.composition import compose_train
 from transferlab.config.config_files import ROLES, config_root
@@ -24,14 +24,14 @@ def _named(folder: str) -> list[str]:
 
 @pytest.mark.parametrize("name", _named("strategy"))
 def test_every_strategy_composes_and_describes_its_stages(name: str) -> None:
-    config = contenders(f"strategy={name}", *(["loss=mmd"] if name == "adapt" else []))[0].config
+    config = rows_of(f"strategy={name}", *(["loss=mmd"] if name == "adapt" else []))[0].config
     assert config.strategy.name == name
     assert config.strategy().stages(config.loss)
 
 
 @pytest.mark.parametrize("name", [name for name in _named("loss") if name != "none"])
 def test_every_loss_composes_and_builds(name: str) -> None:
-    config = contenders("strategy=adapt", f"loss={name}")[0].config
+    config = rows_of("strategy=adapt", f"loss={name}")[0].config
     assert config.loss is not None
     assert config.loss.component(features=8, classes=3)
 
@@ -41,14 +41,14 @@ def test_every_loss_composes_and_builds(name: str) -> None:
 def test_every_domain_serves_every_role(role: str, name: str) -> None:
     node: dict[str, Any] = yaml.safe_load((config_root() / "domain" / f"{name}.yaml").read_text())
     needed = [f"{role}.{key}=given" for key, value in node.items() if value == "???"]
-    config = contenders(f"{role}={name}", *needed)[0].config
+    config = rows_of(f"{role}={name}", *needed)[0].config
     assert getattr(config, role).name == name
 
 
 @pytest.mark.parametrize("group", ["backbone", "optimizer", "schedule", "validator"])
 def test_every_other_option_composes(group: str) -> None:
     for name in _named(group):
-        assert getattr(contenders(f"{group}={name}")[0].config, group).name == name
+        assert getattr(rows_of(f"{group}={name}")[0].config, group).name == name
 
 
 @pytest.mark.parametrize("name", _named("experiment"))

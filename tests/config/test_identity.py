@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jobs import contenders
+from jobs import rows_of
 
 from transferlab.config import identity
 from transferlab.config.component import Component
 from transferlab.config.config_files import config_root
 from transferlab.config.identity import (
-    IRRELEVANT,
-    NOT_OF_A_STAGE,
-    OF_THE_STRATEGY,
+    NOT_IN_RUN_ID,
+    NOT_IN_STAGE_KEY,
+    ROW_KEYS,
     comparison_id,
     run_id,
     stage_key,
@@ -76,21 +76,21 @@ def test_what_changes_no_result_is_written_down_twice() -> None:
     assert {
         *("seeds", "device", "parallel", "log_every", "baselines", "margin", "fail_on", "output_root", "overwrite"),
         *("allow_packages", "cache", "cache_gigabytes", "checkpoint_seconds", "deterministic"),
-    } == IRRELEVANT
+    } == NOT_IN_RUN_ID
 
 
 @pytest.fixture(scope="module")
 def config() -> TrainConfig:
-    return contenders()[0].config
+    return rows_of()[0].config
 
 
 @pytest.mark.parametrize("key", [field.name for field in fields(TrainConfig)])
 def test_a_key_changes_the_identity_exactly_if_it_can_change_results(config: TrainConfig, key: str) -> None:
     changed = replace(config, **{key: CHANGED[key]})
     assert getattr(changed, key) != getattr(config, key)
-    counts = key not in IRRELEVANT | BY_CONTENT
+    counts = key not in NOT_IN_RUN_ID | BY_CONTENT
     assert (run_id(changed, PRINTS) != run_id(config, PRINTS)) == counts
-    counts_for_all_rows = counts and key not in OF_THE_STRATEGY
+    counts_for_all_rows = counts and key not in ROW_KEYS
     assert (comparison_id(changed, PRINTS) != comparison_id(config, PRINTS)) == counts_for_all_rows
 
 
@@ -183,7 +183,7 @@ def test_a_run_keeps_its_identity_from_one_version_to_the_next(config: TrainConf
 
 
 def test_a_run_and_its_baselines_belong_to_one_comparison() -> None:
-    rows = contenders("strategy=adapt", "loss=mmd", "loss.weight=3", "baselines=[scratch,source_only,target_oracle]")
+    rows = rows_of("strategy=adapt", "loss=mmd", "loss.weight=3", "baselines=[scratch,source_only,target_oracle]")
     assert len({run_id(row.config, PRINTS) for row in rows}) == 4
     assert len({comparison_id(row.config, PRINTS) for row in rows}) == 1
 
@@ -192,14 +192,14 @@ def test_what_a_stage_does_not_depend_on_by_itself_is_written_down_twice() -> No
     assert {
         *("source", "target", "bridge", "target_labels_per_class", "strategy", "loss", "backbone", "validator"),
         *("precision", "threads"),
-    } == NOT_OF_A_STAGE - IRRELEVANT
+    } == NOT_IN_STAGE_KEY - NOT_IN_RUN_ID
 
 
 @pytest.mark.parametrize("key", [field.name for field in fields(TrainConfig)])
 def test_a_key_changes_the_start_of_a_stage_unless_listed(config: TrainConfig, key: str) -> None:
     changed = replace(config, **{key: CHANGED[key]})
     keys = {start_key(one, [], 0, {}) for one in (changed, config)}
-    assert (len(keys) == 1) == (key in NOT_OF_A_STAGE)
+    assert (len(keys) == 1) == (key in NOT_IN_STAGE_KEY)
 
 
 def test_a_stage_depends_on_the_code(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from jobs import TINY, Said, contenders
+from jobs import TINY, Said, rows_of
 from omegaconf import OmegaConf
 
 from transferlab.config.composition import compose_train
@@ -40,12 +40,12 @@ def test_so_are_those_that_hydra_can_not_read(transferlab: Train, tmp_path: Path
 
 
 def test_an_output_root_is_text() -> None:
-    assert contenders("output_root=2024")[0].config.root == Path("2024")
+    assert rows_of("output_root=2024")[0].config.root == Path("2024")
 
 
 def test_a_tilde_is_the_home_folder_for_all_who_refer_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    config = contenders("output_root=~/out", "source=folder", "source.path=x")[0].config
+    config = rows_of("output_root=~/out", "source=folder", "source.path=x")[0].config
     assert config.root == tmp_path / "out"
     assert config.source.domains[0].options["cache"] == str(tmp_path / "out")
 
@@ -152,7 +152,7 @@ def test_a_variable_of_the_environment_stands_in_a_path_alone(form: str, monkeyp
 
 def test_nor_in_what_a_table_says_of_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("A_SECRET", "hush")
-    assert "hush" not in contenders("source=folder", f"source.path=x_{SECRET}")[0].setting
+    assert "hush" not in rows_of("source=folder", f"source.path=x_{SECRET}")[0].setting
 
 
 @pytest.mark.parametrize("form", ["x${oc.decode:${oc.env:SAID}}", "${oc.decode:${oc.env:SAID}}"])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jobs import Said, contenders, results
+from jobs import Said, results, rows_of
 from numpy.typing import NDArray
 
 from transferlab.config.identity import run_id
@@ -67,7 +67,7 @@ def arguments(folder: Path) -> list[str]:
 
 
 def chosen(*arguments: str) -> Choice:
-    return choose_path(contenders(*arguments)[0].config)
+    return choose_path(rows_of(*arguments)[0].config)
 
 
 def names(choice: Choice) -> list[str]:
@@ -105,7 +105,7 @@ def test_the_probe_sees_training_images_as_they_are_fed_and_nothing_else(argumen
     job = [*arguments, "bridge.pool=[turned20]", "image.size=6", *own, "+bridge.probe.fold=1"]
     turned_digits.SEEN.clear()
     choice = chosen(*job)
-    pair = load_pair(contenders(*job)[0].config.crossing(contenders(*job)[0].config.bridge.pool))
+    pair = load_pair(rows_of(*job)[0].config.crossing(rows_of(*job)[0].config.bridge.pool))
     stations = [one.images[~test_mask(one)] for one in (pair.source, pair.bridges[0], pair.target)]
     seen = turned_digits.SEEN
     assert len(seen) == 6
@@ -139,7 +139,7 @@ def test_of_paths_that_are_as_good_the_first_of_the_pool() -> None:
 
 def test_a_bridge_takes_the_pairs_channels_and_the_sources_order_of_classes(arguments: list[str]) -> None:
     given = [one for one in arguments if one != "bridge=auto"]
-    pair = load_pair(contenders(*given, "bridge.path=[turned20]", "bridge.turned20.colour=true")[0].config)
+    pair = load_pair(rows_of(*given, "bridge.path=[turned20]", "bridge.turned20.colour=true")[0].config)
     assert pair.bridges[0].images.shape[1:] == (8, 8, 1)
     assert pair.channels == 1
     assert pair.bridges[0].class_names == pair.source.class_names
@@ -150,7 +150,7 @@ def test_a_bridge_with_images_of_the_target_is_refused(arguments: list[str]) -> 
     given = [one for one in arguments if one != "bridge=auto"]
     for bridge in (["bridge=turned60"], ["bridge=turned20", "bridge.turned20.degrees=60", "bridge.turned20.start=3"]):
         with pytest.raises(Refusal, match=r"bridge=turned\d0: 359 of its images are target=turned60's"):
-            load_pair(contenders(*given, *bridge)[0].config)
+            load_pair(rows_of(*given, *bridge)[0].config)
     with pytest.raises(Refusal, match="bridge=turned60"):
         chosen(*arguments, "bridge.pool=[turned20,turned60]")
 
@@ -177,7 +177,7 @@ def test_what_is_recorded_asks_for_the_same_run(arguments: list[str], tmp_path: 
     from transferlab.experiment.run import plain
 
     given = [one for one in arguments if one != "bridge=auto"]
-    config = contenders(*given, "bridge.path=[turned40,turned20]", "bridge.turned40.degrees=41")[0].config
+    config = rows_of(*given, "bridge.path=[turned40,turned20]", "bridge.turned40.degrees=41")[0].config
     recorded: dict[str, Any] = json.loads(json.dumps(plain(config)))
     again = train_config(recorded)
     assert again == config

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from jobs import Said, contenders
+from jobs import Said, rows_of
 from made_folders import fill
 
 from transferlab.domains import described as lines_of
@@ -34,7 +34,7 @@ def describe(monkeypatch: pytest.MonkeyPatch) -> Describe:
     def describe(source: Domain, target: Domain) -> list[str]:
         for module in (lines_of, overlaps, pair):
             monkeypatch.setattr(module, "loaded", lambda role, _: {"source": source, "target": target}[role])
-        config = contenders("source=mnist5k", "target=digits")[0].config
+        config = rows_of("source=mnist5k", "target=digits")[0].config
         return lines_of.described([config, config])
 
     return describe
@@ -116,7 +116,7 @@ def test_one_class_is_refused_wherever_it_comes_from(describe: Describe, role: s
     given = {"source": domain(LARGE), "target": domain(LARGE, 1), role: domain(counts)}
     describe(given["source"], given["target"])
     with pytest.raises(Refusal, match=rf"{role}=\w+: .*examples of one class only, a"):
-        pair.load_pair(contenders("source=mnist5k", "target=digits")[0].config)
+        pair.load_pair(rows_of("source=mnist5k", "target=digits")[0].config)
 
 
 @pytest.mark.parametrize(
@@ -133,9 +133,9 @@ def test_a_source_or_bridge_needs_two_classes_to_train_on(
     command = ["source=mnist5k", "target=digits"]
     describe(few, domain(LARGE, 1))
     with pytest.raises(Refusal, match=f"source=mnist5k: {words}$"):
-        pair.load_pair(contenders(*command)[0].config)
+        pair.load_pair(rows_of(*command)[0].config)
     monkeypatch.setattr(pair, "loaded", lambda role, _: few if role == "bridge" else domain(LARGE, role == "target"))
-    bridged = contenders(*command, "strategy=transitive", "bridge=rendered_digits")[0].config
+    bridged = rows_of(*command, "strategy=transitive", "bridge=rendered_digits")[0].config
     with pytest.raises(Refusal, match=f"bridge=.*: {words}$"):
         pair.load_pair(bridged)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from jobs import Said, contenders, results
+from jobs import Said, results, rows_of
 from made_folders import fill, pixels
 from PIL import Image
 
@@ -53,7 +53,7 @@ def test_no_identity_depends_on_the_place(tmp_path: Path, photos: Path) -> None:
     arguments = ["target=mnist5k", "image.size=8"]
     prints = []
     for path, out in ((photos, "one"), (tmp_path / "moved", "two")):
-        config = contenders("source=folder", f"source.path={path}", f"output_root={tmp_path / out}", *arguments)[0]
+        config = rows_of("source=folder", f"source.path={path}", f"output_root={tmp_path / out}", *arguments)[0]
         prints.append(run_id(config.config, load_pair(config.config).fingerprints))
         assert config.setting == f"image.size=8, source.path={path}", "what follows another key isn't said twice"
     assert prints[0] == prints[1]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from jobs import Said, contenders, results
+from jobs import Said, results, rows_of
 
 from transferlab.domains.domain import Domain
 from transferlab.domains.multi import concatenated, refuse_other_classes
@@ -21,7 +21,7 @@ BOTH = ["source=multi", "source.domains=[rendered_digits,mnist5k]", "source.rend
 
 
 def pair(*arguments: str) -> Pair:
-    return load_pair(contenders("image.size=8", *arguments)[0].config)
+    return load_pair(rows_of("image.size=8", *arguments)[0].config)
 
 
 def domain(labels: list[int], names: tuple[str, ...], first: int = 0, test: list[bool] | None = None) -> Domain:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jobs import Said, contenders
+from jobs import Said, rows_of
 from made_folders import fill
 
 from transferlab.domains.digits import digits
@@ -55,7 +55,7 @@ def test_an_empty_domain_is_named(tmp_path, monkeypatch) -> None:
     (tmp_path / "domain").mkdir()
     (tmp_path / "domain" / "empty.yaml").write_text("_target_: empty_domain.empty\nname: empty\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    config = contenders("--config-dir", str(tmp_path), "source=empty", "allow_packages=[empty_domain]")[0].config
+    config = rows_of("--config-dir", str(tmp_path), "source=empty", "allow_packages=[empty_domain]")[0].config
     with pytest.raises(Refusal, match="source=empty: the domain has no examples"):
         load_pair(config)
 
@@ -81,8 +81,8 @@ def test_channels() -> None:
 
 
 def test_auto_channels_are_the_larger_of_the_two() -> None:
-    grey = load_pair(contenders("source=rendered_digits", "source.examples=50")[0].config)
-    colour = load_pair(contenders("source=mnist5k_m", "target=digits")[0].config)
+    grey = load_pair(rows_of("source=rendered_digits", "source.examples=50")[0].config)
+    colour = load_pair(rows_of("source=mnist5k_m", "target=digits")[0].config)
     assert grey.source.images.shape[1:] == grey.target.images.shape[1:] == (16, 16, 1)
     assert colour.source.images.shape[1:] == colour.target.images.shape[1:] == (16, 16, 3)
 
@@ -95,7 +95,7 @@ def test_classes_are_matched_by_name() -> None:
 
 def test_fingerprints_follow_content() -> None:
     def prints(*arguments: str) -> tuple[str, str]:
-        return load_pair(contenders("source=rendered_digits", *arguments)[0].config).fingerprints
+        return load_pair(rows_of("source=rendered_digits", *arguments)[0].config).fingerprints
 
     assert prints("source.examples=50") == prints("source.examples=50", "image.size=9")
     assert prints("source.examples=50")[0] != prints("source.examples=51")[0]
@@ -169,7 +169,7 @@ def test_test_images_that_training_data_hold_too_are_counted_by_part(
     labels = np.arange(40) // 20
     domains = {"digits": Domain(target, labels, ("0", "1"), test), "mnist5k": Domain(source, labels, ("0", "1"), test)}
     monkeypatch.setattr("transferlab.domains.overlaps.loaded", lambda _role, component: domains[component.name])
-    config = contenders("source=mnist5k", "target=digits")[0].config
+    config = rows_of("source=mnist5k", "target=digits")[0].config
     assert overlaps(config.source, config.target) == [
         "2 of 4 different test images of target=digits are in the training part of target=digits too: "
         "accuracy on them is no news",
@@ -187,7 +187,7 @@ def test_a_grey_image_in_three_channels_is_the_same_picture(monkeypatch: pytest.
     for source, same in ((colour, True), (replace(grey, images=tinted), False)):
         domains = {"digits": grey, "mnist5k": source}
         monkeypatch.setattr("transferlab.domains.overlaps.loaded", lambda _, one, of=domains: of[one.name])
-        config = contenders("source=mnist5k", "target=digits")[0].config
+        config = rows_of("source=mnist5k", "target=digits")[0].config
         words = "20 of the 20 different images of target=digits are source=mnist5k's"
         assert any(words in line for line in overlaps(config.source, config.target)) == same
 
@@ -201,7 +201,7 @@ def test_an_image_under_two_labels_in_one_part_is_told_with_their_names(monkeypa
     target[35] = target[36]
     domains = {"digits": Domain(target, labels, names, test), "mnist5k": Domain(source, labels, names, test)}
     monkeypatch.setattr("transferlab.domains.overlaps.loaded", lambda _role, component: domains[component.name])
-    config = contenders("source=mnist5k", "target=digits")[0].config
+    config = rows_of("source=mnist5k", "target=digits")[0].config
     assert overlaps(config.source, config.target) == [
         "target=digits: 1 image of its test part stands under two labels: ant and cow",
         "source=mnist5k: 2 images of its training part stand under two labels: ant and bee, bee and cow",

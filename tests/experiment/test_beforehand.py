@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobs import Said, contenders
+from jobs import Said, rows_of
 
 from transferlab.config.component import Component
 from transferlab.errors import Refusal, in_words
@@ -118,7 +118,7 @@ def test_too_few_labels_for_a_strategy_are_refused_before_training(
     assert said.code == 2
     assert said.err == f"transferlab: {arguments[0]}: {reason}, but target_labels_per_class=1\n"
     assert not list(tmp_path.iterdir())
-    strategy = contenders(*arguments)[0].config.strategy()
+    strategy = rows_of(*arguments)[0].config.strategy()
     assert strategy.lacks([2, 2]) is None
 
 

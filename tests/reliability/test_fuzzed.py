@@ -23,6 +23,9 @@ Train = Callable[..., Said]
 LARGE = {"resnet50", "resnet101", "vgg16", "vit_b_16", "inception_v3", "densenet121", "alexnet"}
 """Backbones that take long at any size, which are left out."""
 
+SLOW = {"resnet18"}
+"""Which takes a quarter of a minute a run, and so is there at night alone."""
+
 DATA = {
     "rendered_digits": ["{role}.examples=200"],
     "rendered_letters": ["{role}.examples=260"],
@@ -77,7 +80,7 @@ def _options(strategy: str) -> dict[str, tuple[object, ...]]:
 
 
 @st.composite
-def jobs(draw: st.DrawFn, folder: str) -> list[str]:
+def jobs(draw: st.DrawFn, folder: str, without: set[str]) -> list[str]:
     """The arguments of `transferlab train`; most of what is drawn fits together."""
 
     def some(values: Iterable[object]) -> Any:
@@ -92,7 +95,7 @@ def jobs(draw: st.DrawFn, folder: str) -> list[str]:
         job += [f"{role}={name}", *(option.format(role=role, folder=folder) for option in DATA[name])]
     for group in ("optimizer", "schedule", "validator"):
         job.append(f"{group}={some(_names(group))}")
-    job.append(f"backbone={some(name for name in _names('backbone') if name not in LARGE)}")
+    job.append(f"backbone={some(name for name in _names('backbone') if name not in LARGE | without)}")
     strategy = some(_names("strategy"))
     job.append(f"strategy={strategy}")
     job += [f"loss={some(name for name in _names('loss') if name != 'none')}"] if strategy == "adapt" else []
@@ -124,11 +127,11 @@ def _end(transferlab: Train, job: list[str]) -> str:
 FIXED = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None, "phases": [Phase.generate]}
 
 
-def _all_end_well(transferlab: Train, tmp_path: Path, count: int, **how: Any) -> None:
+def _all_end_well(transferlab: Train, tmp_path: Path, count: int, without: set[str], **how: Any) -> None:
     ends: dict[tuple[str, ...], str] = {}
     folder = fill(tmp_path / "photos", "0123456789")
 
-    @given(jobs(str(folder)))
+    @given(jobs(str(folder), without))
     @settings(max_examples=count, **FIXED, **how)
     def each(job: list[str]) -> None:
         ends[tuple(job)] = _end(transferlab, job)
@@ -140,9 +143,9 @@ def _all_end_well(transferlab: Train, tmp_path: Path, count: int, **how: Any) ->
 
 
 def test_thirty_compositions(transferlab: Train, tmp_path: Path) -> None:
-    _all_end_well(transferlab, tmp_path, 32, derandomize=True)
+    _all_end_well(transferlab, tmp_path, 32, SLOW, derandomize=True)
 
 
 @pytest.mark.nightly
 def test_three_hundred_compositions(transferlab: Train, tmp_path: Path) -> None:
-    _all_end_well(transferlab, tmp_path, 320)
+    _all_end_well(transferlab, tmp_path, 320, set())

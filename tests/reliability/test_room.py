@@ -12,7 +12,7 @@ import pytest
 from commands import started
 from jobs import TINY, Said, numbers
 
-from transferlab.training.fit import Underway
+from transferlab.training.fit import FitProgress
 
 JOB = [*TINY, "strategy=finetune", "baselines=[]", "checkpoint_seconds=0"]
 
@@ -63,9 +63,9 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_goes_on_once_there_is_room(
     transferlab: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with _small(tmp_path / "small", "8m") as root:
-        take, taken = Underway.take, list[int]()
+        take, taken = FitProgress.take_step, list[int]()
 
-        def filling(self: Underway, q: float) -> None:
+        def filling(self: FitProgress, q: float) -> None:
             taken.append(self.step + 1)
             if len(taken) == 4:
                 try:
@@ -76,7 +76,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_goes_on_once_there_is_room(
                     pass
             take(self, q)
 
-        monkeypatch.setattr(Underway, "take", filling)
+        monkeypatch.setattr(FitProgress, "take_step", filling)
         said = transferlab("train", *JOB, f"output_root={root}")
         _stopped_in_one_line(said.code, said.err, "No space left on device")
         assert taken == [1, 2, 3, 4]
@@ -98,17 +98,17 @@ def test_a_disk_that_is_full_at_the_end_of_a_stage_costs_no_checkpoint(
     def stopped(*_arguments: object) -> None:
         raise KeyboardInterrupt
 
-    root, taken, take = tmp_path / "out", list[int](), Underway.take
+    root, taken, take = tmp_path / "out", list[int](), FitProgress.take_step
     monkeypatch.setattr("transferlab.cache.entries.save_file", full)
     monkeypatch.setattr("transferlab.experiment.perform.evaluated", stopped)
     assert transferlab("train", *JOB, f"output_root={root}").code == 130
     monkeypatch.undo()
 
-    def counted(self: Underway, q: float) -> None:
+    def counted(self: FitProgress, q: float) -> None:
         take(self, q)
         taken.append(self.step)
 
-    monkeypatch.setattr(Underway, "take", counted)
+    monkeypatch.setattr(FitProgress, "take_step", counted)
     said = transferlab("train", *JOB, f"output_root={root}")
     assert said.code == 0, said.err
     assert taken == [6, 6], "of each stage the step after the last checkpoint"
@@ -135,14 +135,14 @@ def test_a_file_where_a_folder_should_be_is_refused(transferlab: Train, tmp_path
 
 
 def test_a_folder_that_vanishes(transferlab: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root, take = tmp_path / "out", Underway.take
+    root, take = tmp_path / "out", FitProgress.take_step
 
-    def vanishing(self: Underway, q: float) -> None:
+    def vanishing(self: FitProgress, q: float) -> None:
         if self.step == 2:
             shutil.rmtree(root / "runs")
         take(self, q)
 
-    monkeypatch.setattr(Underway, "take", vanishing)
+    monkeypatch.setattr(FitProgress, "take_step", vanishing)
     said = transferlab("train", *JOB, "log_every=1", f"output_root={root}")
     _stopped_in_one_line(said.code, said.err, "No such file or directory")
     monkeypatch.undo()
@@ -157,14 +157,14 @@ def test_a_folder_that_vanishes(transferlab: Train, tmp_path: Path, monkeypatch:
 def test_a_harmed_checkpoint_is_begun_again(
     transferlab: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str
 ) -> None:
-    root, take = tmp_path / "out", Underway.take
+    root, take = tmp_path / "out", FitProgress.take_step
 
-    def stopping(self: Underway, q: float) -> None:
+    def stopping(self: FitProgress, q: float) -> None:
         if self.step == 4:
             raise KeyboardInterrupt
         take(self, q)
 
-    monkeypatch.setattr(Underway, "take", stopping)
+    monkeypatch.setattr(FitProgress, "take_step", stopping)
     assert transferlab("train", *JOB, f"output_root={root}").code == 130
     monkeypatch.undo()
     (file,) = root.glob("cache/stages/*/*.checkpoint")

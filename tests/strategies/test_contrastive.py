@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fits import BLUEPRINT, IMAGES, LABELS
-from jobs import TINY, contenders
+from fits import BLUEPRINT, IMAGES, LABELS, setup_of
+from jobs import TINY, rows_of
 from sklearn.neighbors import NearestCentroid
 from staged import changed, modules_after
 from torch import Tensor, nn
@@ -29,7 +29,6 @@ from transferlab.stages import ENCODER, NETWORK, Fit
 from transferlab.strategies.strategy import Strategy
 from transferlab.training import augmentation
 from transferlab.training.fit import fit
-from transferlab.training.journal import Journal
 from transferlab.training.seeding import generator, seeded
 from transferlab.training.streams import Examples, Stream, as_tensor, in_chunks
 
@@ -38,7 +37,7 @@ RunOf = Callable[..., Run]
 
 @cache
 def _config(name: str) -> TrainConfig:
-    return contenders(*TINY, f"strategy={name}", "device=cpu", "precision=fp32")[0].config
+    return rows_of(*TINY, f"strategy={name}", "device=cpu", "precision=fp32")[0].config
 
 
 def _strategy(name: str, **options: Any) -> Strategy:
@@ -91,8 +90,7 @@ def _first_stage(labels: Tensor, see: Callable[[Tensor], object] = lambda _: Non
     modules["backbone"].register_forward_pre_hook(lambda _module, inputs: see(inputs[0]) and None)
     streams = {name: Stream(Examples(IMAGES, labels), 16, generator(0, name)) for name in stage.streams}
     config = replace(_config("contrastive"), steps=2, snapshots=2, batch_statistics="joint")
-    journal = Journal("test", lambda: None, quiet=True)
-    snapshots = fit(stage, modules, streams, config, blueprint=BLUEPRINT, seed=0, journal=journal)
+    snapshots = fit(stage, modules, streams, setup_of(config))
     return [snapshot.modules for snapshot in snapshots]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from jobs import Said, contenders
+from jobs import Said, rows_of
 from safetensors.torch import load_file
 from staged import changed, modules_after
 from torch import Tensor
@@ -44,7 +44,7 @@ SMALL = (
 @pytest.fixture(scope="module")
 def shipped() -> Distillation:
     """With the options of its YAML file, but for the mode."""
-    return contenders(*SMALL)[0].config.strategy()
+    return rows_of(*SMALL)[0].config.strategy()
 
 
 def _shape(strategy: Distillation) -> list[tuple[str, list[str], set[str]]]:
@@ -252,7 +252,7 @@ def test_the_predictor_is_the_student_alone(tiny_run: RunOf) -> None:
 
 def test_the_teacher_is_chosen_by_name_and_has_options_of_its_own(train_tiny: Callable[..., Said]) -> None:
     default, other = (
-        contenders("strategy=distillation", *more)[0].config
+        rows_of("strategy=distillation", *more)[0].config
         for more in ([], ["backbone@strategy.teacher=mlp", "strategy.teacher.widths=[7]"])
     )
     assert other.strategy.options["teacher"] == Component("transferlab.backbones.mlp.MLP", {"widths": [7]}, "mlp")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from jobs import contenders
+from jobs import rows_of
 from safetensors.torch import load_file
 from staged import changed, modules_after
 
@@ -99,6 +99,6 @@ def test_the_targets_offset_predicts(tiny_run: RunOf) -> None:
     "option", ["weight", "source_lr_scale", "target_lr_scale", "source_deviation", "target_deviation"]
 )
 def test_values_out_of_range(option: str) -> None:
-    options: dict[str, Any] = {**contenders("strategy=domain_bias")[0].config.strategy.options, option: -1.0}
+    options: dict[str, Any] = {**rows_of("strategy=domain_bias")[0].config.strategy.options, option: -1.0}
     with pytest.raises(Refusal, match=rf"^strategy\.{option}=-1\.0: expected at least 0"):
         DomainBias(**options)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fits import BLUEPRINT, IMAGES, LABELS, run_fit
-from jobs import TINY, Said, contenders
+from fits import BLUEPRINT, IMAGES, LABELS, run_fit, setup_of
+from jobs import TINY, Said, rows_of
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -26,7 +26,6 @@ from transferlab.stages import Fit
 from transferlab.strategies.mcd import MCD
 from transferlab.training import update
 from transferlab.training.fit import fit
-from transferlab.training.journal import Journal
 from transferlab.training.seeding import seeded
 from transferlab.training.streams import Examples, Stream, inputs_of
 
@@ -48,7 +47,7 @@ def _modules() -> Modules:
 
 
 def _config(*more: str) -> TrainConfig:
-    return contenders(*TINY, "device=cpu", "precision=fp32", "steps=3", *more)[0].config
+    return rows_of(*TINY, "device=cpu", "precision=fp32", "steps=3", *more)[0].config
 
 
 def _parameters(modules: Modules) -> dict[str, Tensor]:
@@ -155,8 +154,7 @@ def test_each_phase_is_one_gradient_step_of_its_loss(
         name: Stream(Examples(IMAGES, LABELS), len(IMAGES), torch.Generator())
         for name in ("source", "target_unlabelled")
     }
-    journal = Journal("test", lambda: None, quiet=True)
-    fit(Fit(stage.name, (stage.phases[phase],)), modules, streams, config, blueprint=BLUEPRINT, seed=0, journal=journal)
+    fit(Fit(stage.name, (stage.phases[phase],)), modules, streams, setup_of(config))
     for key, value in expected.items():
         torch.testing.assert_close(_parameters(modules)[key], value, atol=1e-5, rtol=1e-4)
 

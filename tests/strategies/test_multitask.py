@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from jobs import contenders
+from fits import setup_of
+from jobs import rows_of
 from safetensors.torch import load_file
 from staged import changed, modules_after
 from torch.nn.functional import cross_entropy
@@ -30,7 +31,7 @@ RunOf = Callable[..., Run]
 @pytest.fixture(scope="module")
 def shipped() -> Multitask:
     """With the options of its YAML file."""
-    return contenders("strategy=multitask")[0].config.strategy()
+    return rows_of("strategy=multitask")[0].config.strategy()
 
 
 def _fit(strategy: Multitask) -> Fit:
@@ -62,9 +63,9 @@ def test_uncertainty_is_the_papers_expression() -> None:
 def _update(run: Run) -> Update:
     (fit,) = run.strategy.stages(run.config.loss)
     assert isinstance(fit, Fit)
-    modules, blueprint = network_of(run, run.config), blueprint_of(run, run.config, classes=10)
-    add_modules(fit, modules, blueprint, torch.device("cpu"), seed=0)
-    return Update(fit.phases[0], fit, modules, dict.fromkeys(fit.streams, 1), run.config, blueprint)
+    modules, setup = network_of(run, run.config), setup_of(run.config, blueprint=blueprint_of(run, run.config, 10))
+    add_modules(fit, modules, setup)
+    return Update(fit.phases[0], fit, modules, dict.fromkeys(fit.streams, 1), setup)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])

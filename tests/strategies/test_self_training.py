@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from fits import BLUEPRINT, IMAGES, LABELS, run_fit
-from jobs import TINY, Said, contenders
+from fits import BLUEPRINT, IMAGES, LABELS, run_fit, setup_of
+from jobs import TINY, Said, rows_of
 from safetensors.torch import load_file
 from staged import changed
 from torch import Tensor, nn
@@ -26,7 +26,6 @@ from transferlab.models.network import Modules, build_network
 from transferlab.stages import NETWORK, Fit, Stage
 from transferlab.training import augmentation
 from transferlab.training.fit import fit
-from transferlab.training.journal import Journal
 from transferlab.training.seeding import seeded
 from transferlab.training.streams import Examples, Stream, inputs_of
 
@@ -35,7 +34,7 @@ RunOf = Callable[..., Run]
 
 @cache
 def _config(*more: str) -> TrainConfig:
-    config = contenders(*TINY, "device=cpu", "precision=fp32", *more)[0].config
+    config = rows_of(*TINY, "device=cpu", "precision=fp32", *more)[0].config
     return replace(config, steps=2, snapshots=2)
 
 
@@ -129,8 +128,7 @@ def test_the_teachers_statistics_are_those_of_its_own_batches() -> None:
         "target_unlabelled": Stream(Examples(IMAGES), len(IMAGES), torch.Generator()),
     }
     config = replace(_config("optimizer.lr=0"), steps=1, snapshots=1)
-    journal = Journal("test", lambda: None, quiet=True)
-    fit(stage, modules, streams, config, blueprint=BLUEPRINT, seed=0, journal=journal)
+    fit(stage, modules, streams, setup_of(config))
     torch.testing.assert_close(modules["teacher_backbone"].get_buffer("block1.1.running_mean"), expected)
     students = modules["backbone"].get_buffer("block1.1.running_mean")
     assert not torch.allclose(students, expected, atol=1e-3)

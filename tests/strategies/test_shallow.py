@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 import numpy as np
 import pytest
 import torch
-from jobs import Said, contenders
+from jobs import Said, rows_of
 from safetensors.torch import load_file
 from staged import changed, modules_after
 
@@ -82,13 +82,13 @@ def test_the_network_stays_as_the_source_fit_left_it(tiny_run: RunOf) -> None:
 @pytest.fixture(scope="module")
 def shallow() -> Shallow:
     """As it is shipped."""
-    return contenders("strategy=shallow")[0].config.strategy()
+    return rows_of("strategy=shallow")[0].config.strategy()
 
 
 @pytest.fixture(scope="module")
 def tradaboost() -> Tradaboost:
     """As it is shipped."""
-    return contenders("strategy=tradaboost")[0].config.strategy()
+    return rows_of("strategy=tradaboost")[0].config.strategy()
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 from fits import BLUEPRINT, run_fit
-from jobs import TINY, Said, contenders
+from jobs import TINY, Said, rows_of
 from staged import changed, modules_after
 from torch import Tensor, nn
 
@@ -73,7 +73,7 @@ def test_one_step_is_adams() -> None:
     """Adam's first step moves each parameter by the learning rate, against the sign of its gradient."""
     before = _modules()
     after = copy.deepcopy(before)
-    run_fit(_adaptation(steps=1), after, contenders(*TINY, "snapshots=1", "device=cpu")[0].config)
+    run_fit(_adaptation(steps=1), after, rows_of(*TINY, "snapshots=1", "device=cpu")[0].config)
     for name in SCALES_AND_SHIFTS:
         module, _, key = name.partition(".")
         moved = (after[module].state_dict()[key] - before[module].state_dict()[key]).abs()
@@ -84,10 +84,10 @@ def test_one_step_is_adams() -> None:
 def test_the_stage_keeps_its_own_optimiser_and_the_others_the_configs() -> None:
     one, other = _modules(), _modules()
     for modules, optimizer in ((one, "sgd"), (other, "adamw")):
-        config = contenders(*TINY, f"optimizer={optimizer}", "optimizer.lr=0.5", "device=cpu")[0].config
+        config = rows_of(*TINY, f"optimizer={optimizer}", "optimizer.lr=0.5", "device=cpu")[0].config
         run_fit(_adaptation(), modules, config)
     assert changed(one, other, "backbone", "bottleneck", "head") == set()
-    config = contenders(*TINY, "optimizer=sgd", "optimizer.lr=0.5", "device=cpu")[0].config
+    config = rows_of(*TINY, "optimizer=sgd", "optimizer.lr=0.5", "device=cpu")[0].config
     run_fit(replace(_adaptation(), optimizer=None), other, config)
     assert changed(one, other, "backbone") >= {name for name in SCALES_AND_SHIFTS if name.startswith("backbone")}
 

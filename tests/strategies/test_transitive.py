@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from jobs import Said, contenders, results
+from jobs import Said, results, rows_of
 from safetensors.torch import load_file
 
 from transferlab.domains.domain import Domain
@@ -30,7 +30,7 @@ every_hop = pytest.mark.parametrize("hop", HOPS, ids=" ".join)
 
 
 def stages(*arguments: str) -> list[Stage]:
-    config = contenders(*arguments)[0].config
+    config = rows_of(*arguments)[0].config
     return list(config.strategy().stages(config.loss))
 
 
@@ -52,7 +52,7 @@ def test_finetuning_reads_each_bridges_labels_and_the_targets_budget() -> None:
 
 
 def test_adaptation_draws_each_domain_to_the_one_behind() -> None:
-    config = contenders(*TWO, "strategy.hop=adapt", "loss=mmd", "loss.weight=0.5")[0].config
+    config = rows_of(*TWO, "strategy.hop=adapt", "loss=mmd", "loss.weight=0.5")[0].config
     hops = config.strategy().stages(config.loss)[1:]
     assert [read_by(stage) for stage in hops] == [
         [("source",), ("source", "bridge1_unlabelled")],

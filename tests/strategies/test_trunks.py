@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from jobs import TINY, Said, contenders
+from jobs import TINY, Said, rows_of
 from staged import at_rest, modules_after, moved, weights
 
+from transferlab.config.comparison_row import ComparisonRow
 from transferlab.domains.pair import load_pair
 from transferlab.domains.splits import split
 from transferlab.experiment.perform import train as train_stages
@@ -56,8 +57,8 @@ def test_each_trunk_learns_the_source_by_itself(tiny_run: RunOf) -> None:
 @pytest.mark.parametrize(("spoilt", "learning"), [(0, "backbone"), (1, "trunk2")])
 def test_each_trunk_can_learn_a_domain_of_its_own(spoilt: int, learning: str, monkeypatch: pytest.MonkeyPatch) -> None:
     both = ("source=multi", "source.domains=[rendered_digits,mnist5k]", "source.rendered_digits.examples=400")
-    config = contenders(*TINY[2:], *both, "strategy=deep_common_model", "strategy.learn=domain")[0].config
-    run = Run(config, "", "", load_pair(config), seed=0)
+    config = rows_of(*TINY[2:], *both, "strategy=deep_common_model", "strategy.learn=domain")[0].config
+    run = Run(ComparisonRow(config), load_pair(config), seed=0)
     stages = run.strategy.stages(None)[:2]
     monkeypatch.setattr(type(run.strategy), "stages", lambda _self, _loss: stages)
     training, _ = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)

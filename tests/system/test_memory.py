@@ -7,8 +7,8 @@ import weakref
 
 import pytest
 import torch
-from fits import BLUEPRINT
-from jobs import contenders
+from fits import setup_of
+from jobs import rows_of
 from torch import nn
 
 from benchmarks.memory import grown
@@ -38,7 +38,7 @@ def test_circles_made_in_a_block_are_gone_after_it():
 
 def test_an_update_is_gone_with_its_last_reference():
     """With a network in its loss, whose forward is replaced; else all its weights stay until a collection."""
-    config = contenders("strategy=dann", "bottleneck=16", "device=cpu", "precision=fp32")[0].config
+    config = rows_of("strategy=dann", "bottleneck=16", "device=cpu", "precision=fp32")[0].config
     (stage,) = config.strategy().stages(config.loss)
     modules: Modules = {
         "backbone": nn.Sequential(nn.Flatten(), nn.Linear(64, 16)),
@@ -47,7 +47,7 @@ def test_an_update_is_gone_with_its_last_reference():
     }
     gc.disable()
     try:
-        update = Update(stage.phases[0], stage, modules, dict.fromkeys(stage.streams, 1), config, BLUEPRINT)
+        update = Update(stage.phases[0], stage, modules, dict.fromkeys(stage.streams, 1), setup_of(config))
         gone = weakref.ref(update)
         del update
         assert gone() is None

@@ -17,7 +17,7 @@ from transferlab.config.component import Component
 from transferlab.errors import Diverged
 from transferlab.experiment.run import Run
 from transferlab.losses.margin_disparity import MDD, margin_disparity
-from transferlab.training.health import EVERY, FEWEST, LONGEST, WINDOW, Health
+from transferlab.training.health import COLLAPSE_EXAMPLES, COLLAPSE_STEPS, EVERY, WINDOW, DivergenceMonitor
 from transferlab.training.journal import Journal, Warned
 from transferlab.training.loop import Loop
 
@@ -25,7 +25,7 @@ Train = Callable[..., Said]
 
 
 class Steps:
-    """What ``Health`` looks at of a loop."""
+    """What ``DivergenceMonitor`` looks at of a loop."""
 
     def __init__(self) -> None:
         self.parameters = [torch.nn.Parameter(torch.ones(4))]
@@ -39,15 +39,15 @@ def steps() -> Steps:
 
 
 @pytest.fixture
-def health(steps: Steps) -> Health:
-    return Health("s", steps, 100)  # type: ignore[arg-type]
+def health(steps: Steps) -> DivergenceMonitor:
+    return DivergenceMonitor("s", steps, 100)  # type: ignore[arg-type]
 
 
-def _line(health: Health, step: int, since: int = EVERY, **losses: float) -> list[Warned]:
+def _line(health: DivergenceMonitor, step: int, since: int = EVERY, **losses: float) -> list[Warned]:
     """What is found at a line of the log, ``since`` steps after the last, with the same values in all of them."""
     for one in range(step - since + 1, step + 1):
-        health.gather(one)
-    return health.judge(step, {name: torch.full((since,), value) for name, value in losses.items()})
+        health.record(one)
+    return health.check(step, {name: torch.full((since,), value) for name, value in losses.items()})
 
 
 @pytest.mark.parametrize(
@@ -58,26 +58,26 @@ def _line(health: Health, step: int, since: int = EVERY, **losses: float) -> lis
         (1e9, "exploding gradients: their norm is 2e\\+09"),
     ],
 )
-def test_weights(health: Health, steps: Steps, weight: float, words: str) -> None:
+def test_weights(health: DivergenceMonitor, steps: Steps, weight: float, words: str) -> None:
     assert _line(health, 10, 10, a=1.0, b=2.0) == []
     steps.parameters[0].data.fill_(weight)
     with pytest.raises(Diverged, match=f"{words} at step 15 of stage s, moved by a \\+ b"):
         _line(health, 20, 10, a=1.0, b=2.0)
 
 
-def test_the_first_loss_that_is_not_finite_is_named(health: Health, steps: Steps) -> None:
+def test_the_first_loss_that_is_not_finite_is_named(health: DivergenceMonitor, steps: Steps) -> None:
     """By its own step, whichever term it is, and before what it does to the weights."""
     _line(health, 10, 10, a=1.0, b=1.0)
     losses = {"a": torch.ones(10), "b": torch.ones(20)}
     losses["a"][7], losses["b"][12] = float("inf"), float("nan")
     steps.parameters[0].data.fill_(float("nan"))
     for step in range(17, 21):
-        health.gather(step)
+        health.record(step)
     with pytest.raises(Diverged, match="b is nan at step 17 of stage s"):
-        health.judge(20, losses)
+        health.check(20, losses)
 
 
-def test_a_discriminator_is_reported_once(health: Health, steps: Steps) -> None:
+def test_a_discriminator_is_reported_once(health: DivergenceMonitor, steps: Steps) -> None:
     steps.saturates_below = {"domain": 0.01}
     assert _line(health, WINDOW, WINDOW, domain=0.5, other=0.0) == []
     (warned,) = _line(health, 2 * WINDOW, WINDOW, domain=0.001, other=0.0)
@@ -96,15 +96,15 @@ def test_one_that_is_saturated_to_the_end_has_diverged(
     steps: Steps, falls: int, recovers: int, diverges: bool, every: int
 ) -> None:
     """Through all of the second half, however often the log has a line."""
-    health, since = Health("s", steps, 400), 0  # type: ignore[arg-type]
+    health, since = DivergenceMonitor("s", steps, 400), 0  # type: ignore[arg-type]
     steps.saturates_below = {"domain": 0.01}
     values = torch.tensor([0.001 if falls < step <= recovers else 0.5 for step in range(1, 401)])
     reason = ""
     for step in range(1, 401):
-        health.gather(step)
+        health.record(step)
         if step % every == 0 or step == 400:
             try:
-                health.judge(step, {"domain": values[since:step]})
+                health.check(step, {"domain": values[since:step]})
             except Diverged as problem:
                 reason = str(problem)
             since = step
@@ -114,11 +114,11 @@ def test_one_that_is_saturated_to_the_end_has_diverged(
     )
 
 
-def test_of_one_step_the_loss_is_named_before_the_weights(health: Health, steps: Steps) -> None:
+def test_of_one_step_the_loss_is_named_before_the_weights(health: DivergenceMonitor, steps: Steps) -> None:
     steps.parameters[0].data.fill_(1e9)
-    health.gather(5)
+    health.record(5)
     with pytest.raises(Diverged, match="mmd is nan at step 5"):
-        health.judge(5, {"mmd": torch.tensor([1.0, 1.0, 1.0, 1.0, float("nan")])})
+        health.check(5, {"mmd": torch.tensor([1.0, 1.0, 1.0, 1.0, float("nan")])})
 
 
 def _batch(count: int, *, alike: bool) -> Tensor:
@@ -130,52 +130,52 @@ def _batch(count: int, *, alike: bool) -> Tensor:
 
 
 def test_a_classifier_that_says_one_class_to_the_end_has_collapsed(steps: Steps) -> None:
-    health = Health("s", steps, 200)  # type: ignore[arg-type]
-    steps.logits = {"ce on source": _batch(FEWEST, alike=True)}
+    health = DivergenceMonitor("s", steps, 200)  # type: ignore[arg-type]
+    steps.logits = {"ce on source": _batch(COLLAPSE_EXAMPLES, alike=True)}
     text = "ce on source: class 1 for every example"
     warned = {"kind": "collapsed", "stage": "s", "step": 80, "text": text}
     found = {step: _line(health, step) for step in range(80, 200, EVERY)}
-    assert found == {step: [warned] if step == 80 + LONGEST else [] for step in found}
+    assert found == {step: [warned] if step == 80 + COLLAPSE_STEPS else [] for step in found}
     with pytest.raises(Diverged, match="collapsed classifier: ce on source: class 1 for every example, from step 80"):
         _line(health, 200)
 
 
 @pytest.mark.parametrize("length", [200, 90])
 def test_one_that_recovers_or_sees_too_little_has_not(steps: Steps, length: int) -> None:
-    health = Health("s", steps, length)  # type: ignore[arg-type]
+    health = DivergenceMonitor("s", steps, length)  # type: ignore[arg-type]
     for step in range(EVERY, length + 1, EVERY):
         steps.logits = {
-            "recovers": _batch(FEWEST, alike=step < 195),
-            "small": _batch(FEWEST - 1, alike=True),
-            "discriminator": torch.zeros(FEWEST, 1),
-            "late": _batch(FEWEST, alike=step > 110),
+            "recovers": _batch(COLLAPSE_EXAMPLES, alike=step < 195),
+            "small": _batch(COLLAPSE_EXAMPLES - 1, alike=True),
+            "discriminator": torch.zeros(COLLAPSE_EXAMPLES, 1),
+            "late": _batch(COLLAPSE_EXAMPLES, alike=step > 110),
         }
         warned = [one["text"] for one in _line(health, step)]
-        assert warned == (["recovers: class 1 for every example"] if step == EVERY + LONGEST else [])
+        assert warned == (["recovers: class 1 for every example"] if step == EVERY + COLLAPSE_STEPS else [])
 
 
-def test_it_goes_on_from_where_it_was(health: Health, steps: Steps) -> None:
+def test_it_goes_on_from_where_it_was(health: DivergenceMonitor, steps: Steps) -> None:
     """Between two lines of the log too."""
-    steps.logits, steps.saturates_below = {"a": _batch(FEWEST, alike=True)}, {"d": 0.01}
+    steps.logits, steps.saturates_below = {"a": _batch(COLLAPSE_EXAMPLES, alike=True)}, {"d": 0.01}
     _line(health, 50, 50, d=0.0)
-    health.gather(55)
-    other = Health("s", steps, 100)  # type: ignore[arg-type]
+    health.record(55)
+    other = DivergenceMonitor("s", steps, 100)  # type: ignore[arg-type]
     other.load_state_dict(health.state_dict())
     assert other.state_dict() == health.state_dict()
-    assert other.judge(55, {"d": torch.zeros(5)}) == []
+    assert other.check(55, {"d": torch.zeros(5)}) == []
     assert other.state_dict()["windows"] == {"d": [0.0] * 15}
 
 
 @pytest.mark.parametrize("every", [1, 7, 25, 150])
 def test_how_often_the_log_has_a_line_changes_nothing(steps: Steps, every: int) -> None:
-    health, found, since = Health("s", steps, 200), list[Warned](), 0  # type: ignore[arg-type]
+    health, found, since = DivergenceMonitor("s", steps, 200), list[Warned](), 0  # type: ignore[arg-type]
     steps.saturates_below = {"domain": 0.01}
     values = torch.tensor([1.0] * 30 + [0.001] * 170)
     for step in range(1, 200):
-        steps.logits = {"ce": _batch(FEWEST, alike=5 < step < 120)}
-        health.gather(step)
+        steps.logits = {"ce": _batch(COLLAPSE_EXAMPLES, alike=5 < step < 120)}
+        health.record(step)
         if step % every == 0 or step == 199:
-            found += health.judge(step, {"domain": values[since:step]})
+            found += health.check(step, {"domain": values[since:step]})
             since = step
     assert sorted((one["kind"], one["step"]) for one in found) == [("collapsed", 10), ("saturated", 60)]
 

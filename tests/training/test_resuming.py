@@ -11,7 +11,7 @@ import pytest
 from jobs import STRATEGIES, TINY, TOLD, Said, numbers
 
 from transferlab.training.checkpoint import SHARE, Checkpoint
-from transferlab.training.fit import Underway
+from transferlab.training.fit import FitProgress
 
 JOB = [*TINY, "baselines=[]", "target_labels_per_class=4", "log_every=2"]
 STOPS = 4
@@ -27,14 +27,14 @@ def _goes_on(
     transferlab: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, job: list[str], stop: Callable[[], object]
 ) -> None:
     """Stopped before every so many steps and begun again, it leaves what it leaves undisturbed."""
-    steps, take = itertools.count(1), Underway.take
+    steps, take = itertools.count(1), FitProgress.take_step
 
-    def stopped(self: Underway, q: float) -> None:
+    def stopped(self: FitProgress, q: float) -> None:
         if next(steps) % STOPS == 0:
             stop()
         take(self, q)
 
-    monkeypatch.setattr(Underway, "take", stopped)
+    monkeypatch.setattr(FitProgress, "take_step", stopped)
     codes: list[int] = []
     while not codes or codes[-1] == 130:
         said = transferlab("train", *job, f"output_root={tmp_path / 'stopped'}")
@@ -93,13 +93,13 @@ def test_asked_to_stop_it_ends_the_step_and_loses_none(
     transferlab: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However far apart checkpoints are."""
-    taken, take = list[int](), Underway.take
+    taken, take = list[int](), FitProgress.take_step
 
-    def counted(self: Underway, q: float) -> None:
+    def counted(self: FitProgress, q: float) -> None:
         take(self, q)
         taken.append(self.step)
 
-    monkeypatch.setattr(Underway, "take", counted)
+    monkeypatch.setattr(FitProgress, "take_step", counted)
     job = [*JOB, "strategy=finetune", "checkpoint_seconds=1000"]
     _goes_on(transferlab, tmp_path, monkeypatch, job, lambda: signal.raise_signal(signal.SIGINT))
     assert taken == [*range(1, 7), *range(1, 7)], "each step of the two stages once: the run undisturbed isn't counted"

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from transferlab.cache.entries import Entries
 from transferlab.config.identity import code_digest
-from transferlab.config.schema import TrainConfig
+from transferlab.config.schema import ResolvedConfig
 from transferlab.training.devices import machine
 from transferlab.training.journal import Journal
 from transferlab.training.streams import Inputs, content_digest, in_chunks
@@ -26,11 +26,11 @@ class FeatureCache:
     A result is found again by what it depends on, the encoder's weights and the images, whichever run asks.
 
     Args:
-        config: with device and precision resolved.
+        config: the run's.
         journal: the run's; told of the seconds that were saved.
     """
 
-    def __init__(self, config: TrainConfig, journal: Journal) -> None:
+    def __init__(self, config: ResolvedConfig, journal: Journal) -> None:
         self._entries = Entries.of_run(config, "features", is_whole)
         self._machine, self._journal = machine(config), journal
 

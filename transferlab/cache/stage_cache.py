@@ -15,14 +15,14 @@ from torch import Tensor
 from transferlab.cache.entries import Entries
 from transferlab.cache.feature_cache import FeatureCache
 from transferlab.config.identity import stage_key, start_key
-from transferlab.config.schema import TrainConfig
 from transferlab.errors import Diverged
 from transferlab.models.network import Blueprint, Modules
 from transferlab.stages import Stage
 from transferlab.training.checkpoint import Checkpoint
 from transferlab.training.devices import machine
 from transferlab.training.fit import Snapshot
-from transferlab.training.journal import Journal, Lines
+from transferlab.training.journal import Lines
+from transferlab.training.setup import Setup
 from transferlab.training.streams import Examples, content_digest
 
 Stored = dict[str, Tensor]
@@ -33,11 +33,8 @@ class StageCache:
     """The folder of Fits, and how far one run has come.
 
     Args:
-        config: with device and precision resolved; with ``cache=false``, or code from ``allow_packages``, no run finds
-            what another has made.
-        blueprints: what the run's modules are built for.
-        seed: the run's.
-        journal: the run's; told of what is read.
+        setup: the run's. With ``cache=false``, or code from ``allow_packages``, no run finds what another has made.
+        blueprint: what the modules that the run begins with are built for.
         own: a folder for this run's Fits alone, so that it goes on where it was stopped though no other may find them;
             None: then nothing of them is kept.
 
@@ -45,14 +42,13 @@ class StageCache:
         encode: ``in_chunks``, whose results are kept likewise.
     """
 
-    def __init__(
-        self, config: TrainConfig, blueprints: Sequence[Blueprint], seed: int, journal: Journal, own: Path | None
-    ) -> None:
-        self.encode, self._journal = FeatureCache(config, journal), journal
+    def __init__(self, setup: Setup, blueprint: Blueprint, own: Path | None) -> None:
+        config, self._journal = setup.config, setup.journal
+        self.encode = FeatureCache(config, setup.journal)
         shared = Entries.of_run(config, "stages", is_whole)
         self._entries, self._alone = shared or (Entries(own, math.inf, is_whole) if own else None), shared is None
         self._every = config.checkpoint_seconds
-        self._key = start_key(config, blueprints, seed, machine(config))
+        self._key = start_key(config, [blueprint, setup.blueprint], setup.seed, machine(config))
         self._digests: dict[str, str] = {}
 
     def follow(self, stage: Stage, examples: Mapping[str, Examples]) -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 from transferlab.comparison.render import comparison_title
 from transferlab.comparison.statistics import paired
 from transferlab.errors import Refusal
-from transferlab.text import drawn_as_text, printable
+from transferlab.text import assignments, drawn_as_text, printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,8 +52,8 @@ def curve(results: pd.DataFrame, key: str) -> pd.DataFrame:
     levels = found["strategy"].isin(_LEVELS) & (found["variant"] == "") & (found["value"] == "")
     levels &= found["comparison_id"].isin(having["comparison_id"])
     shown = pd.concat([having, found[levels]])
-    for column in ("variant", "setting"):
-        shown[column] = [_without(words, key) for words in shown[column]]
+    for text, changes in (("variant", "changes"), ("setting", "shared_changes")):
+        shown[text] = [_without(key, own, words) for own, words in zip(shown[changes], shown[text], strict=True)]
     points = [_point(rows) for _, rows in shown.groupby([*_LINE, "value"], sort=False)]
     points.sort(key=lambda point: ([str(point[name]) for name in _LINE], _natural(point["value"])))
     return pd.DataFrame(points, columns=COLUMNS)
@@ -118,10 +118,11 @@ def _value(config: Mapping[str, Any], key: str) -> str:
     return str(node).lower() if isinstance(node, bool) else str(node).replace(" ", "")
 
 
-def _without(words: str, key: str) -> str:
-    """A variant or a setting less what it says of the key."""
-    short = key.removeprefix("strategy.")
-    return ", ".join(word for word in words.split(", ") if word.partition("=")[0] != short)
+def _without(key: str, changes: Mapping[str, Any] | None, text: str) -> str:
+    """The changes as text, less the key; the text as it is, of a result that doesn't list them."""
+    if changes is None:
+        return text
+    return assignments({name: value for name, value in changes.items() if name != key.removeprefix("strategy.")})
 
 
 def _natural(value: str) -> tuple[float, list[Any]]:

@@ -26,12 +26,34 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "seed": (int,),
     "target_labels_per_class": (int, str),
 }
-"""The top-level fields a row needs, and the JSON types each may have; an absent text reads as empty."""
+"""The top-level fields that a row needs, and the JSON types each may have; null for a text reads as empty."""
+
+OPTIONAL: dict[str, Any] = {
+    **{"setting": "", "changes": None, "shared_changes": None},
+    **{"selection": {}, "warnings": [], "environment": {}, "config": {}, "files": {}},
+}
+"""Further fields, and what a result without them counts as having; each is of its type, or null."""
+
+SECTIONS = ("metrics", "timing")
+"""Groups of numbers that a row needs."""
 
 LARGEST = 2**26
 """Bytes of a result file; a real one has some thousands."""
 
 COSTS = ("parameters", "milliseconds_per_image")
+
+
+def sealed(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A result as it is written: with the version of its form, and a checksum of the whole.
+
+    Raises:
+        ValueError: if the fields aren't those of a result.
+    """
+    known = {*FIELDS, *OPTIONAL, *SECTIONS}
+    if wrong := known ^ fields.keys():
+        raise ValueError(f"a result has each of its fields and no other: {', '.join(sorted(wrong))}")
+    result = {"schema_version": SCHEMA_VERSION, **fields}
+    return result | {"sha256": json_digest(result)}
 
 
 def is_usable(path: Path, about: Mapping[str, Any]) -> bool:
@@ -96,19 +118,16 @@ def read_result(path: Path) -> dict[str, Any]:
         raise ValueError(f"status is {row['status']!r}, not ok or diverged")
     if isinstance(row["target_labels_per_class"], str) and row["target_labels_per_class"] != "all":
         raise ValueError(f"target_labels_per_class is {row['target_labels_per_class']!r}, not a number or 'all'")
+    row |= {name: _optional(result, name) for name in OPTIONAL if name != "warnings"}
     return row | {
         "variant": row["variant"] or "",
         "loss": row["loss"] or "",
-        "setting": _field({"setting": "", **result}, "setting", (str,)),
         "warned": _warned(result),
         "target_accuracy": _number(result, "metrics", "target_accuracy", highest=1)
         if row["status"] == "ok"
         else math.nan,
         "seconds": _number(result, "timing", "seconds"),
         **{name: _number(result, "timing", name) if name in result["timing"] else math.nan for name in COSTS},
-        "config": result.get("config") or {},
-        "environment": _field({"environment": {}, **result}, "environment", (dict,)),
-        "files": _field({"files": {}, **result}, "files", (dict,)),
     }
 
 
@@ -118,6 +137,13 @@ def _warned(result: dict[str, Any]) -> tuple[str, ...]:
     if not isinstance(warnings, list) or not all(isinstance(one, dict) for one in warnings):
         raise ValueError(f"warnings is {warnings!r}, not a list of objects")
     return tuple(sorted({str(one.get("kind")) for one in warnings}))
+
+
+def _optional(result: dict[str, Any], name: str) -> Any:
+    """A field that may be missing; one without a value of its own holds an object."""
+    absent = OPTIONAL[name]
+    value = _field({name: absent, **result}, name, (type({} if absent is None else absent), type(None)))
+    return absent if value is None else value
 
 
 def _field(result: dict[str, Any], name: str, types: tuple[type, ...]) -> Any:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from transferlab.comparison.result_file import COSTS, FIELDS, read_result
+from transferlab.comparison.result_file import COSTS, FIELDS, OPTIONAL, read_result
 
-_COLUMNS = [*FIELDS, "setting", "warned", "target_accuracy", "seconds", *COSTS, "config", "environment"]
+_COLUMNS = [*FIELDS, *OPTIONAL, "warned", "target_accuracy", "seconds", *COSTS]
 
 
 def read_results(output_root: Path) -> tuple[pd.DataFrame, list[str]]:

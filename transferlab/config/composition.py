@@ -9,17 +9,16 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
 from transferlab.config.blame import blamed
-from transferlab.config.component import Component
+from transferlab.config.comparison_row import ComparisonRow
 from transferlab.config.composer import Composed, Composer
 from transferlab.config.config_files import ROLES, config_root
-from transferlab.config.identity import IRRELEVANT, OF_THE_STRATEGY
+from transferlab.config.identity import NOT_IN_RUN_ID, ROW_KEYS
 from transferlab.config.interpolations import resolved
 from transferlab.config.overrides import understood
 from transferlab.config.printing import print_asked
@@ -28,46 +27,14 @@ from transferlab.config.sources import Lists, lists_in, with_named_domains
 from transferlab.config.values import checked, unknown
 from transferlab.errors import Refusal
 
-UNTITLED = {"optimizer", "schedule", "validator"}
+GROUPS_NOT_IN_TITLE = {"optimizer", "schedule", "validator"}
 """Groups that the title of a comparison doesn't name."""
 
-UNSAID = IRRELEVANT | {"target_labels_per_class"}
-"""Keys that no setting needs to say: they change no result, or stand in the title."""
+KEYS_NOT_IN_SETTING = NOT_IN_RUN_ID | {"target_labels_per_class"}
+"""Keys without effect on results, or already in the title of a comparison."""
 
 
-@dataclass(frozen=True)
-class Contender:
-    """One row of a comparison to be.
-
-    Attributes:
-        config: checked.
-        changes: what strategy, loss and bridges have that their defaults don't, by dotted key.
-        setting: in words, the same of everything else that a comparison's rows share and its title doesn't say.
-    """
-
-    config: TrainConfig
-    changes: Mapping[str, Any]
-    setting: str
-
-    @property
-    def variant(self) -> str:
-        """The changes in words, and the bridges as they are, if they were chosen too."""
-        config = self.config
-        crossed = {one.name for one in config.bridge.path or ()}
-        words = {
-            key.removeprefix("strategy."): value
-            for key, value in self.changes.items()
-            if not key.startswith("bridge.") or key.split(".")[1] in crossed
-        }
-        spelling, _, path = config.bridge.spelling.partition("=")
-        return _in_words(words | ({spelling: path} if config.takes_bridges else {}))
-
-    def crossing(self, path: tuple[Component, ...]) -> Contender:
-        """The same over these bridges."""
-        return replace(self, config=self.config.crossing(path))
-
-
-def compose_train(arguments: Sequence[str]) -> list[list[Contender]]:
+def compose_train(arguments: Sequence[str]) -> list[list[ComparisonRow]]:
     """The jobs that ``transferlab train`` was asked for: each a strategy followed by its baselines.
 
     Prints instead of returning, and returns no job, where a flag such as ``--help`` or ``--cfg`` asks for it.
@@ -81,7 +48,7 @@ def compose_train(arguments: Sequence[str]) -> list[list[Contender]]:
         print_asked(line, composer)
         return []
     defaults = _Defaults(composer)
-    jobs = [_contenders(job, defaults, line.allowed) for job in composer.jobs(line.overrides, several=line.several)]
+    jobs = [_rows(job, defaults, line.allowed) for job in composer.jobs(line.overrides, several=line.several)]
     if not jobs:
         raise Refusal("nothing to do: a range or glob of the command line has no values")
     return jobs
@@ -118,7 +85,7 @@ class _Defaults:
         return self._plain[key]
 
 
-def _contenders(job: Composed, defaults: _Defaults, allowed: set[str]) -> list[Contender]:
+def _rows(job: Composed, defaults: _Defaults, allowed: set[str]) -> list[ComparisonRow]:
     lists = lists_in(job.config)
     config = with_named_domains(job.config, defaults.domains, lists)
     node = _plain(config)
@@ -137,22 +104,23 @@ def _contenders(job: Composed, defaults: _Defaults, allowed: set[str]) -> list[C
     changes = _changes(node, defaults.plain(by_strategy if same else by_groups, lists))
     followers = _followers(config)
     changes = {key: value for key, value in changes.items() if key not in followers}
-    setting = _in_words(
-        {key: name for key, name in choices.items() if key in UNTITLED and name != own.choices[key]}
-        | {key: value for key, value in changes.items() if key.partition(".")[0] not in OF_THE_STRATEGY | UNSAID}
-    )
-    variant = {key: value for key, value in changes.items() if key.partition(".")[0] in OF_THE_STRATEGY}
-    contenders = [Contender(chosen, _parts_by_name(variant), setting)]
+    shared: dict[str, Any] = {
+        key: name for key, name in choices.items() if key in GROUPS_NOT_IN_TITLE and name != own.choices[key]
+    }
+    left_out = ROW_KEYS | KEYS_NOT_IN_SETTING
+    shared |= {key: value for key, value in changes.items() if key.partition(".")[0] not in left_out}
+    of_row = {key: value for key, value in changes.items() if key.partition(".")[0] in ROW_KEYS}
+    rows = [ComparisonRow(chosen, _components_by_name(of_row), shared)]
     for name in chosen.baselines:
         if name not in defaults.strategies:
             raise Refusal(unknown(f"baselines={name}", name, defaults.strategies))
         baseline = defaults.plain((f"strategy={name}",), {})
         if baseline["strategy"] != node["strategy"]:
-            replaced = {key: baseline[key] for key in OF_THE_STRATEGY}
+            replaced = {key: baseline[key] for key in ROW_KEYS}
             if "bridges" in replaced["strategy"]:
                 replaced["bridge"] = node["bridge"]
-            contenders.append(Contender(train_config({**node, **replaced}), {}, setting))
-    return contenders
+            rows.append(ComparisonRow(train_config({**node, **replaced}), {}, shared))
+    return rows
 
 
 def _takes_loss(config: TrainConfig) -> bool:
@@ -192,22 +160,14 @@ def _followers(config: DictConfig) -> set[str]:
     return {key for key, value in _changes(data, {}).items() if "${" in str(value)}
 
 
-def _parts_by_name(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with a part that isn't the default's as its name alone: strategy.teacher=resnet18."""
+def _components_by_name(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with a component that isn't the default's as its name alone: strategy.teacher=resnet18."""
     parts = {key.removesuffix(".name") for key in changes if key.count(".") > 1 and key.endswith(".name")}
     return {
         key.removesuffix(".name") if key.removesuffix(".name") in parts else key: value
         for key, value in changes.items()
         if key.removesuffix("._target_") not in parts
     }
-
-
-def _in_words(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={_text(value)}" for key, value in sorted(values.items()))
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value).replace(" ", "")
 
 
 def _refuse_other_loss(strategy: str, loss: str, own: str, takes_loss: bool) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ENGINE = 4
 """Raised whenever the numbers that one config gives change, or the way in which identities are made."""
 
-IRRELEVANT = frozenset(
+NOT_IN_RUN_ID = frozenset(
     {
         "seeds",
         "device",
@@ -45,11 +45,11 @@ IRRELEVANT = frozenset(
 """Keys that change no result of one run. The seed names a folder of its own; numbers differ a little between
 devices, which the environment in result.json records."""
 
-OF_THE_STRATEGY = frozenset({"strategy", "loss", "bridge"})
+ROW_KEYS = frozenset({"strategy", "loss", "bridge"})
 """Keys in which the rows of one comparison may differ."""
 
 
-NOT_OF_A_STAGE = IRRELEVANT | {
+NOT_IN_STAGE_KEY = NOT_IN_RUN_ID | {
     *("source", "target", "bridge", "target_labels_per_class"),  # the examples of its streams count, by content
     *("strategy", "loss"),  # the description of the stage says what is left of them
     "backbone",  # the blueprint holds it, as the strategy begins with it
@@ -70,7 +70,7 @@ def start_key(
         seed: the run's.
         machine: type of device, resolved precision, threads, version of torch.
     """
-    values = {key: value for key, value in asdict(config).items() if key not in NOT_OF_A_STAGE}
+    values = {key: value for key, value in asdict(config).items() if key not in NOT_IN_STAGE_KEY}
     built, packages = [asdict(one) for one in blueprints], tuple(config.allow_packages)
     return _digest(_by_content({**values, "built": built, "seed": seed, **machine, "code": code_digest(packages)}), 40)
 
@@ -123,11 +123,11 @@ def comparison_id(config: TrainConfig, fingerprints: tuple[str, ...]) -> str:
     The label budget counts as declared, also for ``target_oracle``, which reads beyond it.
     """
     relevant = _relevant(config, fingerprints)
-    return _digest({key: value for key, value in relevant.items() if key not in OF_THE_STRATEGY})
+    return _digest({key: value for key, value in relevant.items() if key not in ROW_KEYS})
 
 
 def _relevant(config: TrainConfig, fingerprints: tuple[str, ...]) -> dict[str, Any]:
-    keys = [field.name for field in fields(config) if field.name not in IRRELEVANT | {"bridge"}]
+    keys = [field.name for field in fields(config) if field.name not in NOT_IN_RUN_ID | {"bridge"}]
     values = {key: _identifying(getattr(config, key)) for key in keys}
     source, target, *bridges = fingerprints
     crossed = {"bridge": bridges} if bridges else {}  # a key that isn't there leaves the identities of other runs alone

@@ -168,6 +168,14 @@ class TrainConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ResolvedConfig(TrainConfig):
+    """A job on one machine: ``auto`` of device and precision replaced by what it stands for there."""
+
+    device: Literal["cpu", "cuda", "mps"]
+    precision: Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class CompareConfig:
     """What `transferlab compare` reads and how it judges."""
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from transferlab.config.schema import TrainConfig
+from transferlab.config.schema import ResolvedConfig
 from transferlab.domains.splits import TestData, TrainingData
 from transferlab.errors import Diverged
 from transferlab.evaluation.metrics import Predictions, target_metrics
@@ -51,7 +51,7 @@ class Outcome:
 
 
 def evaluated(
-    run: Run, config: TrainConfig, snapshots: Sequence[Snapshot], training: TrainingData, test: TestData
+    run: Run, config: ResolvedConfig, snapshots: Sequence[Snapshot], training: TrainingData, test: TestData
 ) -> Outcome:
     """Chooses a snapshot without the test split; then looks at it.
 

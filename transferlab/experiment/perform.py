@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,20 +19,21 @@ from safetensors.torch import save
 from torch import nn
 
 from transferlab.cache.stage_cache import StageCache
-from transferlab.comparison.result_file import SCHEMA_VERSION, files_of
-from transferlab.config.schema import TrainConfig
+from transferlab.comparison.result_file import files_of, sealed
+from transferlab.config.schema import ResolvedConfig, TrainConfig
 from transferlab.domains.splits import Labelled, TestData, TrainingData, Unlabelled, split
 from transferlab.errors import Diverged
 from transferlab.experiment.outcome import NO_METRICS, Outcome, evaluated
 from transferlab.experiment.run import Run, logged, plain, write_json, write_predictions
 from transferlab.models.network import Blueprint, Modules, Writes, build_network, named
 from transferlab.stages import Candidates, Estimate, Fit, Solve, Stage
-from transferlab.system.files import file_digest, json_digest, replaced, write_whole, writing
+from transferlab.system.files import file_digest, replaced, write_whole, writing
 from transferlab.training.devices import configure_process, environment, placed
 from transferlab.training.estimates import estimated
-from transferlab.training.fit import Snapshot, fit, prepare
+from transferlab.training.fit import Snapshot, add_modules, fit
 from transferlab.training.journal import Journal
 from transferlab.training.seeding import generator, seeded
+from transferlab.training.setup import Setup
 from transferlab.training.streams import Encode, Examples, Stream, as_tensor
 
 log = logging.getLogger("transferlab")
@@ -107,13 +107,13 @@ def _performed(run: Run, title: str, quiet: bool | None) -> dict[str, Any]:
 
 
 def train(
-    run: Run, config: TrainConfig, training: TrainingData, journal: Journal, own: Path | None = None
+    run: Run, config: ResolvedConfig, training: TrainingData, journal: Journal, own: Path | None = None
 ) -> list[Snapshot]:
     """Runs the strategy's stages, one after the other, on one set of modules.
 
     Args:
         run: whose strategy and seed.
-        config: with device and precision resolved.
+        config: the run's, on this machine.
         training: all that training may see.
         journal: takes losses and progress.
         own: a folder for what the run goes on from after a stop, where the cache may not hold it; None: it doesn't.
@@ -124,15 +124,14 @@ def train(
     modules = network_of(run, config)
     examples: dict[str, Examples] = {}
     snapshots: list[Snapshot] = []
-    classes = [len(one.class_names) for one in (run.pair.source, run.pair.target)]
-    blueprints = [blueprint_of(run, config, count) for count in classes]
-    cache = StageCache(config, blueprints, run.seed, journal, own)
+    setup = setup_of(run, config, journal)
+    cache = StageCache(setup, blueprint_of(run, config, len(run.pair.source.class_names)), own)
     for stage in run.strategy.stages(config.loss):
         log.info("stage %s", stage.name)
         for name in stage.streams:
             examples[name] = examples.get(name) or _examples(training.stream(name), config.device)
         cache.follow(stage, {name: examples[name] for name in stage.streams})
-        snapshots = _perform(stage, modules, examples, run, config, journal, cache)
+        snapshots = _perform(stage, modules, examples, setup, cache)
     return snapshots
 
 
@@ -141,6 +140,11 @@ def network_of(run: Run, config: TrainConfig) -> Modules:
     with seeded(run.seed, "network"):
         modules = build_network(blueprint_of(run, config, len(run.pair.source.class_names)))
     return {name: placed(module, torch.device(config.device)) for name, module in modules.items()}
+
+
+def setup_of(run: Run, config: ResolvedConfig, journal: Journal) -> Setup:
+    """What the run's stages have in common."""
+    return Setup(config, blueprint_of(run, config, len(run.pair.target.class_names)), run.seed, journal)
 
 
 def blueprint_of(run: Run, config: TrainConfig, classes: int) -> Blueprint:
@@ -152,47 +156,35 @@ def blueprint_of(run: Run, config: TrainConfig, classes: int) -> Blueprint:
 
 
 def _perform(
-    stage: Stage,
-    modules: Modules,
-    examples: dict[str, Examples],
-    run: Run,
-    config: TrainConfig,
-    journal: Journal,
-    cache: StageCache,
+    stage: Stage, modules: Modules, examples: dict[str, Examples], setup: Setup, cache: StageCache
 ) -> list[Snapshot]:
     """One stage; changes ``modules``, and ``examples`` where it estimates something of them."""
     read = {name: examples[name] for name in stage.streams}
-    blueprint = blueprint_of(run, config, len(run.pair.target.class_names))
+    config, seed = setup.config, setup.seed
     match stage:
         case Fit():
             streams = {
-                name: Stream(those, config.batch_size, generator(run.seed, "order", name), encode=cache.encode)
+                name: Stream(those, config.batch_size, generator(seed, "order", name), encode=cache.encode)
                 for name, those in read.items()
             }
             return cache.fitted(
                 modules,
-                prepare=partial(prepare, stage, modules, blueprint, run.seed),
-                fit=lambda checkpoint: fit(
-                    *(stage, modules, streams, config),
-                    blueprint=blueprint,
-                    seed=run.seed,
-                    journal=journal,
-                    checkpoint=checkpoint,
-                ),
+                prepare=lambda: add_modules(stage, modules, setup),
+                fit=lambda checkpoint: fit(stage, modules, streams, setup, checkpoint),
             )
         case Estimate():
-            with seeded(run.seed, "estimate", stage.name):
+            with seeded(seed, "estimate", stage.name):
                 found = estimated(stage, modules, read)
             for name, values in found.items():
                 examples[name] = replace(examples[name], estimates={**examples[name].estimates, **values})
         case Solve():
             features = {name: _encoded(modules, stage.encoder, those, cache.encode) for name, those in read.items()}
-            with seeded(run.seed, "solve", stage.name):
-                modules["head"] = stage.solver(features, classes=blueprint.classes).to(config.device)
+            with seeded(seed, "solve", stage.name):
+                modules["head"] = stage.solver(features, classes=setup.blueprint.classes).to(config.device)
         case Candidates():
             made = stage.maker(modules)
-            return [Snapshot(journal.updates + place, one) for place, one in enumerate(made)]
-    return [Snapshot(journal.updates, modules)]
+            return [Snapshot(setup.journal.updates + number, one) for number, one in enumerate(made)]
+    return [Snapshot(setup.journal.updates, modules)]
 
 
 def _examples(part: Labelled | Unlabelled, device: str) -> Examples:
@@ -229,32 +221,27 @@ def _write_predictor(run: Run, outcome: Outcome, test: TestData) -> list[str]:
 
 def _result(
     run: Run,
-    config: TrainConfig,
+    config: ResolvedConfig,
     outcome: Outcome,
     timing: Mapping[str, Any],
     warnings: Sequence[Mapping[str, Any]],
     files: Mapping[str, str],
 ) -> dict[str, Any]:
-    result = {
-        "schema_version": SCHEMA_VERSION,
-        "run_id": run.run_id,
-        "comparison_id": run.comparison_id,
-        "status": outcome.status,
-        "source": config.source.name,
-        "target": config.target.name,
-        "backbone": config.backbone.name,
-        "strategy": config.strategy.name,
-        "variant": run.variant,
-        "setting": run.setting,
-        "loss": config.loss.name if config.loss else "none",
-        "seed": run.seed,
-        "target_labels_per_class": run.labels_per_class,
-        "metrics": dict(outcome.metrics),
-        "selection": dict(outcome.selection),
-        "warnings": [dict(one) for one in warnings],
-        "timing": dict(timing),
-        "environment": environment(config),
-        "config": plain(run.config),
-        "files": dict(files),
-    }
-    return result | {"sha256": json_digest(result)}
+    return sealed(
+        {
+            **run.about,
+            "status": outcome.status,
+            "variant": run.row.variant,
+            "changes": run.row.shown_changes,
+            "setting": run.row.setting,
+            "shared_changes": dict(run.row.shared_changes),
+            "loss": config.loss.name if config.loss else "none",
+            "metrics": dict(outcome.metrics),
+            "selection": dict(outcome.selection),
+            "warnings": [dict(one) for one in warnings],
+            "timing": dict(timing),
+            "environment": environment(config),
+            "config": plain(run.config),
+            "files": dict(files),
+        }
+    )

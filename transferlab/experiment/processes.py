@@ -76,7 +76,7 @@ def side_by_side(missing: Sequence[Run], count: int) -> Generator[tuple[Run, Out
                 wait_for_it = not todo
                 run = later.pop() if wait_for_it else todo.pop()
                 with suppress(BrokenPipeError):  # its process is dead, as the next lines find
-                    connection.send((run.config, run.variant, run.setting, run.seed, wait_for_it))
+                    connection.send((run.row, run.seed, wait_for_it))
                 busy[connection] = process, run
             ready = wait(list(busy))
             for connection in [one for one in busy if one in ready]:
@@ -149,11 +149,11 @@ def _work(connection: Connection) -> None:
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # as the server has all of them blocked
         while True:
-            config, variant, setting, seed, wait_for_it = connection.recv()
-            allow(config.allow_packages)
+            row, seed, wait_for_it = connection.recv()
+            allow(row.config.allow_packages)
             with given_back():
                 try:
-                    run = Run(config, variant, setting, load_pair(config), seed)
+                    run = Run(row, load_pair(row.config), seed)
                     outcome: Outcome | None = run_experiment(run, run.title, quiet=True, wait=wait_for_it)
                 except Unwritable as error:
                     outcome = error

@@ -12,18 +12,20 @@ import torch
 
 from transferlab.config.blame import blamed, is_ours
 from transferlab.config.component import Component, components_of
-from transferlab.config.schema import TrainConfig
+from transferlab.config.schema import ResolvedConfig, TrainConfig
 from transferlab.config.signatures import OPTIMIZERS
 from transferlab.config.values import unknown
 from transferlab.domains.splits import TrainingData
 from transferlab.errors import Refusal
-from transferlab.experiment.perform import blueprint_of, network_of
+from transferlab.experiment.perform import network_of, setup_of
 from transferlab.experiment.run import Run
-from transferlab.models.network import Blueprint, Modules, encode, has_batch_norm, named
+from transferlab.models.network import Modules, encode, has_batch_norm, named
 from transferlab.stages import Estimate, Fit, Solve, Stage
 from transferlab.training.devices import on_this_machine
 from transferlab.training.estimates import estimated
 from transferlab.training.fit import add_modules
+from transferlab.training.journal import Journal
+from transferlab.training.setup import Setup
 from transferlab.training.update import Update
 
 
@@ -65,9 +67,9 @@ def _refused_as(config: TrainConfig, group: str) -> Generator[None]:
             raise
 
 
-def _rehearse(run: Run, config: TrainConfig, modules: Modules) -> None:
+def _rehearse(run: Run, config: ResolvedConfig, modules: Modules) -> None:
     """Makes of a network what the stages will: new modules, losses, optimisers, the encoders of closed forms."""
-    blueprint = blueprint_of(run, config, len(run.pair.target.class_names))
+    setup = setup_of(run, config, Journal("", lambda: None, quiet=True))
     streams, known = set(_streams(run)), True
     for stage in run.strategy.stages(config.loss):
         for name in stage.streams:
@@ -77,50 +79,51 @@ def _rehearse(run: Run, config: TrainConfig, modules: Modules) -> None:
             _refuse_foreign(part, stage, config)
         match stage:
             case Fit():
-                _add_modules(stage, modules, config, blueprint, run.seed)
-                _make_losses(stage, modules, config, blueprint, whole=known)
+                _add_modules(stage, modules, setup)
+                _make_losses(stage, modules, setup, whole=known)
             case Estimate() if stage.streams:
                 known = False  # it may add modules, which isn't known before it has seen examples
             case Estimate():
                 estimated(stage, modules, {})
             case Solve() if known:
-                _try_encoder(stage, modules, config, blueprint)
+                _try_encoder(stage, modules, setup)
             case _:
                 pass
 
 
-def _add_modules(stage: Fit, modules: Modules, config: TrainConfig, blueprint: Blueprint, seed: int) -> None:
+def _add_modules(stage: Fit, modules: Modules, setup: Setup) -> None:
     try:
-        add_modules(stage, modules, blueprint, torch.device(config.device), seed)
+        add_modules(stage, modules, setup)
     except KeyError as error:
         for name in (*stage.copies.values(), *(average.of for average in stage.averages.values())):
             if name.partition(".")[0] == error.args[0]:
-                _refuse_module(name, stage, modules, config)
+                _refuse_module(name, stage, modules, setup.config)
         raise
 
 
-def _make_losses(stage: Fit, modules: Modules, config: TrainConfig, blueprint: Blueprint, *, whole: bool) -> None:
+def _make_losses(stage: Fit, modules: Modules, setup: Setup, *, whole: bool) -> None:
     """The stage's phases with all that they read and move; where not all modules are known, the losses alone."""
     if not whole:
         for term in (term for phase in stage.phases for term in phase.terms if not term.over):
-            term.loss(features=config.bottleneck, classes=blueprint.classes)
+            term.loss(features=setup.config.bottleneck, classes=setup.blueprint.classes)
         return
     asked = [name for read in stage.reads for name in (*read.encoder, read.classifier)]
     asked += [name for phase in stage.phases for name in phase.moves]
     asked += [name for phase in stage.phases for term in phase.terms for name in term.over]
     for name in asked:
-        _refuse_module(name, stage, modules, config)
+        _refuse_module(name, stage, modules, setup.config)
     parts = dict.fromkeys(stage.streams, 1)
     for phase in stage.phases:
-        Update(phase, stage, modules, parts, config, blueprint)
+        Update(phase, stage, modules, parts, setup)
 
 
 @torch.no_grad()
-def _try_encoder(stage: Solve, modules: Modules, config: TrainConfig, blueprint: Blueprint) -> None:
+def _try_encoder(stage: Solve, modules: Modules, setup: Setup) -> None:
+    blueprint = setup.blueprint
     for name in stage.encoder:
-        _refuse_module(name, stage, modules, config)
+        _refuse_module(name, stage, modules, setup.config)
         named(modules, name).eval()
-    image = torch.zeros(1, blueprint.channels, blueprint.size, blueprint.size, device=config.device)
+    image = torch.zeros(1, blueprint.channels, blueprint.size, blueprint.size, device=setup.device)
     encode(modules, stage.encoder, image)
 
 

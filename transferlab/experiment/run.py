@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from transferlab.comparison.result_file import is_another, is_usable
+from transferlab.config.comparison_row import ComparisonRow
 from transferlab.config.component import modules_of
 from transferlab.config.identity import comparison_id, run_id
 from transferlab.config.schema import TrainConfig
@@ -42,21 +43,22 @@ LOCK = ".lock"
 
 @dataclass(frozen=True)
 class Run:
-    """One strategy on one pair with one seed: what will be one result.json.
+    """One row of a comparison with one seed: what will be one result.json.
 
     Attributes:
-        config: checked.
-        variant: in words, the options of strategy and loss that aren't the defaults.
-        setting: in words, what else isn't and the title of a comparison doesn't say.
+        row: the strategy, and all that it is trained with.
         pair: the loaded domains.
         seed: fixes everything random.
     """
 
-    config: TrainConfig
-    variant: str
-    setting: str
+    row: ComparisonRow
     pair: Pair
     seed: int
+
+    @property
+    def config(self) -> TrainConfig:
+        """The row's."""
+        return self.row.config
 
     @property
     def strategy(self) -> Strategy:
@@ -96,7 +98,7 @@ class Run:
         if self.config.precision != "auto":
             return None
         other: Literal["bf16", "fp32"] = "fp32" if self._identified.precision == "bf16" else "bf16"
-        return replace(self, config=replace(self.config, precision=other))
+        return replace(self, row=replace(self.row, config=replace(self.config, precision=other)))
 
     @property
     def labels_per_class(self) -> int | Literal["all"]:
@@ -106,7 +108,7 @@ class Run:
     @property
     def title(self) -> str:
         """In messages: strategy, variant, seed."""
-        variant = f" ({self.variant})" if self.variant else ""
+        variant = f" ({self.row.variant})" if self.row.variant else ""
         return printable(f"{self.config.strategy.name}{variant} seed {self.seed}")
 
     @property
@@ -120,11 +122,11 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether its result exists, undamaged; it is written last, so then all of it does."""
-        return is_usable(self.folder / "result.json", self._fields)
+        return is_usable(self.folder / "result.json", self.about)
 
     @property
-    def _fields(self) -> dict[str, Any]:
-        """What its result says of itself; a folder that was copied over its own says something else."""
+    def about(self) -> dict[str, Any]:
+        """The fields of its result that tell it from others; a folder that was copied over its own has others."""
         return {
             "run_id": self.run_id,
             "comparison_id": self.comparison_id,
@@ -158,7 +160,7 @@ class Run:
             return None
         if marked not in get_args(State):
             return None
-        if marked == "finished" and is_another(self.folder / "result.json", self._fields):
+        if marked == "finished" and is_another(self.folder / "result.json", self.about):
             return "foreign"
         if marked != "running" or is_held(self.folder / LOCK):
             return marked

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from transferlab.config.composition import Contender
+from transferlab.config.comparison_row import ComparisonRow
 from transferlab.config.schema import TrainConfig
 from transferlab.domains.bridges import Choice, choose_path
 from transferlab.domains.class_names import differing
@@ -42,7 +42,7 @@ BEGUN: dict[State, tuple[str, str]] = {
 """Of one run, and of several."""
 
 
-def train(jobs: Sequence[Sequence[Contender]], again: str) -> int:
+def train(jobs: Sequence[Sequence[ComparisonRow]], again: str) -> int:
     """Trains what is missing of all jobs and shows the comparisons they belong to.
 
     Args:
@@ -57,7 +57,7 @@ def train(jobs: Sequence[Sequence[Contender]], again: str) -> int:
         Interrupted: by Ctrl-C or SIGTERM, once the run under way is marked.
     """
     for key in ("output_root", "margin", "fail_on", "parallel"):
-        if len({repr(getattr(contender.config, key)) for job in jobs for contender in job}) > 1:
+        if len({repr(getattr(row.config, key)) for job in jobs for row in job}) > 1:
             raise Refusal(f"{key}: one value for all jobs of a sweep, which share processes and one table")
     baselines, chosen = _planned(jobs)
     runs = list((baselines | chosen).values())  # baselines first: a sweep cut short has what it compares with
@@ -81,28 +81,28 @@ def train(jobs: Sequence[Sequence[Contender]], again: str) -> int:
     return 1 if failed or left_out else code
 
 
-def _planned(jobs: Sequence[Sequence[Contender]]) -> tuple[dict[Path, Run], dict[Path, Run]]:
+def _planned(jobs: Sequence[Sequence[ComparisonRow]]) -> tuple[dict[Path, Run], dict[Path, Run]]:
     """Every run of every job once, by its folder: the baselines, and those that were asked for by name."""
     pairs: dict[str, Pair] = {}
     choices: dict[str, Choice] = {}
     baselines: dict[Path, Run] = {}
     chosen: dict[Path, Run] = {}
     for job in jobs:
-        for place, asked in enumerate(job):
-            contender = _on_its_path(asked, choices)
-            config = contender.config
+        for number, asked in enumerate(job):
+            row = _on_its_path(asked, choices)
+            config = row.config
             key = _data(config)
             pair = pairs[key] = pairs.get(key) or load_pair(config)
-            runs = [Run(config, contender.variant, contender.setting, pair, seed) for seed in config.seed_list]
+            runs = [Run(row, pair, seed) for seed in config.seed_list]
             refuse_budget(pair.target, config.target.name, config.target_labels_per_class)
             reason = _nothing_to_cross(asked) or _impossible(runs[0])
-            if reason and place == 0:
+            if reason and number == 0:
                 raise Refusal(reason)
             if reason:
                 say(f"no baseline {config.strategy.name}: {reason}")
                 continue
             refuse_misnamed(config)
-            into = chosen if place == 0 else baselines
+            into = chosen if number == 0 else baselines
             into |= {run.folder: run for run in runs}
     return baselines, chosen
 
@@ -111,8 +111,8 @@ def _data(config: TrainConfig) -> str:
     return repr((config.source, config.target, config.bridge, config.image))
 
 
-def _on_its_path(asked: Contender, choices: dict[str, Choice]) -> Contender:
-    """The contender with its bridges chosen, if they were left to us; the same choice for the same data."""
+def _on_its_path(asked: ComparisonRow, choices: dict[str, Choice]) -> ComparisonRow:
+    """The row with its bridges chosen, if they were left to us; the same choice for the same data."""
     config = asked.config
     if config.bridge.path is not None:
         return asked
@@ -123,10 +123,10 @@ def _on_its_path(asked: Contender, choices: dict[str, Choice]) -> Contender:
         hops = ", ".join(f"{hop:.2f}" for hop in choice.hops)
         straight = f"; straight {choice.straight:.2f}" if choice.path else ""
         say(f"bridge=auto: {way}; hops {hops}{straight} ({choice.probe})")
-    return asked.crossing(choices[key].path)
+    return asked.with_bridges(choices[key].path)
 
 
-def _nothing_to_cross(asked: Contender) -> str | None:
+def _nothing_to_cross(asked: ComparisonRow) -> str | None:
     if not asked.config.takes_bridges or asked.config.bridge.path != ():
         return None
     name = f"strategy={asked.config.strategy.name}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-from dataclasses import replace
+from dataclasses import fields
 from typing import Any, Literal
 
 import torch
@@ -13,28 +13,28 @@ from torch import nn
 
 from transferlab import __version__
 from transferlab.config.identity import commit
-from transferlab.config.schema import TrainConfig
+from transferlab.config.schema import ResolvedConfig, TrainConfig
 from transferlab.errors import Refusal
 from transferlab.models.convolution import with_matmuls
 from transferlab.system.processor import cpu_has_bf16
 
 
-def configure_process(config: TrainConfig) -> TrainConfig:
+def configure_process(config: TrainConfig) -> ResolvedConfig:
     """Tells torch how many threads to use, and this process to keep its memory; returns ``on_this_machine``.
 
     Raises:
         Refusal: if the device asked for isn't there.
     """
-    config = on_this_machine(config)
-    torch.set_num_threads(config.threads)
+    resolved = on_this_machine(config)
+    torch.set_num_threads(resolved.threads)
     keep_freed_memory()
-    if config.device == "cuda":
+    if resolved.device == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first product is made
-        torch.use_deterministic_algorithms(config.deterministic)
-    return config
+        torch.use_deterministic_algorithms(resolved.deterministic)
+    return resolved
 
 
-def on_this_machine(config: TrainConfig) -> TrainConfig:
+def on_this_machine(config: TrainConfig) -> ResolvedConfig:
     """``config`` with ``device=auto`` and ``precision=auto`` as what they are on this machine.
 
     ``device=auto`` takes a CUDA GPU, else Apple's, else the CPU; ``precision=auto`` is bf16 where the processor
@@ -47,14 +47,14 @@ def on_this_machine(config: TrainConfig) -> TrainConfig:
     device = next(name for name in there if there[name]) if config.device == "auto" else config.device
     if not there[device]:
         raise Refusal(f"device={device}: not on this machine. Choices: auto, {', '.join(n for n in there if there[n])}")
-    return replace(config, device=device, precision=_precision(config, device))
+    values: dict[str, Any] = {field.name: getattr(config, field.name) for field in fields(config)}
+    values |= {"device": device, "precision": _precision(config, device)}
+    return ResolvedConfig(**values)
 
 
 def precision_of(config: TrainConfig) -> Literal["bf16", "fp32"]:
     """The precision of ``on_this_machine``."""
-    precision = on_this_machine(config).precision
-    assert precision != "auto"
-    return precision
+    return on_this_machine(config).precision
 
 
 def _precision(config: TrainConfig, device: str) -> Literal["bf16", "fp32"]:
@@ -88,8 +88,8 @@ def keep_freed_memory() -> None:
     set_option(trim_threshold, 2**31 - 1)
 
 
-def machine(config: TrainConfig) -> dict[str, Any]:
-    """What a stage's numbers depend on beside its config; ``config`` is resolved."""
+def machine(config: ResolvedConfig) -> dict[str, Any]:
+    """What a stage's numbers depend on beside its config."""
     return {
         "torch": torch.__version__,
         "device": config.device,

@@ -17,19 +17,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from transferlab.config.schema import TrainConfig
 from transferlab.errors import Diverged
-from transferlab.models.network import Blueprint, Modules, named
+from transferlab.models.network import Modules, named
 from transferlab.stages import Fit
 from transferlab.system.signals import deferred
 from transferlab.training.checkpoint import Checkpoint
 from transferlab.training.devices import placed
-from transferlab.training.health import Health
-from transferlab.training.journal import Journal, StageLog
+from transferlab.training.health import DivergenceMonitor
+from transferlab.training.journal import StageLog
 from transferlab.training.loop import Loop
 from transferlab.training.range_test import range_test
-from transferlab.training.schedules import Observes, Schedule
+from transferlab.training.schedules import Observes
 from transferlab.training.seeding import generator, seeded
+from transferlab.training.setup import Setup
 from transferlab.training.streams import Stream
 
 log = logging.getLogger("transferlab")
@@ -47,11 +47,7 @@ def fit(
     stage: Fit,
     modules: Modules,
     streams: Mapping[str, Stream],
-    config: TrainConfig,
-    *,
-    blueprint: Blueprint,
-    seed: int,
-    journal: Journal,
+    setup: Setup,
     checkpoint: Checkpoint | None = None,
 ) -> list[Snapshot]:
     """Trains ``modules`` in place as ``stage`` says, and returns evenly spaced snapshots, the last one last.
@@ -60,35 +56,32 @@ def fit(
         stage: what to minimise, and over what.
         modules: the run's modules on the run's device; those that the stage makes are added.
         streams: by name, those that the stage reads.
-        config: optimiser, schedule, length, precision.
-        blueprint: what new modules and losses are made for.
-        seed: of new modules' first weights and of dropout.
-        journal: takes the losses and shows progress.
+        setup: the run's.
         checkpoint: where the fit goes on from, if it was begun before with the same arguments, to the same bytes as
             without the stop; written from time to time, and on Ctrl-C and SIGTERM, after the step under way.
 
     Raises:
         Diverged: if a loss or a weight stops being finite, gradients explode, or a classifier has collapsed; noticed
-            with the next line of the log after ``Health`` has looked.
+            with the next line of the log after ``DivergenceMonitor`` has looked.
         Unwritable: if the checkpoint can't be written.
     """
+    config, seed = setup.config, setup.seed
     steps = stage.length(config.steps)
-    add_modules(stage, modules, blueprint, next(modules["head"].parameters()).device, seed)
+    add_modules(stage, modules, setup)
     left = checkpoint.read() if checkpoint else None
     with seeded(seed, "losses", stage.name):
-        rate = left["rate"] if left else _rate(stage, modules, streams, config, blueprint, seed)
-        loop = Loop(stage, modules, streams, config, blueprint)
+        rate = left["rate"] if left else _rate(stage, modules, streams, setup)
+        loop = Loop(stage, modules, streams, setup)
     due = {round(steps * (i + 1) / config.snapshots) for i in range(config.snapshots)}
-    with seeded(seed, "steps", stage.name), journal.stage(stage.name, steps) as lines, deferred() as asked:
-        health = Health(stage.name, loop, steps)
-        work = Underway(modules, loop, config.schedule(), lines, rate, health, steps)
+    with seeded(seed, "steps", stage.name), setup.journal.stage(stage.name, steps) as lines, deferred() as asked:
+        work = FitProgress(modules, loop, setup, lines, rate, DivergenceMonitor(stage.name, loop, steps))
         if left:
             work.load_state_dict(left)
-            journal.earlier_seconds += work.seconds
+            setup.journal.earlier_seconds += work.seconds
             log.info("stage %s goes on after step %d", stage.name, work.step)
         while work.step < steps:
-            with work.named():
-                work.take(work.step / steps)
+            with work.naming_bad_numbers():
+                work.take_step(work.step / steps)
             if work.step % config.log_every == 0 or work.step == steps:
                 work.log(work.step)
             if work.step in due:
@@ -100,17 +93,16 @@ def fit(
     return work.snapshots
 
 
-class Underway:
+class FitProgress:
     """A Fit between two steps.
 
     Args:
         modules: what it trains.
         loop: its steps.
-        schedule: the config's.
+        setup: the run's.
         lines: its log.
         rate: its learning rate.
-        health: of its numbers.
-        steps: how many.
+        monitor: of its numbers.
 
     Attributes:
         step: the number of the last.
@@ -118,18 +110,11 @@ class Underway:
     """
 
     def __init__(
-        self,
-        modules: Modules,
-        loop: Loop,
-        schedule: Schedule,
-        lines: StageLog,
-        rate: float,
-        health: Health,
-        steps: int,
+        self, modules: Modules, loop: Loop, setup: Setup, lines: StageLog, rate: float, monitor: DivergenceMonitor
     ) -> None:
-        self._modules, self._loop, self._schedule, self._lines, self._rate = modules, loop, schedule, lines, rate
-        self.health, self._steps = health, steps
-        self._since_reading = torch.zeros((), device=next(modules["head"].parameters()).device)
+        self._modules, self._loop, self._lines, self._rate, self.monitor = modules, loop, lines, rate, monitor
+        self._schedule = setup.config.schedule()
+        self._since_reading = torch.zeros((), device=setup.device)
         self._started, self.step = time.perf_counter(), 0
         self.snapshots: list[Snapshot] = []
 
@@ -139,38 +124,38 @@ class Underway:
         return time.perf_counter() - self._started
 
     @contextmanager
-    def named(self) -> Generator[None]:
-        """A block that takes a step: what it raises because numbers have gone bad is told as that.
+    def naming_bad_numbers(self) -> Generator[None]:
+        """A block that takes a step: an error that bad numbers caused becomes one that says so.
 
         Raises:
-            Diverged: instead of what ``take`` raises, if a loss or a weight of the steps before isn't finite.
+            Diverged: instead of what ``take_step`` raises, if a loss or a weight of the steps before isn't finite.
         """
         try:
             yield
         except (RuntimeError, ValueError) as error:  # decompositions and clusterings refuse what isn't finite
             before = self.step - 1
             try:
-                if before > self.health.judged:
+                if before > self.monitor.checked:
                     self.log(before)
-                self.health.refuse_bad_weights(before)
+                self.monitor.refuse_bad_weights(before)
             except Diverged as problem:
                 raise problem from error
             raise
 
     def log(self, step: int) -> None:
-        """A line of the log, after that step, and what is wrong by then; raises as ``Health.judge`` does."""
-        losses = self._lines.write(step, self.seconds, self._loop.learning_rate, (step - 1) / self._steps)
-        self._lines.warn(self.health.judge(step, losses))
+        """A line of the log, after that step, and what is wrong by then; raises as ``DivergenceMonitor.check`` does."""
+        losses = self._lines.write(step, self.seconds, self._loop.learning_rate, (step - 1) / self.monitor.steps)
+        self._lines.warn(self.monitor.check(step, losses))
 
-    def take(self, q: float) -> None:
-        """The next step, at progress q."""
+    def take_step(self, q: float) -> None:
+        """Takes the next step, at progress q in [0, 1)."""
         self.step += 1
         observes = isinstance(self._schedule, Observes)
         for terms, values in self._loop.step(self.step, q, self._rate, self._schedule(q)):
             self._lines.add(terms, values)
             if observes:
                 self._since_reading += torch.stack(values).sum()
-        self.health.gather(self.step)
+        self.monitor.record(self.step)
         if isinstance(self._schedule, Observes) and self.step % self._schedule.every == 0:
             self._schedule.observe(self._since_reading.item() / self._schedule.every)
             self._since_reading.zero_()
@@ -187,7 +172,7 @@ class Underway:
             "schedule": self._schedule.state_dict() if isinstance(self._schedule, Observes) else None,
             "since_reading": self._since_reading,
             "lines": self._lines.state_dict(),
-            "health": self.health.state_dict(),
+            "health": self.monitor.state_dict(),
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
@@ -204,7 +189,7 @@ class Underway:
             self._schedule.load_state_dict(state["schedule"])
         self._since_reading.copy_(state["since_reading"])
         self._lines.load_state_dict(state["lines"], self._since_reading.device)
-        self.health.load_state_dict(state["health"])
+        self.monitor.load_state_dict(state["health"])
         torch.set_rng_state(state["random"])
         if len(state["random_cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(state["random_cuda"])
@@ -219,21 +204,15 @@ def _load(modules: Modules, states: Mapping[str, Mapping[str, Any]]) -> None:
         modules[name].load_state_dict(state)
 
 
-def prepare(stage: Fit, modules: Modules, blueprint: Blueprint, seed: int) -> None:
-    """Adds to ``modules`` what ``fit`` would add, with the first weights that it would give them."""
-    add_modules(stage, modules, blueprint, next(modules["head"].parameters()).device, seed)
-
-
-def _rate(
-    stage: Fit, modules: Modules, streams: Mapping[str, Stream], config: TrainConfig, blueprint: Blueprint, seed: int
-) -> float:
+def _rate(stage: Fit, modules: Modules, streams: Mapping[str, Stream], setup: Setup) -> float:
     """The stage's learning rate: the optimiser's, or with ``auto`` what a range test on copies finds."""
-    rate: float | str = (stage.optimizer or config.optimizer).options["lr"]
+    seed = setup.seed
+    rate: float | str = (stage.optimizer or setup.config.optimizer).options["lr"]
     if not isinstance(rate, str):
         return rate
     again = {name: stream.again(generator(seed, "range test", stage.name, name)) for name, stream in streams.items()}
     with seeded(seed, "range test", stage.name):
-        loop = Loop(stage, copy.deepcopy(modules), again, config, blueprint)
+        loop = Loop(stage, copy.deepcopy(modules), again, setup)
         steps = itertools.count(1)
 
         def loss_at(rate: float) -> Tensor:
@@ -245,12 +224,13 @@ def _rate(
     return found
 
 
-def add_modules(stage: Fit, modules: Modules, blueprint: Blueprint, device: torch.device, seed: int) -> None:
+def add_modules(stage: Fit, modules: Modules, setup: Setup) -> None:
     """Makes the modules that the stage asks for, and adds them to the run's.
 
     A new module's first weights depend on the seed and on its name alone, so that strategies which make one of that
     name begin with the same.
     """
+    blueprint, seed, device = setup.blueprint, setup.seed, setup.device
     with seeded(seed, "built", stage.name):
         for build in stage.builds:
             modules |= {name: placed(module, device) for name, module in build(modules, blueprint).items()}

@@ -1,7 +1,6 @@
-"""Whether the numbers of a Fit are still good ones: gathered at steps of their own, judged with every line of the log.
+"""Whether a Fit diverges or collapses: recorded every few steps, checked with every line of the log.
 
-What is found doesn't depend on how often the log has a line; only of a Fit that diverges are the warnings missing that
-would have come with its last.
+Findings don't depend on ``log_every``. A Fit that diverges lacks the warnings due at its last log line.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ from transferlab.training.loop import Loop
 EVERY = 5
 """Steps from one look at weights and classifiers to the next."""
 
-GROWTH = 1000.0
+MAX_NORM_GROWTH = 1000.0
 """Times the norm of the weights that a Fit began with, or of 1, if that is more: beyond it, gradients have exploded."""
 
-FEWEST, LONGEST = 8, 100
-"""Examples in a batch, and steps, from which one class for all of them means a collapse."""
+COLLAPSE_EXAMPLES, COLLAPSE_STEPS = 8, 100
+"""Examples in a batch, and steps, from which one predicted class for all of them means a collapse."""
 
 WINDOW = 20
 """Values of a discriminator's loss over which it is averaged."""
 
 
-class Health:
-    """Of one Fit.
+class DivergenceMonitor:
+    """Divergence checks for one Fit.
 
     Args:
         stage: its name.
@@ -39,27 +38,28 @@ class Health:
         steps: how many.
 
     Attributes:
-        judged: the step of the last line.
+        steps: how many.
+        checked: the step of the last check.
     """
 
     def __init__(self, stage: str, loop: Loop, steps: int) -> None:
-        self._stage, self._loop, self._steps = stage, loop, steps
-        self._limit = GROWTH * max(float(_norm(loop)), 1.0)
-        self.judged = 0
+        self._stage, self._loop, self.steps = stage, loop, steps
+        self._limit = MAX_NORM_GROWTH * max(float(_norm(loop)), 1.0)
+        self.checked = 0
         self._pending: list[tuple[int, Tensor]] = []
         self._windows: dict[str, list[float]] = {}
-        self._right: dict[str, int] = {}
-        self._alike: dict[str, int] = {}
+        self._saturated_since: dict[str, int] = {}
+        self._constant_since: dict[str, int] = {}
         self._collapsed: set[str] = set()
         self._saturated: set[str] = set()
 
-    def gather(self, step: int) -> None:
-        """Notes, after a step, what ``judge`` will read; reads nothing from the device."""
-        if step % EVERY == 0 or step == self._steps:
-            said = [one for logits in self._loop.logits.values() for one in _said(logits)]
-            self._pending.append((step, torch.stack([_norm(self._loop), *said])))
+    def record(self, step: int) -> None:
+        """Records, after a step, what ``check`` will read; waits for nothing on the device."""
+        if step % EVERY == 0 or step == self.steps:
+            constant = [value for logits in self._loop.logits.values() for value in _constant_prediction(logits)]
+            self._pending.append((step, torch.stack([_norm(self._loop), *constant])))
 
-    def judge(self, step: int, losses: Mapping[str, Tensor]) -> list[Warned]:
+    def check(self, step: int, losses: Mapping[str, Tensor]) -> list[Warned]:
         """What is wrong by now, and was not before.
 
         Args:
@@ -68,8 +68,8 @@ class Health:
 
         Raises:
             Diverged: if a loss or a weight isn't finite or gradients have exploded; and at the last step, if through
-                all of the second half of the Fit, ``LONGEST`` steps or more, a classifier said one class of every
-                example, or a discriminator was saturated.
+                all of the second half of the Fit, ``COLLAPSE_STEPS`` steps or more, a classifier predicted one class
+                for every example, or a discriminator was saturated.
         """
         seen = [(at, noted.tolist()) for at, noted in self._pending]
         moved = f"moved by {' + '.join(losses)}"
@@ -79,7 +79,7 @@ class Health:
             raise Diverged(min(bad, key=lambda one: one[0])[1])  # a loss first, of those of one step
         found = [*self._discriminators(step, losses), *self._classifiers(seen)]
         self._pending.clear()
-        self.judged = step
+        self.checked = step
         return found
 
     def refuse_bad_weights(self, step: int) -> None:
@@ -95,10 +95,10 @@ class Health:
     def _bad_losses(self, step: int, losses: Mapping[str, Tensor]) -> list[tuple[int, str]]:
         found: list[tuple[int, str]] = []
         for name, values in losses.items():
-            place = (~values.isfinite()).nonzero()
-            if len(place):
-                first = self.judged + 1 + int(place[0]) * (step - self.judged) // len(values)
-                found.append((first, f"{name} is {values[place[0]].item()} at step {first} of stage {self._stage}"))
+            bad = (~values.isfinite()).nonzero()
+            if len(bad):
+                first = self.checked + 1 + int(bad[0]) * (step - self.checked) // len(values)
+                found.append((first, f"{name} is {values[bad[0]].item()} at step {first} of stage {self._stage}"))
         return found
 
     def _bad_norm(self, step: int, norm: float, more: str) -> str | None:
@@ -112,42 +112,42 @@ class Health:
         found: list[Warned] = []
         for name, least in self._loop.saturates_below.items():
             window = self._windows.setdefault(name, [])
-            for place, value in enumerate(losses[name].tolist()):
+            for index, value in enumerate(losses[name].tolist()):
                 window.append(value)
                 mean = sum(window) / len(window)
                 if len(window) < WINDOW:
                     continue
                 window.clear()
                 if mean >= least:
-                    self._right.pop(name, None)
+                    self._saturated_since.pop(name, None)
                     continue
-                at = self.judged + 1 + place * (step - self.judged) // len(losses[name])
-                self._right.setdefault(name, at)
+                at = self.checked + 1 + index * (step - self.checked) // len(losses[name])
+                self._saturated_since.setdefault(name, at)
                 if name not in self._saturated:
                     self._saturated.add(name)
                     text = f"{name} is {mean:.2g}: the discriminator is nearly always right"
                     found.append(self._warned("saturated", at, text))
-            first = self._right.get(name, step)
-            if step == self._steps and step - first >= LONGEST and first - WINDOW <= self._steps / 2:
+            first = self._saturated_since.get(name, step)
+            if step == self.steps and step - first >= COLLAPSE_STEPS and first - WINDOW <= self.steps / 2:
                 where = f"from step {first} of stage {self._stage} to its end"
                 raise Diverged(f"saturated discriminator: {name} is below {least}, {where}")
         return found
 
     def _classifiers(self, seen: Sequence[tuple[int, list[float]]]) -> list[Warned]:
-        """Those that say one class of all."""
+        """Those that predict one class for all."""
         found: list[Warned] = []
-        for step, (_, *said) in seen:
-            for name, alike, which in zip(self._loop.logits, said[::2], said[1::2], strict=True):
-                if not alike:
-                    self._alike.pop(name, None)
+        for step, (_, *constant) in seen:
+            for name, is_constant, which in zip(self._loop.logits, constant[::2], constant[1::2], strict=True):
+                if not is_constant:
+                    self._constant_since.pop(name, None)
                     self._collapsed.discard(name)
                     continue
-                first = self._alike.setdefault(name, step)
+                first = self._constant_since.setdefault(name, step)
                 text = f"{name}: class {which:.0f} for every example"
-                if step - first >= LONGEST and name not in self._collapsed:
+                if step - first >= COLLAPSE_STEPS and name not in self._collapsed:
                     self._collapsed.add(name)
                     found.append(self._warned("collapsed", first, text))
-                if step == self._steps and name in self._collapsed and first - EVERY <= self._steps / 2:
+                if step == self.steps and name in self._collapsed and first - EVERY <= self.steps / 2:
                     where = f"from step {first} of stage {self._stage} to its end"
                     raise Diverged(f"collapsed classifier: {text}, {where}")
         return found
@@ -158,16 +158,20 @@ class Health:
     def state_dict(self) -> dict[str, Any]:
         """What it has seen so far."""
         return {
-            **{"limit": self._limit, "judged": self.judged, "pending": self._pending, "windows": self._windows},
-            "right": self._right,
-            **{"alike": self._alike, "collapsed": sorted(self._collapsed), "saturated": sorted(self._saturated)},
+            **{"limit": self._limit, "checked": self.checked, "pending": self._pending, "windows": self._windows},
+            "saturated_since": self._saturated_since,
+            **{
+                "constant_since": self._constant_since,
+                "collapsed": sorted(self._collapsed),
+                "saturated": sorted(self._saturated),
+            },
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from there."""
-        self._limit, self.judged, self._pending = state["limit"], state["judged"], list(state["pending"])
+        self._limit, self.checked, self._pending = state["limit"], state["checked"], list(state["pending"])
         self._windows = {name: list(those) for name, those in state["windows"].items()}
-        self._right, self._alike = dict(state["right"]), dict(state["alike"])
+        self._saturated_since, self._constant_since = dict(state["saturated_since"]), dict(state["constant_since"])
         self._collapsed, self._saturated = set(state["collapsed"]), set(state["saturated"])
 
 
@@ -176,9 +180,9 @@ def _norm(loop: Loop) -> Tensor:
     return torch.nn.utils.get_total_norm(parameters).detach() if parameters else torch.zeros(())
 
 
-def _said(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether one class is said of every example, of ``FEWEST`` or more, and which."""
-    if logits.dim() != 2 or logits.shape[1] < 2 or len(logits) < FEWEST:
+def _constant_prediction(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether one class is predicted for every example, of ``COLLAPSE_EXAMPLES`` or more, and which."""
+    if logits.dim() != 2 or logits.shape[1] < 2 or len(logits) < COLLAPSE_EXAMPLES:
         return logits.new_zeros(()), logits.new_zeros(())
-    said = logits.argmax(1)
-    return (said == said[0]).all().to(logits.dtype), said[0].to(logits.dtype)
+    predicted = logits.argmax(1)
+    return (predicted == predicted[0]).all().to(logits.dtype), predicted[0].to(logits.dtype)

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from transferlab.config.schema import TrainConfig
-from transferlab.models.network import Blueprint, Modules, named
+from transferlab.models.network import Modules, named
 from transferlab.stages import Fit, Refresh, Term
 from transferlab.training.estimates import estimated
+from transferlab.training.setup import Setup
 from transferlab.training.streams import Batch, Stream
 from transferlab.training.update import Update, View
 
@@ -27,16 +27,13 @@ class Loop:
         stage: what to minimise, and over what.
         modules: all that the stage needs; put into training mode where they move.
         streams: by name.
-        config: optimiser, precision, batch statistics.
-        blueprint: what losses with parameters are made for.
+        setup: the run's.
     """
 
-    def __init__(
-        self, stage: Fit, modules: Modules, streams: Mapping[str, Stream], config: TrainConfig, blueprint: Blueprint
-    ) -> None:
+    def __init__(self, stage: Fit, modules: Modules, streams: Mapping[str, Stream], setup: Setup) -> None:
         parts = {name: max(len(stream.examples.parts), 1) for name, stream in streams.items()}
         self._stage, self._modules = stage, modules
-        self._updates = [Update(phase, stage, modules, parts, config, blueprint) for phase in stage.phases]
+        self._updates = [Update(phase, stage, modules, parts, setup) for phase in stage.phases]
         _set_modes(modules, self._updates)
         self._raw, self._streams = streams, _encoded_once(stage, modules, streams, self._updates)
         self._views: list[View] = list(dict.fromkeys((read.stream, read.view) for read in stage.reads))

@@ -12,11 +12,11 @@ from weakref import WeakMethod
 import torch
 from torch import Tensor, nn
 
-from transferlab.config.schema import TrainConfig
 from transferlab.losses.output import Output
-from transferlab.models.network import Blueprint, Modules, blocks, encode, named
+from transferlab.models.network import Modules, blocks, encode, named
 from transferlab.models.parts import Part, whole
 from transferlab.stages import Fit, Phase, Read, Term
+from transferlab.training.setup import Setup
 from transferlab.training.streams import Batch
 
 View = tuple[str, str]
@@ -31,23 +31,15 @@ class Update:
         stage: the phase's stage, for learning rates and an optimiser of its own.
         modules: the run's modules, on the run's device.
         parts: how many domains each stream is made of.
-        config: optimiser, precision, batch statistics.
-        blueprint: what losses with parameters are made for, and the backbone with the weights it began with.
+        setup: the run's.
 
     Attributes:
         parameters: all that move, those of its losses included.
         logits: what the head, or a part of it, said last, under ``<terms> on <stream>``.
     """
 
-    def __init__(
-        self,
-        phase: Phase,
-        stage: Fit,
-        modules: Modules,
-        parts: Mapping[str, int],
-        config: TrainConfig,
-        blueprint: Blueprint,
-    ) -> None:
+    def __init__(self, phase: Phase, stage: Fit, modules: Modules, parts: Mapping[str, int], setup: Setup) -> None:
+        config, blueprint = setup.config, setup.blueprint
         self.phase, self._modules, self._config = phase, modules, config
         self._device = next(modules["head"].parameters()).device
         self._reads = list(dict.fromkeys(read for term in phase.terms for read in term.reads))
