@@ -21,8 +21,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
 from transferlab.config.composition import compose_train
-from transferlab.domains.pair import load_pair
 from transferlab.domains.splits import split
+from transferlab.domains.task import load_task
 from transferlab.models.network import Blueprint, build_network
 from transferlab.training.streams import as_tensor, in_chunks
 
@@ -33,7 +33,7 @@ def main(root: str, source: str, target: str, *strategies: str) -> None:
     """Prints a table, in Markdown."""
     ((contender, *_),) = compose_train([f"source={source}", f"target={target}", "baselines=[]"])
     config = contender.config
-    pair = load_pair(config)
+    pair = load_task(config)
     blueprint = Blueprint(config.backbone, pair.channels, config.image.size, config.bottleneck, 10)
     print("| strategy | accuracy % | domains told apart % | nearest centroid right % | confidence % |")
     print("| --- | --- | --- | --- | --- |")

@@ -20,8 +20,8 @@ from transferlab.config.comparison_row import ComparisonRow
 from transferlab.config.composition import compose_train
 from transferlab.domains.domain import Domain
 from transferlab.domains.folder import folder as load
-from transferlab.domains.pair import load_pair
 from transferlab.domains.splits import split
+from transferlab.domains.task import load_task
 from transferlab.experiment.perform import train
 from transferlab.experiment.run import Run
 from transferlab.training.devices import configure_process
@@ -155,9 +155,9 @@ def _memory(images: Path, out: Path, size: int) -> tuple[float, float]:
     config = configure_process(compose_train(arguments)[0][0].config)
     before = _anonymous()
     with _peak() as peak:
-        pair = load_pair(config)
-        training, _ = split(pair.source, pair.target, 0, 0)
-        train(Run(ComparisonRow(config), pair, 0), config, training, Journal("", lambda: None, quiet=True))
+        task = load_task(config)
+        training, _ = split(task.source, task.target, 0, 0)
+        train(Run(ComparisonRow(config), task, 0), config, training, Journal("", lambda: None, quiet=True))
     return max(peak), before
 
 

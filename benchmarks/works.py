@@ -8,8 +8,8 @@ import torch
 
 from transferlab.config.composition import compose_train
 from transferlab.config.schema import ResolvedConfig, TrainConfig
-from transferlab.domains.pair import Pair, load_pair
 from transferlab.domains.splits import TrainingData, split
+from transferlab.domains.task import TransferTask, load_task
 from transferlab.models.network import Blueprint, Modules, build_network
 from transferlab.training.devices import configure_process
 
@@ -68,9 +68,9 @@ GPU_WORKS = (
 TINY_WORKS = (replace(WORKS[0], overrides=(*WORKS[0].overrides, "batch_size=4"), steps=2),)
 
 
-def data(config: TrainConfig) -> tuple[Pair, TrainingData]:
+def data(config: TrainConfig) -> tuple[TransferTask, TrainingData]:
     """The images of seed 0."""
-    pair = load_pair(config)
+    pair = load_task(config)
     return pair, split(pair.source, pair.target, 3, 0)[0]
 
 

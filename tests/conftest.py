@@ -21,14 +21,13 @@ from transferlab import cli
 from transferlab.config.schema import TrainConfig
 from transferlab.domains.domain import Domain
 from transferlab.domains.folder import folder
-from transferlab.domains.pair import load_pair
+from transferlab.domains.task import load_task
 from transferlab.experiment.run import Run
 from transferlab.images import decoded as cache_of
 from transferlab.images import picture as pictures
 from transferlab.images.picture import picture
 from transferlab.models.network import Modules, build_network
 from transferlab.training.seeding import seeded
-
 
 gc.set_threshold(50_000, 20, 100)  # a look at all that is imported takes 60 ms, and does so every second
 
@@ -67,7 +66,7 @@ def tiny_run(tmp_path: Path) -> Callable[..., Run]:
 
     def run(*arguments: str) -> Run:
         row = rows_of(*TINY, f"output_root={tmp_path}", "cache=false", "overwrite=true", *arguments)[0]
-        return Run(row, load_pair(row.config), seed=0)
+        return Run(row, load_task(row.config), seed=0)
 
     return run
 

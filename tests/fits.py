@@ -33,13 +33,15 @@ def run_fit(
     modules: Modules,
     config: TrainConfig,
     journal: Journal | None = None,
-    parts: tuple[int, ...] = (),
+    domain_sizes: tuple[int, ...] = (),
     blueprint: Blueprint = BLUEPRINT,
 ) -> list[Snapshot]:
-    """The stage on 40 examples of every stream it reads; ``parts`` are the source's domains."""
+    """The stage on 40 examples of every stream it reads; ``domain_sizes`` are the source's domains."""
     streams = {
         name: Stream(
-            Examples(IMAGES, None if name == "target_unlabelled" else LABELS, {}, parts if name == "source" else ()),
+            Examples(
+                IMAGES, None if name == "target_unlabelled" else LABELS, {}, domain_sizes if name == "source" else ()
+            ),
             16,
             generator(0, name),
         )

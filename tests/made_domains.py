@@ -25,7 +25,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "coral": {"shrinkage": None},
     "ot_mapping": {"max_examples": 1000},
     "kmm": {"bandwidth": 0.5, "clip": 10.0},
-    "feature_elimination": {"eliminate": 0.5},
+    "feature_elimination": {"drop_fraction": 0.5},
 }
 """The smallest that a method needs, for features of a few columns."""
 

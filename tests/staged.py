@@ -37,7 +37,7 @@ def trained(run: Run, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Modules], S
     noting = Estimate("note", (), cast(Component, note))
     noted: list[Stage] = [one for stage in stages for one in (stage, noting)]
     monkeypatch.setattr(type(run.strategy), "stages", lambda _self, _loss: [*noted, last])
-    training, _ = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)
+    training, _ = split(run.task.source, run.task.target, run.labels_per_class, run.seed)
     journal = Journal("test", lambda: None, quiet=True)
     snapshots = train(run, configure_process(run.config), training, journal)
     monkeypatch.undo()
@@ -73,7 +73,7 @@ def modules_after(
 ) -> Modules:
     """The modules after the run's first ``count`` stages, each of them changed by ``change``."""
     stages = [change(stage) for stage in run.strategy.stages(run.config.loss)][:count]
-    training, _ = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)
+    training, _ = split(run.task.source, run.task.target, run.labels_per_class, run.seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(run.strategy), "stages", lambda _self, _loss: stages)
         return train(run, configure_process(run.config), training, Journal("test", lambda: None, quiet=True))[

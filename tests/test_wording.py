@@ -15,7 +15,7 @@ NOUNS = (
 
 NEVER_ONE = {
     'desc=f"{count} runs side by side"',  # more than one process
-    'f"parts of {self.parts} examples',  # a list
+    'f"domains of {self.domain_sizes} examples',  # a list
     "{seeds.min()} to {seeds.max()} seeds",
     "≈{seeds} seeds would decide",  # at least as many as there are, and that is two
     ">{MOST_PAIRS} seeds",

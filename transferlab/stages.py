@@ -45,7 +45,7 @@ class Term:
         weight: what its value is multiplied by.
         over: modules that the loss is about (a penalty on their weights): it is built with ``modules=`` too,
             which maps these names to the modules as they are when the stage begins.
-        per_part: where a stream is made of several domains, take the mean of one loss for each of them.
+        per_domain: where a stream is made of several domains, take the mean of one loss for each of them.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Term:
     reads: tuple[Read, ...] = ()
     weight: float = 1.0
     over: tuple[str, ...] = ()
-    per_part: bool = False
+    per_domain: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,15 @@ class Phase:
     Attributes:
         terms: what is minimised; parameters of the terms themselves always move.
         moves: the modules that move.
-        part: called with ``moves`` as one chain of blocks, says which part of it moves (``models/parts.py``);
-            None for all.
+        trains: called with ``moves`` as one chain of blocks, says which of its parameters move
+            (``models/trainable.py``); None for all.
         combine: called with the weighted terms and the parameters, sets the gradients; None for the sum's.
         repeats: how many such updates make one step.
     """
 
     terms: tuple[Term, ...]
     moves: tuple[str, ...] = NETWORK
-    part: Component | None = None
+    trains: Component | None = None
     combine: Component | None = None
     repeats: int = 1
 

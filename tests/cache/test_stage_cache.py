@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from transferlab.cache import entries
-from transferlab.cache.entries import ABANDONED, Entries
+from transferlab.cache.entries import ABANDONED, DiskCache
 from transferlab.cache.stage_cache import StageCache
 from transferlab.config.schema import TrainConfig
 from transferlab.models.network import Blueprint, Modules
@@ -166,7 +166,7 @@ def test_a_fit_is_found_by_seed_blueprint_and_the_stages_so_far(
         journal = Journal("test", lambda: None, quiet=True)
         cache = StageCache(setup_of(config, journal, blueprint, seed), blueprint, None)
         for stage in stages:
-            cache.follow(stage, {"source": Examples(IMAGES, labels if stage is one else None)})
+            cache.enter(stage, {"source": Examples(IMAGES, labels if stage is one else None)})
 
         def fit(_checkpoint: Checkpoint | None) -> list[Snapshot]:
             with journal.stage("two", 1) as lines:
@@ -222,7 +222,7 @@ def test_what_a_run_goes_on_from_goes_last(tmp_path: Path) -> None:
         age = ABANDONED * (2 if abandoned else 0.5)
         os.utime(checkpoint, (time.time() - age,) * 2)
         for key in ("aa", "bb"):
-            assert Entries(tmp_path, 10_000).write(key, {}, weights)
+            assert DiskCache(tmp_path, 10_000).write(key, {}, weights)
         assert checkpoint.exists() is not abandoned
         assert [path.stem for path in sorted(tmp_path.glob("*/*.json"))] == (["aa", "bb"] if abandoned else ["bb"])
 
@@ -237,7 +237,7 @@ def test_files_of_others_in_the_cache_are_none_of_its_concern(tmp_path: Path) ->
     for path in others:
         path.write_bytes(bytes(3000))
         os.utime(path, (time.time() - 3 * ABANDONED,) * 2)
-    assert not Entries(tmp_path / "cache", 1_000).write("abcd", {}, {"weight": torch.zeros(1000)})
+    assert not DiskCache(tmp_path / "cache", 1_000).write("abcd", {}, {"weight": torch.zeros(1000)})
     assert all(path.exists() for path in others)
 
 
@@ -246,7 +246,7 @@ def test_an_entry_takes_the_place_of_its_checkpoint_or_says_that_it_has_not(tmp_
     checkpoint = tmp_path / "ab" / "abc.checkpoint"
     checkpoint.parent.mkdir()
     checkpoint.write_bytes(bytes(6_400))
-    entries = Entries(tmp_path, limit)
+    entries = DiskCache(tmp_path, limit)
     kept = entries.write("abc", {"a": 1}, {"weight": torch.zeros(1000)})
     assert kept == (limit >= 5_000)
     assert (entries.read("abc") is not None) == kept

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from transferlab.config.identity import run_id
 from transferlab.domains.bridges import Choice, best_path, choose_path
-from transferlab.domains.pair import load_pair
 from transferlab.domains.splits import test_mask
+from transferlab.domains.task import load_task
 from transferlab.errors import Refusal
 
 TURNED = """
@@ -105,8 +105,8 @@ def test_the_probe_sees_training_images_as_they_are_fed_and_nothing_else(argumen
     job = [*arguments, "bridge.pool=[turned20]", "image.size=6", *own, "+bridge.probe.fold=1"]
     turned_digits.SEEN.clear()
     choice = chosen(*job)
-    pair = load_pair(rows_of(*job)[0].config.crossing(rows_of(*job)[0].config.bridge.pool))
-    stations = [one.images[~test_mask(one)] for one in (pair.source, pair.bridges[0], pair.target)]
+    task = load_task(rows_of(*job)[0].config.crossing(rows_of(*job)[0].config.bridge.pool))
+    stations = [one.images[~test_mask(one)] for one in (task.source, task.bridges[0], task.target)]
     seen = turned_digits.SEEN
     assert len(seen) == 6
     expected = [stations[place] for place in (0, 1, 0, 2, 1, 2)]
@@ -139,18 +139,18 @@ def test_of_paths_that_are_as_good_the_first_of_the_pool() -> None:
 
 def test_a_bridge_takes_the_pairs_channels_and_the_sources_order_of_classes(arguments: list[str]) -> None:
     given = [one for one in arguments if one != "bridge=auto"]
-    pair = load_pair(rows_of(*given, "bridge.path=[turned20]", "bridge.turned20.colour=true")[0].config)
-    assert pair.bridges[0].images.shape[1:] == (8, 8, 1)
-    assert pair.channels == 1
-    assert pair.bridges[0].class_names == pair.source.class_names
-    assert len(pair.fingerprints) == 3
+    task = load_task(rows_of(*given, "bridge.path=[turned20]", "bridge.turned20.colour=true")[0].config)
+    assert task.bridges[0].images.shape[1:] == (8, 8, 1)
+    assert task.channels == 1
+    assert task.bridges[0].class_names == task.source.class_names
+    assert len(task.fingerprints) == 3
 
 
 def test_a_bridge_with_images_of_the_target_is_refused(arguments: list[str]) -> None:
     given = [one for one in arguments if one != "bridge=auto"]
     for bridge in (["bridge=turned60"], ["bridge=turned20", "bridge.turned20.degrees=60", "bridge.turned20.start=3"]):
         with pytest.raises(Refusal, match=r"bridge=turned\d0: 359 of its images are target=turned60's"):
-            load_pair(rows_of(*given, *bridge)[0].config)
+            load_task(rows_of(*given, *bridge)[0].config)
     with pytest.raises(Refusal, match="bridge=turned60"):
         chosen(*arguments, "bridge.pool=[turned20,turned60]")
 

@@ -13,7 +13,7 @@ from jobs import Said, rows_of
 from made_folders import fill
 
 from transferlab.domains import described as lines_of
-from transferlab.domains import overlaps, pair
+from transferlab.domains import overlaps, task
 from transferlab.domains.domain import Domain
 from transferlab.errors import Refusal
 
@@ -32,7 +32,7 @@ Describe = Callable[[Domain, Domain], list[str]]
 @pytest.fixture
 def describe(monkeypatch: pytest.MonkeyPatch) -> Describe:
     def describe(source: Domain, target: Domain) -> list[str]:
-        for module in (lines_of, overlaps, pair):
+        for module in (lines_of, overlaps, task):
             monkeypatch.setattr(module, "loaded", lambda role, _: {"source": source, "target": target}[role])
         config = rows_of("source=mnist5k", "target=digits")[0].config
         return lines_of.described([config, config])
@@ -116,7 +116,7 @@ def test_one_class_is_refused_wherever_it_comes_from(describe: Describe, role: s
     given = {"source": domain(LARGE), "target": domain(LARGE, 1), role: domain(counts)}
     describe(given["source"], given["target"])
     with pytest.raises(Refusal, match=rf"{role}=\w+: .*examples of one class only, a"):
-        pair.load_pair(rows_of("source=mnist5k", "target=digits")[0].config)
+        task.load_task(rows_of("source=mnist5k", "target=digits")[0].config)
 
 
 @pytest.mark.parametrize(
@@ -133,11 +133,11 @@ def test_a_source_or_bridge_needs_two_classes_to_train_on(
     command = ["source=mnist5k", "target=digits"]
     describe(few, domain(LARGE, 1))
     with pytest.raises(Refusal, match=f"source=mnist5k: {words}$"):
-        pair.load_pair(rows_of(*command)[0].config)
-    monkeypatch.setattr(pair, "loaded", lambda role, _: few if role == "bridge" else domain(LARGE, role == "target"))
+        task.load_task(rows_of(*command)[0].config)
+    monkeypatch.setattr(task, "loaded", lambda role, _: few if role == "bridge" else domain(LARGE, role == "target"))
     bridged = rows_of(*command, "strategy=transitive", "bridge=rendered_digits")[0].config
     with pytest.raises(Refusal, match=f"bridge=.*: {words}$"):
-        pair.load_pair(bridged)
+        task.load_task(bridged)
 
 
 def test_train_says_it_before_the_first_step_and_not_again(tmp_path: Path, transferlab: Callable[..., Said]) -> None:

@@ -14,10 +14,10 @@ from PIL import Image
 
 from transferlab.config.identity import run_id
 from transferlab.domains.domain import Domain
-from transferlab.domains.pair import load_pair
 from transferlab.domains.splits import split
+from transferlab.domains.task import load_task
 from transferlab.errors import Refusal
-from transferlab.images.mapped import Mapped
+from transferlab.images.mapped import LazyImages
 
 
 def test_a_folder_is_its_images_in_order_of_name_mapped(photos: Path, load: Callable[..., Domain]) -> None:
@@ -54,7 +54,7 @@ def test_no_identity_depends_on_the_place(tmp_path: Path, photos: Path) -> None:
     prints = []
     for path, out in ((photos, "one"), (tmp_path / "moved", "two")):
         config = rows_of("source=folder", f"source.path={path}", f"output_root={tmp_path / out}", *arguments)[0]
-        prints.append(run_id(config.config, load_pair(config.config).fingerprints))
+        prints.append(run_id(config.config, load_task(config.config).fingerprints))
         assert config.setting == f"image.size=8, source.path={path}", "what follows another key isn't said twice"
     assert prints[0] == prints[1]
 
@@ -87,7 +87,7 @@ def test_files_that_cannot_be_read_are_refused_by_name_or_left_out(
     assert str(refusal.value).count("\n") == 1
     domain = load(broken, skip_unreadable=True)
     assert len(said) == 1
-    assert isinstance(domain.images, Mapped)
+    assert isinstance(domain.images, LazyImages)
     assert np.bincount(domain.labels).tolist() == [10, 10]
     assert np.array_equal(np.asarray(domain.images)[10], pixels(100))
     (broken / "b" / "x.png").write_bytes(b"")
@@ -143,7 +143,7 @@ def test_splits_of_a_folder_are_those_of_the_same_images_in_memory(photos: Path,
     (one, test), (other, same) = split(mapped, mapped, 3, 0), split(plain, plain, 3, 0)
     for name in ("source", "source_validation", "target_labelled", "target_unlabelled", "target_test_unlabelled"):
         images = one.stream(name).images
-        assert isinstance(images, Mapped)
+        assert isinstance(images, LazyImages)
         assert np.asarray(images).tobytes() == np.asarray(other.stream(name).images).tobytes()
     assert np.asarray(test.images).tobytes() == np.asarray(same.images).tobytes()
 

@@ -12,16 +12,16 @@ from jobs import Said, results, rows_of
 
 from transferlab.domains.domain import Domain
 from transferlab.domains.multi import concatenated, refuse_other_classes
-from transferlab.domains.pair import Pair, load_pair
 from transferlab.domains.splits import Labelled, split, test_mask
+from transferlab.domains.task import TransferTask, load_task
 from transferlab.errors import Refusal
 
 SMALL = ["image.size=8", "bottleneck=16", "steps=6", "snapshots=2", "batch_size=16", "seeds=1"]
 BOTH = ["source=multi", "source.domains=[rendered_digits,mnist5k]", "source.rendered_digits.examples=300"]
 
 
-def pair(*arguments: str) -> Pair:
-    return load_pair(rows_of("image.size=8", *arguments)[0].config)
+def task(*arguments: str) -> TransferTask:
+    return load_task(rows_of("image.size=8", *arguments)[0].config)
 
 
 def domain(labels: list[int], names: tuple[str, ...], first: int = 0, test: list[bool] | None = None) -> Domain:
@@ -35,7 +35,7 @@ def test_one_after_the_other_with_the_firsts_order_of_classes() -> None:
     both = concatenated([one, other])
     assert both.images[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
     assert [both.class_names[label] for label in both.labels] == ["cat", "dog", "dog", "cat", "cat"]
-    assert both.parts == (2, 3)
+    assert both.domain_sizes == (2, 3)
     assert concatenated([one]) is one
 
 
@@ -46,7 +46,7 @@ def test_each_keeps_the_test_split_that_it_has_alone() -> None:
 
 
 def test_parts_that_don_t_add_up_are_no_domain() -> None:
-    with pytest.raises(Refusal, match="parts of"):
+    with pytest.raises(Refusal, match="domains of"):
         Domain(np.zeros((3, 2, 2, 1), np.uint8), np.zeros(3, np.int64), ("a",), None, (1, 1))
 
 
@@ -62,11 +62,11 @@ def test_other_classes_are_named_with_the_domain_that_lacks_them() -> None:
 
 
 def test_sizes_and_channels_become_one() -> None:
-    both = pair("source=multi", "source.domains=[rendered_digits,mnist5k_m]", "source.rendered_digits.examples=300")
+    both = task("source=multi", "source.domains=[rendered_digits,mnist5k_m]", "source.rendered_digits.examples=300")
     assert both.source.images.shape == (5300, 8, 8, 3)
     assert both.target.images.shape == (1797, 8, 8, 3)
-    assert both.source.parts == (300, 5000)
-    alone = pair("source=rendered_digits", "source.examples=300", "image.channels=3")
+    assert both.source.domain_sizes == (300, 5000)
+    alone = task("source=rendered_digits", "source.examples=300", "image.channels=3")
     assert np.array_equal(both.source.images[:300], alone.source.images)
 
 
@@ -79,13 +79,13 @@ def test_splits_are_those_of_each_domain_alone(seed: int) -> None:
     """So that adding a source leaves what is seen of the first one as it was."""
     both, one, other = (
         split(each.source, each.target, 3, seed)[0]
-        for each in (pair(*BOTH), pair("source=rendered_digits", "source.examples=300"), pair("source=mnist5k"))
+        for each in (task(*BOTH), task("source=rendered_digits", "source.examples=300"), task("source=mnist5k"))
     )
     for name in ("source", "source_validation"):
         joined, first, second = (getattr(each, name) for each in (both, one, other))
-        assert joined.parts == (len(first.labels), len(second.labels))
-        assert first.parts == (len(first.labels),)
-        start = joined.parts[0]
+        assert joined.domain_sizes == (len(first.labels), len(second.labels))
+        assert first.domain_sizes == (len(first.labels),)
+        start = joined.domain_sizes[0]
         assert same(Labelled(joined.images[:start], joined.labels[:start]), first)
         assert same(Labelled(joined.images[start:], joined.labels[start:]), second)
     for name, alone in (("source1", one), ("source2", other)):
@@ -98,7 +98,7 @@ def test_splits_are_those_of_each_domain_alone(seed: int) -> None:
 
 def test_the_fingerprint_is_of_every_domain_and_their_order() -> None:
     def fingerprint(*arguments: str) -> str:
-        return pair(*arguments).fingerprints[0]
+        return task(*arguments).fingerprints[0]
 
     both = fingerprint(*BOTH)
     assert both == fingerprint(*BOTH, "image.size=9")

@@ -205,7 +205,7 @@ def test_the_kept_are_those_of_largest_ratio(keep: float, caplog: pytest.LogCapt
     torch.manual_seed(0)
     modules, examples = _examples(False)
     with caplog.at_level("INFO", "transferlab"):
-        weights = kept_or_not(modules, examples, keep=keep)["source"]["weight"].numpy()
+        weights = kept_or_not(modules, examples, keep_fraction=keep)["source"]["weight"].numpy()
     kept = max(round(60 * keep), 1)
     assert f"as much as {kept} of the 60 source examples" in caplog.text
     assert (weights > 0).sum() == kept

@@ -35,8 +35,8 @@ def test_labels_are_the_networks_own_whatever_the_examples_say() -> None:
     torch.manual_seed(0)
     modules = {"backbone": nn.Flatten(), "bottleneck": nn.Linear(16, 4), "head": Head(4, 3)}
     images = torch.randint(0, 256, (20, 1, 4, 4), dtype=torch.uint8)
-    found = confident_labels(modules, {"bridge1_unlabelled": Examples(images)}, keep=0.6)["bridge1_unlabelled"]
-    lied = confident_labels(modules, {"bridge1_unlabelled": Examples(images, torch.zeros(20))}, keep=0.6)
+    found = confident_labels(modules, {"bridge1_unlabelled": Examples(images)}, keep_fraction=0.6)["bridge1_unlabelled"]
+    lied = confident_labels(modules, {"bridge1_unlabelled": Examples(images, torch.zeros(20))}, keep_fraction=0.6)
     logits = nn.Sequential(*modules.values())(images.float() / 127.5 - 1)
     assert torch.equal(found["pseudo_label"], logits.argmax(1))
     assert torch.equal(found["kept"].bool(), most_confident(logits, 0.6))
@@ -75,7 +75,7 @@ def test_what_is_kept_is_what_is_made_again_as_the_target_is() -> None:
     grey, dark = 127, 64  # in [−1, 1]: 0 and −½, so errors of 0 and 1/8; black and white cost 1/2
     examples = {"source": images(grey, dark, 0, 255), "target_unlabelled": images(dark, dark, 0, grey)}
     for reach, expected in [(1.5, [1, 1, 0, 0]), (3.0, [1, 1, 1, 1]), (0.5, [1, 0, 0, 0])]:
-        found = well_reconstructed(modules, examples, reach=reach)
+        found = well_reconstructed(modules, examples, max_error_ratio=reach)
         assert found["source"]["kept"].tolist() == expected
         assert found["target_unlabelled"]["kept"].tolist() == [1, 1, 1, 1]
 

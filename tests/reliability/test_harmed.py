@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from jobs import Said
 
 from transferlab.cache import feature_cache, stage_cache
-from transferlab.cache.entries import Entries
+from transferlab.cache.entries import DiskCache
 from transferlab.comparison.result_file import SCHEMA_VERSION, is_usable
 from transferlab.comparison.results import read_results
 from transferlab.system.files import json_digest
@@ -70,7 +70,7 @@ def test_checkpoints(tmp_path: Path, harm: Harm) -> None:
 @given(harm=HARMS)
 @MANY
 def test_kept_fits(tmp_path: Path, suffix: str, harm: Harm) -> None:
-    entries = Entries(tmp_path, 1e9)
+    entries = DiskCache(tmp_path, 1e9)
     (tmp_path / "ab").mkdir(exist_ok=True)
     assert entries.write("abcd", ABOUT, STORED)
     path = tmp_path / "ab" / f"abcd.{suffix}"
@@ -83,7 +83,7 @@ def test_kept_fits(tmp_path: Path, suffix: str, harm: Harm) -> None:
 
 def test_kept_fits_that_were_exchanged(tmp_path: Path) -> None:
     """Both are whole; each stands in the other's place."""
-    entries = Entries(tmp_path, 1e9)
+    entries = DiskCache(tmp_path, 1e9)
     (tmp_path / "ab").mkdir()
     for number, key in enumerate(("ab01", "ab02")):
         entries.write(key, ABOUT, {"abc": torch.arange(20.0) + number})
@@ -108,7 +108,7 @@ def test_what_is_no_ordinary_file_is_never_waited_for(tmp_path: Path, special: s
     for name in ("abcd.json", "abcd.safetensors", "abcd.checkpoint"):
         path = tmp_path / "ab" / name
         {"pipe": os.mkfifo, "endless": lambda path: path.symlink_to("/dev/zero"), "folder": Path.mkdir}[special](path)
-    entries = Entries(tmp_path, 1e9)
+    entries = DiskCache(tmp_path, 1e9)
     assert entries.read("abcd") is None
     assert entries.checkpoint("abcd", 0).read() is None
 
@@ -135,7 +135,7 @@ GONE = object()
 def test_kept_results_that_lack_a_part(folder: str, harm: dict[str, Any], tmp_path: Path) -> None:
     """Their checksums are right."""
     is_whole = feature_cache.is_whole if folder == "features" else stage_cache.is_whole
-    entries = Entries(tmp_path / folder, 1e9, is_whole)
+    entries = DiskCache(tmp_path / folder, 1e9, is_whole)
     (tmp_path / folder / "ab").mkdir(parents=True)
     about, name = ({"seconds": 1.5}, "features") if folder == "features" else (WHOLE, "abc")
     assert entries.write("abcd", about, {name: torch.arange(20.0)})
@@ -148,7 +148,7 @@ def test_kept_results_that_lack_a_part(folder: str, harm: dict[str, Any], tmp_pa
 def test_an_index_nested_too_deeply(tmp_path: Path) -> None:
     (tmp_path / "ab").mkdir()
     (tmp_path / "ab" / "abcd.json").write_text("[" * 100_000)
-    assert Entries(tmp_path, 1e9).read("abcd") is None
+    assert DiskCache(tmp_path, 1e9).read("abcd") is None
 
 
 def test_a_checkpoint_that_torch_cannot_read_whose_checksum_is_right(
@@ -176,13 +176,13 @@ def test_a_folder_in_the_place_of_a_checkpoint_costs_no_run(train_tiny: Callable
 
 
 def test_what_a_killed_process_had_begun_to_write_goes_with_the_next(tmp_path: Path) -> None:
-    entries = Entries(tmp_path, 1e9)
+    entries = DiskCache(tmp_path, 1e9)
     (tmp_path / "ab").mkdir()
     begun = [tmp_path / "ab" / f".abcd.{kind}.4242.transferlab" for kind in ("json", "safetensors", "checkpoint")]
     others = [tmp_path / "ab" / name for name in (".ef01.json.4242.transferlab", ".abcd.mine", ".abcd.json.2024")]
     for path in [*begun, *others]:
         path.touch()
-    with entries.alone("abcd"):
+    with entries.exclusive("abcd"):
         assert not any(path.exists() for path in begun)
         assert all(path.exists() for path in others)
 

@@ -13,7 +13,7 @@ from commands import started
 from jobs import TINY, Said, numbers, results
 
 from transferlab.experiment.run import LOCK, Run, State
-from transferlab.system.locks import alone
+from transferlab.system.locks import exclusive
 
 JOB = [*TINY, "strategy=dan", "seeds=2", "steps=60"]
 
@@ -42,7 +42,7 @@ def test_a_run_that_another_is_at_is_waited_for_and_not_done_again(
 ) -> None:
     job = [*TINY, "cache=false", "strategy=source_only", "baselines=[]", f"output_root={tmp_path}"]
     run = tiny_run("strategy=source_only", "baselines=[]")
-    with alone(run.folder / LOCK):
+    with exclusive(run.folder / LOCK):
         run.mark("running")
         with started(*job, "overwrite=true") as waiting:
             try:
@@ -69,7 +69,7 @@ def test_what_a_run_is_at(tiny_run: Callable[..., Run], tmp_path: Path) -> None:
     assert _marked(run, "failed") == "failed"
     assert _marked(run, "interrupted") == "interrupted"
     assert _marked(run, "running") == "interrupted", "nobody holds it"
-    with alone(run.folder / LOCK):
+    with exclusive(run.folder / LOCK):
         assert run.state == "running"
     for harmed in ('{"sta', '{"state": []}', '{"state": "sleeping"}', "[" * 100_000):
         (run.folder / "state.json").write_text(harmed)

@@ -147,10 +147,10 @@ def test_feature_elimination_drops_those_of_largest_kolmogorov_distance() -> Non
         distances.append(max(gaps))
     kept = sorted(np.argsort(distances)[:3])
     assert kept == [0, 2, 4]
-    found = adapted("feature_elimination", source, target, eliminate=0.4)
+    found = adapted("feature_elimination", source, target, drop_fraction=0.4)
     np.testing.assert_array_equal(found.source, source[:, kept])
     np.testing.assert_allclose(at_target(found, target), target[:, kept], rtol=1e-6)
-    assert adapted("feature_elimination", source, target, eliminate=0.99).source.shape == (60, 1)
+    assert adapted("feature_elimination", source, target, drop_fraction=0.99).source.shape == (60, 1)
 
 
 def test_pca_is_scikit_learns_on_both_domains() -> None:

@@ -88,7 +88,7 @@ def test_on_equal_domains_a_method_changes_little(method: str, classifier: tuple
     target, others = gaussians(2 * RING, 200, 1.0, random)
     streams = {"source": stream(source, labels), "target_unlabelled": stream(target)}
     alone = accuracy(found_by(classifier)({"source": streams["source"]}, classes=3), target, others)
-    changed = {"eliminate": 0.0} if method == "feature_elimination" else {}
+    changed = {"drop_fraction": 0.0} if method == "feature_elimination" else {}
     assert abs(accuracy(solved(method, changed, classifier, streams, 3), target, others) - alone) < 0.03
 
 

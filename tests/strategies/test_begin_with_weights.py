@@ -11,7 +11,7 @@ from jobs import TINY, Said, results, rows_of
 from safetensors.torch import load_file, save_file
 
 from transferlab.config.comparison_row import ComparisonRow
-from transferlab.domains.pair import load_pair
+from transferlab.domains.task import load_task
 from transferlab.errors import Refusal
 from transferlab.experiment.perform import run_experiment
 from transferlab.experiment.run import Run
@@ -38,27 +38,27 @@ def weights(tmp_path: Path) -> str:
 def test_no_source_is_read_and_its_classes_don_t_matter(
     strategy: tuple[str, str], weights: str, tmp_path: Path
 ) -> None:
-    options = [f"strategy={strategy[0]}", strategy[1], "strategy.begin=weights", weights]
+    options = [f"strategy={strategy[0]}", strategy[1], "strategy.start=pretrained", weights]
     config = rows_of(*SMALL, f"output_root={tmp_path}", *options)[0].config
-    run = Run(ComparisonRow(config), load_pair(config), seed=0)
+    run = Run(ComparisonRow(config), load_task(config), seed=0)
     assert run.strategy.reads(None) == {"target_labelled"}
     assert run.strategy.classes == "any"
     assert run_experiment(run, "test")["status"] == "ok"
 
 
 def test_frozen_features_are_the_files(weights: str, tmp_path: Path) -> None:
-    options = ["strategy=feature_extraction", "strategy.layers=[block1]", "strategy.begin=weights", weights]
+    options = ["strategy=feature_extraction", "strategy.layers=[block1]", "strategy.start=pretrained", weights]
     config = rows_of(*SMALL, f"output_root={tmp_path / 'out'}", *options)[0].config
-    run_experiment(Run(ComparisonRow(config), load_pair(config), seed=0), "test")
+    run_experiment(Run(ComparisonRow(config), load_task(config), seed=0), "test")
     (file,) = (tmp_path / "out").glob("runs/**/model.safetensors")
     given = load_file(tmp_path / "weights.safetensors")["features.0.weight"]
     assert any(value.shape == given.shape and torch.equal(value, given) for value in load_file(file).values())
 
 
 def test_without_weights_there_is_nothing_to_begin_with(train_tiny: Callable[..., Said], tmp_path: Path) -> None:
-    said = train_tiny("strategy=finetune", "strategy.begin=weights")
+    said = train_tiny("strategy=finetune", "strategy.start=pretrained")
     assert said.code == 2
-    assert "strategy.begin=weights: backbone=lenet has none; give it backbone.weights=" in said.err
+    assert "strategy.start=pretrained: backbone=lenet has none; give it backbone.weights=" in said.err
     assert results(tmp_path) == []
 
 
@@ -73,4 +73,4 @@ def test_without_weights_there_is_nothing_to_begin_with(train_tiny: Callable[...
 )
 def test_what_weights_alone_can_t_do_is_refused(options: list[str], message: str) -> None:
     with pytest.raises(Refusal, match=message):
-        rows_of(*TINY, *options, "strategy.begin=weights")[0].config.strategy()
+        rows_of(*TINY, *options, "strategy.start=pretrained")[0].config.strategy()

@@ -64,9 +64,9 @@ def _logged(run: Run, term: str) -> list[float]:
 
 def _fewer_classes(run: Run) -> Run:
     """The run with a source of four classes, named apart from the target's ten."""
-    source = run.pair.source
+    source = run.task.source
     merged = replace(source, labels=source.labels % 4, class_names=("a", "b", "c", "d"))
-    return replace(run, pair=replace(run.pair, source=merged))
+    return replace(run, task=replace(run.task, source=merged))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_siamese_moves_the_encoder_and_then_replaces_the_head(tiny_run: RunOf) -
 def test_siamese_predicts_as_scikit_learns_nearest_centroid(tiny_run: RunOf) -> None:
     run = tiny_run("strategy=siamese", "steps=30")
     modules = modules_after(run)
-    training, test = split(run.pair.source, run.pair.target, 3, run.seed)
+    training, test = split(run.task.source, run.task.target, 3, run.seed)
     encoder = nn.Sequential(*(modules[name] for name in ENCODER)).eval()
 
     def features(images: np.ndarray) -> Tensor:
@@ -169,12 +169,12 @@ def test_pairs_come_together_and_apart(tiny_run: RunOf) -> None:
 
 def test_label_spaces_may_differ_for_siamese_pairs_within_domains(tiny_run: RunOf, tmp_path: Path) -> None:
     assert _strategy("siamese").classes == "same"
-    assert _strategy("siamese", pairs="within").classes == "any"
-    run = _fewer_classes(_with(tiny_run("strategy=siamese"), pairs="within"))
+    assert _strategy("siamese", tasks="within").classes == "any"
+    run = _fewer_classes(_with(tiny_run("strategy=siamese"), tasks="within"))
     assert run_experiment(run, "test")["status"] == "ok"
     head = modules_after(run)["head"]
     assert isinstance(head, NearestPrototype)
-    head.write(tmp_path, run.pair.source.class_names, run.pair.target.class_names)
+    head.write(tmp_path, run.task.source.class_names, run.task.target.class_names)
     rows = _rows(tmp_path / "class_similarity.csv")
     assert [len(rows), len(rows[0])] == [5, 11]
 

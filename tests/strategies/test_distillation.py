@@ -61,7 +61,7 @@ def test_stages_of_a_transfer_set(shipped: Distillation) -> None:
     assert _shape(shipped) == [*first, ("student", both, {"target_unlabelled", "target_labelled"})]
     assert _shape(replace(shipped, alpha=1.0))[-1] == ("student", ["soft_labels"], {"target_unlabelled"})
     assert _shape(replace(shipped, hard_labels="source"))[-1][2] == {"target_unlabelled", "source"}
-    everything = replace(shipped, hints=2.0, relation="rkd")
+    everything = replace(shipped, hint_weight=2.0, relation="rkd")
     assert _shape(everything)[-1][1] == ["soft_labels", "hints", "relations", "cross_entropy_target_labelled"]
 
 
@@ -95,7 +95,7 @@ def test_the_teacher_learns_first_and_then_stays_while_the_student_waits(tiny_ru
     assert {name.split(".")[0] for name in changed(second, after, *NETWORK)} == set(NETWORK)
     with seeded(run.seed, "network"):
         start = build_network(
-            Blueprint(run.config.backbone, run.pair.channels, run.config.image.size, run.config.bottleneck, 10)
+            Blueprint(run.config.backbone, run.task.channels, run.config.image.size, run.config.bottleneck, 10)
         )
     assert not changed(start, second, *NETWORK)
 
@@ -151,7 +151,7 @@ def test_the_student_is_given_the_soft_labels_of_its_own_examples(
     tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In every batch, what stands beside an example is what the teacher says of that example."""
-    run = tiny_run(*SMALL, "strategy.hints=1")
+    run = tiny_run(*SMALL, "strategy.hint_weight=1")
     seen: list[Output] = []
 
     def record(self: SoftLabels, student: Output, *teacher: Output, progress: Tensor) -> Tensor:
@@ -169,7 +169,7 @@ def test_the_student_is_given_the_soft_labels_of_its_own_examples(
 
 
 def test_with_augmentation_both_see_the_same_view(tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = tiny_run(*SMALL, "strategy.shift=0.25", "strategy.hints=1", "precision=fp32")
+    run = tiny_run(*SMALL, "strategy.shift=0.25", "strategy.hint_weight=1", "precision=fp32")
     assert not any(isinstance(stage, Estimate) for stage in run.strategy.stages(None))
     seen: list[tuple[Output, Output]] = []
 
@@ -179,7 +179,7 @@ def test_with_augmentation_both_see_the_same_view(tiny_run: RunOf, monkeypatch: 
 
     monkeypatch.setattr(SoftLabels, "forward", record)
     modules = modules_after(run)
-    training, _ = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)
+    training, _ = split(run.task.source, run.task.target, run.labels_per_class, run.seed)
     known = {tuple(image.flatten().tolist()) for image in as_tensor(training.target_unlabelled.images, "cpu")}
     moved = 0
     for student, teacher in seen:
@@ -199,7 +199,7 @@ def test_hints_pass_a_regressor_where_widths_differ(tiny_run: RunOf) -> None:
     two = regressor(_networks(2, 1.0, features=6), STUDENT)["regressor"]
     assert isinstance(two, torch.nn.Linear)
     assert (two.in_features, two.out_features) == (6, 12)
-    run = tiny_run(*SMALL, "strategy.hints=1", "strategy.teacher_width=20")
+    run = tiny_run(*SMALL, "strategy.hint_weight=1", "strategy.teacher_width=20")
     after = modules_after(run)
     assert isinstance(after["regressor"], torch.nn.Linear)
     stage = run.strategy.stages(None)[-1]
@@ -208,7 +208,7 @@ def test_hints_pass_a_regressor_where_widths_differ(tiny_run: RunOf) -> None:
 
 
 def test_the_students_loss_of_hints_falls(tiny_run: RunOf) -> None:
-    run = tiny_run(*SMALL, "strategy.hints=50", "strategy.alpha=0", "steps=60", "log_every=20")
+    run = tiny_run(*SMALL, "strategy.hint_weight=50", "strategy.alpha=0", "steps=60", "log_every=20")
     run_experiment(run, "test")
     rows = [line.split(",") for line in (run.folder / "metrics.csv").read_text().splitlines()]
     hints = [float(row[rows[0].index("hints")]) for row in rows[1:] if row[0] == "student"]
@@ -219,12 +219,12 @@ def test_the_students_loss_of_hints_falls(tiny_run: RunOf) -> None:
     ("options", "classes"),
     [
         ({}, "same"),
-        ({"hints": 1.0}, "same"),
+        ({"hint_weight": 1.0}, "same"),
         ({"alpha": 0.0, "relation": "rkd"}, "same"),
-        ({"alpha": 0.0, "hints": 1.0}, "any"),
-        ({"alpha": 0.0, "hints": 1.0, "mode": "then_finetune"}, "any"),
-        ({"alpha": 0.0, "hints": 1.0, "hard_labels": "source"}, "same"),
-        ({"alpha": 0.0, "hints": 1.0, "hard_labels": "source", "mode": "then_finetune"}, "any"),
+        ({"alpha": 0.0, "hint_weight": 1.0}, "any"),
+        ({"alpha": 0.0, "hint_weight": 1.0, "mode": "then_finetune"}, "any"),
+        ({"alpha": 0.0, "hint_weight": 1.0, "hard_labels": "source"}, "same"),
+        ({"alpha": 0.0, "hint_weight": 1.0, "hard_labels": "source", "mode": "then_finetune"}, "any"),
     ],
 )
 def test_label_spaces_may_differ_with_hints_alone(options: dict[str, Any], classes: str, shipped: Distillation) -> None:
@@ -233,11 +233,11 @@ def test_label_spaces_may_differ_with_hints_alone(options: dict[str, Any], class
 
 @pytest.mark.parametrize("mode", ["transfer_set", "then_finetune"])
 def test_distillation_across_label_spaces(mode: str, tiny_run: RunOf) -> None:
-    run = tiny_run(*SMALL, "strategy.alpha=0", "strategy.hints=1", f"strategy.mode={mode}")
-    pair = run.pair
-    merged = replace(pair.source, labels=pair.source.labels % 4, class_names=("a", "b", "c", "d"))
-    run = replace(run, pair=replace(pair, source=merged))
-    assert not run.pair.same_classes
+    run = tiny_run(*SMALL, "strategy.alpha=0", "strategy.hint_weight=1", f"strategy.mode={mode}")
+    task = run.task
+    merged = replace(task.source, labels=task.source.labels % 4, class_names=("a", "b", "c", "d"))
+    run = replace(run, task=replace(task, source=merged))
+    assert not run.task.same_classes
     assert run_experiment(run, "test")["status"] == "ok"
     assert load_file(run.folder / "model.safetensors")["head.weight"].shape[0] == 10
     assert named(modules_after(run, 1), "teacher.classifier.0").get_parameter("weight").shape[0] == 4
@@ -278,7 +278,7 @@ def test_the_teacher_is_chosen_by_name_and_has_options_of_its_own(train_tiny: Ca
         ("temperature", 0.0, "expected more than 0"),
         ("alpha", 1.1, "expected 0 to 1"),
         ("alpha", -0.1, "expected 0 to 1"),
-        ("hints", -1.0, "expected at least 0"),
+        ("hint_weight", -1.0, "expected at least 0"),
         ("angle_weight", -1.0, "expected at least 0"),
         ("distance_weight", -1.0, "expected at least 0"),
         ("shift", 2.0, "expected 0 to 1"),

@@ -74,12 +74,12 @@ def test_regularizers_act_on_the_run(name: str, mode: str, tiny_run: RunOf, monk
     pull = dict(held["fisher"].named_buffers()) if name == "ewc" else {}
 
     def distance(modules: Modules) -> float:
-        pairs = [
+        tasks = [
             (f"{part}/{key}".replace(".", "/"), now, then)
             for part in (("backbone", "bottleneck", "head") if pull else ("backbone",))
             for (key, now), then in zip(modules[part].named_parameters(), source[part].parameters(), strict=True)
         ]
-        return sum((pull.get(key, 1) * (now - then).square()).sum().item() for key, now, then in pairs)
+        return sum((pull.get(key, 1) * (now - then).square()).sum().item() for key, now, then in tasks)
 
     assert moved_blocks(source, held) == set(BLOCKS)
     if name == "bss":
@@ -139,7 +139,7 @@ def test_surgical_auto_moves_the_block_of_the_largest_ratio(tiny_run: RunOf, mon
 def test_bitfit_moves_biases_and_normalisation_alone(
     head: str, tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Key by key, from one snapshot to the next: convolutions and linear layers stay; a new head moves wholly."""
+    """Key by key, from one snapshot to the next: convolutions and linear layers stay; a new head moves fully."""
     run = tiny_run("strategy=bitfit", f"strategy.head={head}")
     _, (first, last), _ = trained(run, monkeypatch)
     before, after = states(first.modules), states(last.modules)

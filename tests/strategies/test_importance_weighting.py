@@ -95,19 +95,19 @@ def test_other_estimators_train(estimator: str, train_tiny: Callable[..., Said])
 
 def test_keeping_all_is_the_one_fit_it_always_was() -> None:
     both = (cross_entropy("source"), cross_entropy("target_labelled", 0.5))
-    assert Joint(weight=0.5, keep=1.0).stages(None) == [Fit("joint", (Phase(both),))]
+    assert Joint(weight=0.5, keep_fraction=1.0).stages(None) == [Fit("joint", (Phase(both),))]
 
 
 def test_keeping_nearly_all_is_keeping_all(tiny_run: RunOf) -> None:
     """So the joint fit begins with fresh weights, in the same order, and not where the source fit ended."""
     everything = modules_after(tiny_run("strategy=joint"))
-    nearly = modules_after(tiny_run("strategy=joint", "strategy.keep=0.9999"))
+    nearly = modules_after(tiny_run("strategy=joint", "strategy.keep_fraction=0.9999"))
     for name in NETWORK:
         torch.testing.assert_close(everything[name].state_dict(), nearly[name].state_dict(), atol=1e-4, rtol=1e-3)
 
 
 def test_the_labels_of_what_is_left_out_change_nothing(tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = tiny_run("strategy=joint", "strategy.keep=0.4")
+    run = tiny_run("strategy=joint", "strategy.keep_fraction=0.4")
     honest, estimated, spoilt = modules_after(run), experiment.estimated, list[int]()
 
     def spoiling(keep: bool) -> Callable[..., Any]:
@@ -132,15 +132,15 @@ def test_the_labels_of_what_is_left_out_change_nothing(tiny_run: RunOf, monkeypa
 def test_what_is_read(tiny_run: RunOf) -> None:
     assert tiny_run("strategy=importance_weighting").strategy.reads(None) == {"source", "target_unlabelled"}
     assert tiny_run("strategy=joint").strategy.reads(None) == {"source", "target_labelled"}
-    kept = tiny_run("strategy=joint", "strategy.keep=0.5").strategy
+    kept = tiny_run("strategy=joint", "strategy.keep_fraction=0.5").strategy
     assert kept.reads(None) == {"source", "target_labelled", "target_unlabelled"}
 
 
 @pytest.mark.parametrize(
     ("strategy", "option"),
     [
-        ("joint", "keep=0.0"),
-        ("joint", "keep=1.1"),
+        ("joint", "keep_fraction=0.0"),
+        ("joint", "keep_fraction=1.1"),
         ("importance_weighting", "clip=0.5"),
         ("importance_weighting", "bandwidth=0.0"),
         ("importance_weighting", "estimator=ulsif"),

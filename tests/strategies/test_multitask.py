@@ -140,8 +140,8 @@ def test_pcgrad_is_called_with_both_tasks_and_the_parameters_that_move(
 
 def test_label_spaces_may_differ(tiny_run: RunOf) -> None:
     run = tiny_run("strategy=multitask")
-    merged = replace(run.pair.source, labels=run.pair.source.labels % 4, class_names=("a", "b", "c", "d"))
-    run = replace(run, pair=replace(run.pair, source=merged))
+    merged = replace(run.task.source, labels=run.task.source.labels % 4, class_names=("a", "b", "c", "d"))
+    run = replace(run, task=replace(run.task, source=merged))
     assert run.strategy.classes == "any"
     assert run_experiment(run, "test")["status"] == "ok"
     weights = load_file(run.folder / "model.safetensors")

@@ -78,8 +78,8 @@ def test_the_head_is_a_perceptron_of_one_hidden_layer() -> None:
 
 def test_label_spaces_may_differ(tiny_run: RunOf) -> None:
     run = tiny_run("strategy=secondary_model", "strategy.width=12")
-    merged = replace(run.pair.source, labels=run.pair.source.labels % 4, class_names=("a", "b", "c", "d"))
-    run = replace(run, pair=replace(run.pair, source=merged))
+    merged = replace(run.task.source, labels=run.task.source.labels % 4, class_names=("a", "b", "c", "d"))
+    run = replace(run, task=replace(run.task, source=merged))
     assert run.strategy.classes == "any"
     assert run_experiment(run, "test")["status"] == "ok"
     assert load_file(run.folder / "model.safetensors")["head.out.weight"].shape == (10, 12)

@@ -55,7 +55,7 @@ def test_pixels_are_those_the_network_would_see(tiny_run: RunOf) -> None:
     run = tiny_run(*PIXELS, "strategy.method=ot_mapping")
     seen: list[torch.Tensor] = []
     modules = modules_after(run, change=lambda stage: replace(stage, solver=seen_by(stage, seen)))
-    training, _ = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)
+    training, _ = split(run.task.source, run.task.target, run.labels_per_class, run.seed)
     images = training.target_unlabelled.images
     wanted = images.transpose(0, 3, 1, 2).reshape(len(images), -1) / 127.5 - 1
     np.testing.assert_allclose(seen[0].numpy(), wanted, atol=1e-6)
@@ -118,15 +118,15 @@ def test_hidden_target_labels_change_nothing_and_those_in_the_budget_do(
     arguments: tuple[str, ...], tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tiny_run(*PIXELS, *arguments, *FEW[2:])
-    target, honest = run.pair.target, modules_after(run)
+    target, honest = run.task.target, modules_after(run)
     train = np.flatnonzero(~test_mask(target))
     budget = splits._budget(train, target.labels, run.labels_per_class, run.seed)
     monkeypatch.setattr(splits, "_budget", lambda *_: budget)
     for spoilt, matters in ((np.setdiff1d(train, budget), False), (budget, bool(arguments))):
         labels = target.labels.copy()
         labels[spoilt] = (labels[spoilt] + 1) % 10
-        poisoned = replace(run.pair, target=replace(target, labels=labels, test=test_mask(target)))
-        assert bool(changed(honest, modules_after(replace(run, pair=poisoned)), "head")) == matters
+        poisoned = replace(run.task, target=replace(target, labels=labels, test=test_mask(target)))
+        assert bool(changed(honest, modules_after(replace(run, task=poisoned)), "head")) == matters
 
 
 def test_labels_of_the_target_help_adaptive_svm_and_tradaboost(tiny_run: RunOf) -> None:

@@ -177,8 +177,8 @@ def test_the_source_s_file_may_be_gone_after_the_first_stage(
         if stage.name == "source":
             file.unlink()
             examples["source"].inputs.zero_()
-            run.pair.source.images[:] = 0
-            run.pair.source.labels[:] = 0
+            run.task.source.images[:] = 0
+            run.task.source.labels[:] = 0
         return done
 
     monkeypatch.setattr(experiment, "_perform", and_then_no_source)

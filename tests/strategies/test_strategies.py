@@ -49,7 +49,7 @@ EVERY_STRATEGY = [
     ("strategy=dan", "loss.estimator=linear"),
     ("strategy=deep_coral", "strategy.use_target_labels=true"),
     ("strategy=cdan", "loss.entropy=true", "loss.project_above=100"),
-    ("strategy=joint", "strategy.keep=0.5"),
+    ("strategy=joint", "strategy.keep_fraction=0.5"),
     ("strategy=importance_weighting", "strategy.estimator=kmm"),
     ("strategy=importance_weighting", "strategy.estimator=kliep"),
     ("strategy=clustering", "strategy.algorithm=ward"),
@@ -59,7 +59,7 @@ EVERY_STRATEGY = [
         "strategy=distillation",
         "strategy.mode=transfer_set",
         "strategy.shift=0.125",
-        "strategy.hints=1",
+        "strategy.hint_weight=1",
         "strategy.relation=rkd",
     ),
     ("strategy=multitask", "strategy.weighting=uncertainty"),
@@ -91,18 +91,18 @@ def _equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool
 
 def _budget(run: Run) -> NDArray[np.int64]:
     """Where the run's labelled target examples stand in the domain."""
-    target = run.pair.target
+    target = run.task.target
     train = np.flatnonzero(~test_mask(target))
     return splits._budget(train, target.labels, run.labels_per_class, run.seed)
 
 
 def _poisoned(run: Run, keep: NDArray[np.int64], monkeypatch: pytest.MonkeyPatch) -> Run:
     """The run with every target label changed but those at ``keep``; the splits, which go by class, pinned."""
-    target = run.pair.target
+    target = run.task.target
     labels = (target.labels + 1) % 10
     labels[keep] = target.labels[keep]
     monkeypatch.setattr(splits, "_budget", lambda *_: keep)
-    return replace(run, pair=replace(run.pair, target=replace(target, labels=labels, test=test_mask(target))))
+    return replace(run, task=replace(run.task, target=replace(target, labels=labels, test=test_mask(target))))
 
 
 @every_strategy
@@ -119,15 +119,15 @@ def test_labels_within_the_budget_do_count(tiny_run: RunOf, monkeypatch: pytest.
     run = tiny_run("strategy=finetune")
     monkeypatch_free = _weights(run)
     poisoned = _poisoned(run, _budget(run), monkeypatch)
-    labels = (poisoned.pair.target.labels + 1) % 10
-    changed = replace(poisoned, pair=replace(poisoned.pair, target=replace(poisoned.pair.target, labels=labels)))
+    labels = (poisoned.task.target.labels + 1) % 10
+    changed = replace(poisoned, task=replace(poisoned.task, target=replace(poisoned.task.target, labels=labels)))
     assert not _equal(monkeypatch_free, _weights(changed))
 
 
 def test_the_oracle_reads_every_training_label(tiny_run: RunOf) -> None:
     run = tiny_run("strategy=target_oracle")
     assert run.labels_per_class == "all"
-    assert len(_budget(run)) == (~test_mask(run.pair.target)).sum()
+    assert len(_budget(run)) == (~test_mask(run.task.target)).sum()
 
 
 @every_strategy
@@ -165,7 +165,7 @@ def _stages(run: Run, monkeypatch: pytest.MonkeyPatch, kept: int | None = None) 
     """The modules after the run's first ``kept`` stages."""
     stages: list[Stage] = list(run.strategy.stages(run.config.loss))
     monkeypatch.setattr(type(run.strategy), "stages", lambda _self, _loss: stages[:kept])
-    training, _ = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)
+    training, _ = split(run.task.source, run.task.target, run.labels_per_class, run.seed)
     journal = Journal("test", lambda: None, quiet=True)
     modules = train_stages(run, configure_process(run.config), training, journal)[-1].modules
     monkeypatch.undo()
@@ -201,7 +201,7 @@ def test_addas_discriminator_sees_both_domains_in_one_pass(tiny_run: RunOf, monk
 
     monkeypatch.setattr("transferlab.losses.adversarial.Discriminator.forward", counted)
     run = tiny_run("strategy=adda", "strategy.discriminator_width=8", "steps=2")
-    training, _ = split(run.pair.source, run.pair.target, 3, 0)
+    training, _ = split(run.task.source, run.task.target, 3, 0)
     train_stages(run, configure_process(run.config), training, Journal("", lambda: None, quiet=True))
     assert passes == [32, 16] * 2
 
@@ -213,7 +213,7 @@ def test_addas_discriminator_calls_the_source_1_as_its_encoder_wants_to_be_calle
     options = ("strategy.discriminator_width=8", "strategy.encoder_lr_scale=0", "steps=100", "optimizer.lr=0.3")
     run = tiny_run("strategy=adda", *options)
     after = _stages(run, monkeypatch)
-    training, _ = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)
+    training, _ = split(run.task.source, run.task.target, run.labels_per_class, run.seed)
     network = nn.Sequential(*(after[name] for name in ("backbone", "bottleneck", "discriminator"))).eval()
     source, target = (
         in_chunks(network, as_tensor(part.images, "cpu")).mean()
@@ -269,7 +269,7 @@ def test_what_finetuning_freezes_is_bit_identical(
 def test_logistic_features_are_those_of_the_frozen_network(tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tiny_run("strategy=feature_extraction", "strategy.head=logistic", "steps=30")
     before, after = _stages(run, monkeypatch, 1), _stages(run, monkeypatch)
-    training, test = split(run.pair.source, run.pair.target, 3, run.seed)
+    training, test = split(run.task.source, run.task.target, 3, run.seed)
     encoder = torch.nn.Sequential(before["backbone"], before["bottleneck"]).eval()
 
     def features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -324,9 +324,9 @@ def test_adaptation_helps_where_it_should(tiny_run: RunOf) -> None:
 
 def test_label_spaces_may_differ_for_finetuning(tiny_run: RunOf, tmp_path: Path) -> None:
     run = tiny_run("strategy=finetune", "strategy.head=new")
-    source = run.pair.source
+    source = run.task.source
     merged = replace(source, labels=source.labels % 4, class_names=("a", "b", "c", "d"))
-    result = run_experiment(replace(run, pair=replace(run.pair, source=merged)), "test")
+    result = run_experiment(replace(run, task=replace(run.task, source=merged)), "test")
     assert result["status"] == "ok"
     assert result["metrics"]["source_accuracy"] is None
     assert load_file(run.folder / "model.safetensors")["head.weight"].shape[0] == 10

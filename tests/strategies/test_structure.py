@@ -42,9 +42,9 @@ SOLVED = ["logistic", "kernel_logistic", "svm_linear", "svm_rbf", "knn", "lda"]
 def test_label_spaces_may_differ(arguments: tuple[str, ...], tiny_run: RunOf) -> None:
     run = tiny_run(*arguments)
     assert run.strategy.classes == "any"
-    source = run.pair.source
+    source = run.task.source
     merged = replace(source, labels=source.labels % 4, class_names=("a", "b", "c", "d"))
-    result = run_experiment(replace(run, pair=replace(run.pair, source=merged)), "test")
+    result = run_experiment(replace(run, task=replace(run.task, source=merged)), "test")
     assert result["status"] == "ok"
     assert load_file(run.folder / "model.safetensors")["head.weight"].shape[0] == 10
 
@@ -100,7 +100,7 @@ def _pooled(backbone: nn.Module, images: Tensor) -> Tensor:
 def test_logistic_on_layers_is_scikit_learn_s(tiny_run: RunOf) -> None:
     run = tiny_run("strategy=feature_extraction", "strategy.head=logistic", "strategy.layers=[block1,block2]")
     before, after = modules_after(run, 1), modules_after(run)
-    training, test = split(run.pair.source, run.pair.target, 3, run.seed)
+    training, test = split(run.task.source, run.task.target, 3, run.seed)
     backbone = before["backbone"].eval()
 
     def features(images: np.ndarray) -> np.ndarray:
@@ -118,7 +118,7 @@ def test_heads_on_layers_leave_the_network_as_it_was(head: str, tiny_run: RunOf)
     run = tiny_run("strategy=feature_extraction", f"strategy.head={head}", "strategy.layers=[block2,block1.0]")
     before, after = modules_after(run, 1), modules_after(run)
     assert not moved(before["backbone"], named(after, "backbone.backbone"))
-    images = torch.randn(6, run.pair.channels, 8, 8)
+    images = torch.randn(6, run.task.channels, 8, 8)
     features = after["backbone"].eval()(images)
     assert features.shape == (6, 50 + 20)
     logits = after["head"].eval()(after["bottleneck"](features))
@@ -190,10 +190,10 @@ def test_widening_begins_from_the_source_s_outputs_and_moves_everything(tiny_run
             now = after[module].get_parameter(name)[tuple(slice(size) for size in then.shape)]
             assert not torch.equal(then, now), f"{module}.{name}"
     (build,) = cast(Fit, run.strategy.stages(None)[1]).builds
-    blueprint = Blueprint(run.config.backbone, run.pair.channels, size=8, features=16, classes=10)
+    blueprint = Blueprint(run.config.backbone, run.task.channels, size=8, features=16, classes=10)
     source = nn.Sequential(*before.values()).eval()
     wider = nn.Sequential(*(before | build(before, blueprint)).values()).eval()
-    images = torch.randn(8, run.pair.channels, 8, 8)
+    images = torch.randn(8, run.task.channels, 8, 8)
     torch.testing.assert_close(wider(images), source(images), atol=1e-5, rtol=0)
 
 

@@ -19,7 +19,7 @@ from transferlab.experiment.outcome import predict
 from transferlab.experiment.run import Run
 from transferlab.losses.prediction import entropy
 from transferlab.models.network import Modules, build_network
-from transferlab.models.parts import batch_norm_layers
+from transferlab.models.trainable import batch_norm_layers
 from transferlab.stages import Fit
 from transferlab.strategies.tent import Tent
 from transferlab.training.seeding import seeded
@@ -50,7 +50,7 @@ def _modules() -> Modules:
 
 
 def _target(run: Run) -> Examples:
-    training, _ = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)
+    training, _ = split(run.task.source, run.task.target, run.labels_per_class, run.seed)
     return Examples(as_tensor(training.target_unlabelled.images, "cpu"))
 
 
@@ -101,7 +101,7 @@ def test_the_last_statistics_are_those_of_the_whole_target_under_the_adapted_wei
 
 def test_a_prediction_depends_on_no_other_image(tiny_run: RunOf) -> None:
     run = tiny_run("strategy=tent")
-    modules, images = modules_after(run), run.pair.target.images[:7]
+    modules, images = modules_after(run), run.task.target.images[:7]
     whole = predict(modules, run.strategy.predictor, images, "cpu")
     alone = [predict(modules, run.strategy.predictor, images[i : i + 1], "cpu") for i in range(7)]
     torch.testing.assert_close(torch.cat(alone), whole, atol=1e-5, rtol=0)

@@ -61,17 +61,17 @@ def test_adaptation_draws_each_domain_to_the_one_behind() -> None:
     ]
     for stage in hops:
         _, alignment = stage.phases[0].terms
-        assert (alignment.name, alignment.weight, alignment.per_part) == ("mmd", 0.5, True)
+        assert (alignment.name, alignment.weight, alignment.per_domain) == ("mmd", 0.5, True)
 
 
 def test_self_training_labels_each_domain_just_before_it_is_crossed() -> None:
-    _, *hops = stages(*TWO, "strategy.hop=self_training", "strategy.keep=0.7")
+    _, *hops = stages(*TWO, "strategy.hop=self_training", "strategy.keep_fraction=0.7")
     estimates, fits = hops[::2], hops[1::2]
     for estimate, fit, stream in zip(
         estimates, fits, ["bridge1_unlabelled", "bridge2_unlabelled", "target_unlabelled"], strict=True
     ):
         assert isinstance(estimate, Estimate)
-        assert (estimate.streams, dict(estimate.estimator.options)) == ((stream,), {"keep": 0.7})
+        assert (estimate.streams, dict(estimate.estimator.options)) == ((stream,), {"keep_fraction": 0.7})
         assert read_by(fit) == [(stream,)]
 
 
@@ -85,23 +85,29 @@ def test_the_backbone_is_slower_in_every_hop_but_not_on_the_source() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"reach": 0.0}, "strategy.reach=0.0: expected more than 0"),
+        ({"max_error_ratio": 0.0}, "strategy.max_error_ratio=0.0: expected more than 0"),
         ({"select": "instances", "hop": "adapt"}, "strategy.select=instances: .*hop=finetune"),
-        ({"keep": 0.0}, "strategy.keep=0.0: expected a part, above 0"),
-        ({"keep": 1.5}, "strategy.keep=1.5"),
+        ({"keep_fraction": 0.0}, "strategy.keep_fraction=0.0: expected a fraction, above 0"),
+        ({"keep_fraction": 1.5}, "strategy.keep_fraction=1.5"),
         ({"backbone_lr_scale": -1.0}, "strategy.backbone_lr_scale=-1.0: expected at least 0"),
     ],
 )
 def test_options_out_of_range(changes: dict[str, Any], words: str) -> None:
-    options: dict[str, Any] = {"hop": "finetune", "keep": 0.9, "select": "all", "reach": 1.5, "backbone_lr_scale": 0.1}
+    options: dict[str, Any] = {
+        "hop": "finetune",
+        "keep_fraction": 0.9,
+        "select": "all",
+        "max_error_ratio": 1.5,
+        "backbone_lr_scale": 0.1,
+    }
     with pytest.raises(Refusal, match=words):
         Transitive(**options | {"bridges": 1} | changes)
 
 
 def test_streams_of_bridges_and_what_they_hold(tiny_run: RunOf) -> None:
     run = tiny_run(*TWO)
-    training, _ = split(run.pair.source, run.pair.target, 3, 0, run.pair.bridges)
-    for place, bridge in enumerate(run.pair.bridges, start=1):
+    training, _ = split(run.task.source, run.task.target, 3, 0, run.task.bridges)
+    for place, bridge in enumerate(run.task.bridges, start=1):
         labelled, unlabelled = training.stream(f"bridge{place}"), training.stream(f"bridge{place}_unlabelled")
         assert isinstance(labelled, Labelled)
         assert isinstance(unlabelled, Unlabelled)
@@ -125,19 +131,19 @@ def _equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool
 
 def _with_bridge(run: Run, place: int, labels: np.ndarray) -> Run:
     """The run with other labels on one of its bridges; its splits, which go by class, pinned."""
-    bridges = list(run.pair.bridges)
+    bridges = list(run.task.bridges)
     bridges[place] = replace(bridges[place], labels=labels, test=test_mask(bridges[place]))
-    return replace(run, pair=replace(run.pair, bridges=tuple(bridges)))
+    return replace(run, task=replace(run.task, bridges=tuple(bridges)))
 
 
 @every_hop
 def test_labels_that_a_hop_may_not_read_change_nothing(hop: tuple[str, ...], tiny_run: RunOf) -> None:
     """Of the last bridge: finetuning reads its labels, adaptation those of the domain behind, self-training none."""
     run = tiny_run("strategy=transitive", "bridge=mnist5k", *hop)
-    labels = run.pair.bridges[0].labels
+    labels = run.task.bridges[0].labels
     changed = _with_bridge(run, 0, (labels + 1) % 10)
     assert _equal(_weights(run), _weights(changed)) == (hop == ("strategy.hop=self_training",))
-    test = test_mask(run.pair.bridges[0])
+    test = test_mask(run.task.bridges[0])
     unseen = _with_bridge(run, 0, np.where(test, (labels + 1) % 10, labels))
     assert _equal(_weights(run), _weights(unseen))
 
@@ -145,11 +151,11 @@ def test_labels_that_a_hop_may_not_read_change_nothing(hop: tuple[str, ...], tin
 @every_hop
 def test_the_targets_hidden_labels_change_nothing(hop: tuple[str, ...], tiny_run: RunOf) -> None:
     run = tiny_run("strategy=transitive", "bridge=mnist5k", *hop, "target_labels_per_class=all")
-    target = run.pair.target
+    target = run.task.target
     test = test_mask(target)
     hidden = test if hop == ("strategy.hop=finetune",) else np.ones_like(test)
     labels = np.where(hidden, (target.labels + 1) % 10, target.labels)
-    poisoned = replace(run, pair=replace(run.pair, target=replace(target, labels=labels, test=test)))
+    poisoned = replace(run, task=replace(run.task, target=replace(target, labels=labels, test=test)))
     assert _equal(_weights(run), _weights(poisoned))
 
 
@@ -175,12 +181,14 @@ def test_without_target_labels(hop: tuple[str, ...], train_tiny: Callable[..., S
 
 
 def test_selection_comes_first_and_the_targets_labels_are_never_selected_from() -> None:
-    autoencoder, choice, source, first, second, target = stages(*TWO, "strategy.select=instances", "strategy.reach=2")
+    autoencoder, choice, source, first, second, target = stages(
+        *TWO, "strategy.select=instances", "strategy.max_error_ratio=2"
+    )
     assert isinstance(autoencoder, Fit)
     assert isinstance(choice, Estimate)
     streams = ("source", "bridge1", "bridge2", "target_unlabelled")
     assert choice.streams == autoencoder.streams == streams
-    assert (choice.estimator.options, autoencoder.refreshed[0].estimate) == ({"reach": 2.0}, choice)
+    assert (choice.estimator.options, autoencoder.refreshed[0].estimate) == ({"max_error_ratio": 2.0}, choice)
     fits = [stage for stage in (source, first, second, target) if isinstance(stage, Fit)]
     losses = [stage.phases[0].terms[0].loss.target.rpartition(".")[2] for stage in fits]
     assert losses == [*["KeptCrossEntropy"] * 3, "CrossEntropy"]
@@ -199,7 +207,7 @@ def test_examples_that_look_like_nothing_in_the_target_are_left_out(
         images[::2] = random.choice([0, 255], images[::2].shape)
         return replace(domain, images=images)
 
-    pair = replace(run.pair, source=with_noise(run.pair.source), bridges=(with_noise(run.pair.bridges[0]),))
+    task = replace(run.task, source=with_noise(run.task.source), bridges=(with_noise(run.task.bridges[0]),))
     found: dict[str, torch.Tensor] = {}
 
     def noted(*arguments: Any, **options: Any) -> Any:
@@ -208,9 +216,9 @@ def test_examples_that_look_like_nothing_in_the_target_are_left_out(
         return kept
 
     monkeypatch.setattr("transferlab.estimators.reconstruction.well_reconstructed", noted)
-    result = run_experiment(replace(run, pair=pair), "test")
+    result = run_experiment(replace(run, task=task), "test")
     assert result["status"] == "ok"
-    training, _ = split(pair.source, pair.target, "all", 0, pair.bridges)
+    training, _ = split(task.source, task.target, "all", 0, task.bridges)
     for name in ("source", "bridge1"):
         images = training.stream(name).images
         noise = np.isin(images, [0, 255]).all(axis=(1, 2, 3))

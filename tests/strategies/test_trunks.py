@@ -12,8 +12,8 @@ from jobs import TINY, Said, rows_of
 from staged import at_rest, modules_after, moved, weights
 
 from transferlab.config.comparison_row import ComparisonRow
-from transferlab.domains.pair import load_pair
 from transferlab.domains.splits import split
+from transferlab.domains.task import load_task
 from transferlab.experiment.perform import train as train_stages
 from transferlab.experiment.run import Run
 from transferlab.models.network import named
@@ -58,12 +58,12 @@ def test_each_trunk_learns_the_source_by_itself(tiny_run: RunOf) -> None:
 def test_each_trunk_can_learn_a_domain_of_its_own(spoilt: int, learning: str, monkeypatch: pytest.MonkeyPatch) -> None:
     both = ("source=multi", "source.domains=[rendered_digits,mnist5k]", "source.rendered_digits.examples=400")
     config = rows_of(*TINY[2:], *both, "strategy=deep_common_model", "strategy.learn=domain")[0].config
-    run = Run(ComparisonRow(config), load_pair(config), seed=0)
+    run = Run(ComparisonRow(config), load_task(config), seed=0)
     stages = run.strategy.stages(None)[:2]
     monkeypatch.setattr(type(run.strategy), "stages", lambda _self, _loss: stages)
-    training, _ = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed)
+    training, _ = split(run.task.source, run.task.target, run.labels_per_class, run.seed)
     images = training.source.images.copy()
-    images[[slice(training.source.parts[0]), slice(training.source.parts[0], None)][spoilt]] = 0
+    images[[slice(training.source.domain_sizes[0]), slice(training.source.domain_sizes[0], None)][spoilt]] = 0
     other = replace(training, source=replace(training.source, images=images))
     journal = Journal("test", lambda: None, quiet=True)
     one, two = (
@@ -99,5 +99,5 @@ def test_slow_trunks_move_at_their_own_rate(join: str, tiny_run: RunOf) -> None:
 def test_another_backbone_for_the_other_trunks(tiny_run: RunOf) -> None:
     run = tiny_run("strategy=deep_common_model", "backbone@strategy.other=mlp", "strategy.other.widths=[7]")
     after = modules_after(run)
-    assert named(after, "trunk2.backbone.block1.0").get_parameter("weight").shape == (7, run.pair.channels * 64)
+    assert named(after, "trunk2.backbone.block1.0").get_parameter("weight").shape == (7, run.task.channels * 64)
     assert after["head"].get_parameter("weight").shape == (10, 2 * 16)

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from transferlab.errors import Refusal, Unwritable
-from transferlab.system.locks import alone, is_held
+from transferlab.system.locks import exclusive, is_held
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from transferlab.system.locks import alone
-with alone(Path(sys.argv[1])):
+from transferlab.system.locks import exclusive
+with exclusive(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -28,10 +28,10 @@ with alone(Path(sys.argv[1])):
 COUNT = """
 import sys
 from pathlib import Path
-from transferlab.system.locks import alone
+from transferlab.system.locks import exclusive
 number = Path(sys.argv[2])
 for _ in range(100):
-    with alone(Path(sys.argv[1])):
+    with exclusive(Path(sys.argv[1])):
         number.write_text(str(int(number.read_text()) + 1))
 """
 
@@ -39,10 +39,10 @@ for _ in range(100):
 def test_a_lock_is_there_only_while_it_is_held(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "lock"
     assert not is_held(path)
-    with alone(path) as mine:
+    with exclusive(path) as mine:
         assert mine
         assert is_held(path)
-        with alone(path, wait=False) as also_mine:
+        with exclusive(path, wait=False) as also_mine:
             assert not also_mine
         assert is_held(path)
     assert not is_held(path)
@@ -54,12 +54,12 @@ def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == "held\n"
-        with alone(path, wait=False) as mine:
+        with exclusive(path, wait=False) as mine:
             assert not mine
         holder.kill()
     assert path.exists()
     assert not is_held(path)
-    with alone(path, wait=False) as mine:
+    with exclusive(path, wait=False) as mine:
         assert mine
 
 
@@ -67,10 +67,10 @@ def test_whoever_waits_comes_next(tmp_path: Path) -> None:
     path, order = tmp_path / "lock", list[str]()
 
     def wait() -> None:
-        with alone(path):
+        with exclusive(path):
             order.append("second")
 
-    with alone(path):
+    with exclusive(path):
         waiting = threading.Thread(target=wait)
         waiting.start()
         time.sleep(0.2)
@@ -98,7 +98,7 @@ def test_a_file_system_without_locks_is_told_of_with_what_to_do(
     monkeypatch.setattr(fcntl, "flock", no_locks)
     with (
         pytest.raises(Refusal, match=r"its file system has no locks; choose an output_root that has"),
-        alone(tmp_path / "lock"),
+        exclusive(tmp_path / "lock"),
     ):
         pass
     assert not is_held(tmp_path / "lock")
@@ -107,7 +107,7 @@ def test_a_file_system_without_locks_is_told_of_with_what_to_do(
 def test_a_link_in_its_place_is_neither_followed_nor_emptied(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
     (tmp_path / "lock").symlink_to(tmp_path / "precious")
-    with pytest.raises(Unwritable, match="lock"), alone(tmp_path / "lock"):
+    with pytest.raises(Unwritable, match="lock"), exclusive(tmp_path / "lock"):
         pass
     assert (tmp_path / "precious").read_text() == "mine"
 
@@ -115,5 +115,5 @@ def test_a_link_in_its_place_is_neither_followed_nor_emptied(tmp_path: Path) -> 
 def test_a_pipe_in_its_place_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "lock")
     assert not is_held(tmp_path / "lock")
-    with alone(tmp_path / "lock", wait=False) as mine:
+    with exclusive(tmp_path / "lock", wait=False) as mine:
         assert mine

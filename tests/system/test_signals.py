@@ -32,7 +32,7 @@ def test_it_waits_until_somebody_acts() -> None:
             _interrupt()
             done.append("the step")
             assert asked
-            asked.act()
+            asked.deliver()
             done.append("the next")
 
     with pytest.raises(KeyboardInterrupt):

@@ -56,7 +56,7 @@ def test_exactly_what_should_move_moves(
 ) -> None:
     """What is frozen stays bit-identical, BatchNorm statistics included."""
     before = copy.deepcopy(modules)
-    part = Component("transferlab.models.parts.last_blocks", {"count": last_blocks}) if last_blocks else None
+    part = Component("transferlab.models.trainable.last_blocks", {"count": last_blocks}) if last_blocks else None
     run_fit(Fit("target", (Phase((cross_entropy("source"),), moves, part),)), modules, config)
     assert _moved(before, modules) == expected
 
@@ -175,7 +175,7 @@ def test_batch_statistics_of_several_sources(
     sizes: list[int] = []
     modules["backbone"].register_forward_pre_hook(lambda _module, inputs: sizes.append(len(inputs[0])))
     stage = Fit("t", (Phase((cross_entropy("source"), cross_entropy("target_labelled"))),))
-    run_fit(stage, modules, replace(config, batch_statistics=mode, steps=1, snapshots=1), parts=(10, 20, 10))
+    run_fit(stage, modules, replace(config, batch_statistics=mode, steps=1, snapshots=1), domain_sizes=(10, 20, 10))
     assert sizes == expected
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transferlab.config.schema import TrainConfig
 from transferlab.losses.output import Output
 from transferlab.models.network import Blueprint, Modules
-from transferlab.models.parts import Part
+from transferlab.models.trainable import Trainable
 from transferlab.stages import (
     Average,
     Estimate,
@@ -185,11 +185,13 @@ def test_a_penalty_sees_weights_as_they_were_and_as_they_are(modules: Modules, c
 
 
 def test_a_part_moves_alone(modules: Modules, config: TrainConfig) -> None:
-    def biases(blocks: Sequence[nn.Module], _modules: Modules) -> Part:
-        return Part([], [one for block in blocks for name, one in block.named_parameters() if name.endswith("bias")])
+    def biases(blocks: Sequence[nn.Module], _modules: Modules) -> Trainable:
+        return Trainable(
+            [], [one for block in blocks for name, one in block.named_parameters() if name.endswith("bias")]
+        )
 
     before = copy.deepcopy(modules)
-    run_fit(Fit("t", (Phase((cross_entropy("source"),), part=biases),)), modules, config)  # type: ignore[arg-type]
+    run_fit(Fit("t", (Phase((cross_entropy("source"),), trains=biases),)), modules, config)  # type: ignore[arg-type]
     for name in before:
         for key, value in before[name].state_dict().items():
             moved = not torch.equal(value, modules[name].state_dict()[key])
@@ -231,9 +233,9 @@ def test_a_loss_per_part_compares_each_source_with_the_target(modules: Modules, 
             return self.scale * (1.0 if self is made[0] else 3.0)
 
     both = (Read("source"), Read("target_unlabelled"))
-    term = Term("compared", Compare, both, per_part=True)  # type: ignore[arg-type]
+    term = Term("compared", Compare, both, per_domain=True)  # type: ignore[arg-type]
     journal = Journal("test", lambda: None, quiet=True)
-    run_fit(Fit("t", (Phase((term,)),)), modules, replace(config, steps=1, snapshots=1), journal, parts=(10, 30))
+    run_fit(Fit("t", (Phase((term,)),)), modules, replace(config, steps=1, snapshots=1), journal, domain_sizes=(10, 30))
     assert len(made) == 2
     assert sizes == [(8, 16), (8, 16)]
     assert journal.last.rows[0]["compared"] == pytest.approx(2.0)
@@ -242,11 +244,11 @@ def test_a_loss_per_part_compares_each_source_with_the_target(modules: Modules, 
 def test_frozen_inner_blocks_do_not_make_a_moving_encoder_frozen(modules: Modules, config: TrainConfig) -> None:
     """Where only the first block moves, its stream must not be replaced by features."""
 
-    def first(blocks: Sequence[nn.Module], _modules: Modules) -> Part:
-        return Part(blocks[:1], list(blocks[0].parameters()))
+    def first(blocks: Sequence[nn.Module], _modules: Modules) -> Trainable:
+        return Trainable(blocks[:1], list(blocks[0].parameters()))
 
     before = copy.deepcopy(modules)
-    run_fit(Fit("t", (Phase((cross_entropy("source"),), part=first),)), modules, config)  # type: ignore[arg-type]
+    run_fit(Fit("t", (Phase((cross_entropy("source"),), trains=first),)), modules, config)  # type: ignore[arg-type]
     moved = {
         key.partition(".")[0]
         for key, value in before["backbone"].state_dict().items()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from transferlab.images.mapped import Mapped
+from transferlab.images.mapped import LazyImages
 from transferlab.training.seeding import derived, generator, seeded
 from transferlab.training.streams import Examples, Pixels, Stream, as_tensor, in_chunks, inputs_of
 
@@ -33,37 +33,37 @@ def test_a_domain_smaller_than_a_batch_comes_round_again() -> None:
     assert torch.bincount(batch.inputs[:, 0].int()).min() >= 2
 
 
-parts = st.lists(st.integers(1, 30), min_size=1, max_size=4)
+domain_sizes = st.lists(st.integers(1, 30), min_size=1, max_size=4)
 
 
-@given(parts, st.integers(1, 40), st.integers(1, 12))
+@given(domain_sizes, st.integers(1, 40), st.integers(1, 12))
 def test_domains_have_equal_parts_of_full_batches_and_examples_equal_turns(
-    parts: list[int], batch_size: int, batches: int
+    domain_sizes: list[int], batch_size: int, batches: int
 ) -> None:
-    count = sum(parts)
-    domain = torch.repeat_interleave(torch.arange(len(parts)), torch.tensor(parts))
+    count = sum(domain_sizes)
+    domain = torch.repeat_interleave(torch.arange(len(domain_sizes)), torch.tensor(domain_sizes))
     inputs = torch.arange(count)[:, None].float()
-    stream = Stream(Examples(inputs, domain, parts=tuple(parts)), batch_size, generator(0, "order"))
+    stream = Stream(Examples(inputs, domain, domain_sizes=tuple(domain_sizes)), batch_size, generator(0, "order"))
     turns = torch.zeros(count, dtype=torch.int64)
     for _ in range(batches):
         batch = stream.next()
         assert batch.labels is not None
         assert len(batch.inputs) == batch_size
-        shares = torch.bincount(batch.labels, minlength=len(parts))
-        assert shares.tolist() == list(batch.parts)
+        shares = torch.bincount(batch.labels, minlength=len(domain_sizes))
+        assert shares.tolist() == list(batch.domain_sizes)
         assert shares.max() - shares.min() <= 1
         turns += torch.bincount(batch.inputs[:, 0].long(), minlength=count)
-    for those in turns.split(parts):
+    for those in turns.split(domain_sizes):
         assert those.max() - those.min() <= 1
 
 
-@given(parts, st.integers(1, 40), st.integers(0, 9))
-def test_a_stream_goes_on_where_it_was(parts: list[int], batch_size: int, batches: int) -> None:
+@given(domain_sizes, st.integers(1, 40), st.integers(0, 9))
+def test_a_stream_goes_on_where_it_was(domain_sizes: list[int], batch_size: int, batches: int) -> None:
     """Whatever was between two epochs then, and through what a checkpoint may hold."""
-    inputs = torch.arange(sum(parts))[:, None].float()
+    inputs = torch.arange(sum(domain_sizes))[:, None].float()
 
     def made(seed: int) -> Stream:
-        return Stream(Examples(inputs, parts=tuple(parts)), batch_size, generator(seed, "order"))
+        return Stream(Examples(inputs, domain_sizes=tuple(domain_sizes)), batch_size, generator(seed, "order"))
 
     stream, file = made(0), io.BytesIO()
     for _ in range(batches):
@@ -126,7 +126,7 @@ def test_batches_from_a_file_are_those_from_memory(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 5, 5, 3), dtype=np.uint8)
     np.save(tmp_path / "pixels.npy", pixels)
     chosen = np.arange(0, 40, 2)
-    mapped = as_tensor(Mapped((np.load(tmp_path / "pixels.npy", mmap_mode="r"),))[chosen], "cpu")
+    mapped = as_tensor(LazyImages((np.load(tmp_path / "pixels.npy", mmap_mode="r"),))[chosen], "cpu")
     plain = as_tensor(pixels[chosen], "cpu")
     assert isinstance(mapped, Pixels)
     assert mapped.shape == plain.shape
@@ -147,8 +147,8 @@ def test_batches_from_a_file_are_those_from_memory(tmp_path: Path) -> None:
 
 def test_images_of_several_files_are_chosen_across_them() -> None:
     first, second = (np.arange(start, start + 3, dtype=np.uint8).repeat(4).reshape(3, 2, 2, 1) for start in (10, 20))
-    both = Mapped((first,)).joined(Mapped((second,), np.array([2, 0])))
+    both = LazyImages((first,)).joined(LazyImages((second,), np.array([2, 0])))
     assert both.shape == (5, 2, 2, 1)
     assert np.asarray(both[np.array([4, 0, 3])])[:, 0, 0, 0].tolist() == [20, 10, 22]
     assert [int(one[0, 0, 0]) for one in both] == [10, 11, 12, 22, 20]
-    assert both.digest() == Mapped((np.asarray(both),)).digest() != both[1:].digest()
+    assert both.digest() == LazyImages((np.asarray(both),)).digest() != both[1:].digest()

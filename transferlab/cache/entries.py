@@ -18,7 +18,7 @@ from torch import Tensor
 
 from transferlab.config.schema import TrainConfig
 from transferlab.system.files import file_digest, json_digest, read_ordinary, remove_leftovers, replaced, write_whole
-from transferlab.system.locks import alone
+from transferlab.system.locks import exclusive
 from transferlab.training.checkpoint import Checkpoint
 
 log = logging.getLogger("transferlab")
@@ -30,7 +30,7 @@ ABANDONED = 24 * 3600
 IsWhole = Callable[[Mapping[str, Any], Mapping[str, Tensor]], bool]
 
 
-class Entries:
+class DiskCache:
     """A folder of results; deleting any of it costs time, nothing else.
 
     An entry is two files: the tensors, and an index that is written last and holds its key and the checksums of both.
@@ -46,17 +46,17 @@ class Entries:
         self._folder, self._limit, self._is_whole = folder, limit, is_whole
 
     @classmethod
-    def of_run(cls, config: TrainConfig, name: str, is_whole: IsWhole) -> Entries | None:
+    def of_run(cls, config: TrainConfig, name: str, is_whole: IsWhole) -> DiskCache | None:
         """The folder of that name in the config's cache; None where nothing is to be kept."""
         if not config.cache or config.allow_packages:  # of other code nobody knows whether it still is what it was
             return None
         return cls(config.root / "cache" / name, config.cache_gigabytes * 1e9, is_whole)
 
     @contextmanager
-    def alone(self, key: str) -> Generator[None]:
+    def exclusive(self, key: str) -> Generator[None]:
         """Holds the entry for this process: others that want it wait."""
         index = self._index(key)
-        with alone(index.with_suffix(".lock")):
+        with exclusive(index.with_suffix(".lock")):
             remove_leftovers(index.parent, index.stem)
             yield
 

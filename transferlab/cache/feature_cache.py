@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from transferlab.cache.entries import Entries
+from transferlab.cache.entries import DiskCache
 from transferlab.config.identity import code_digest
 from transferlab.config.schema import ResolvedConfig
 from transferlab.training.devices import machine
@@ -31,7 +31,7 @@ class FeatureCache:
     """
 
     def __init__(self, config: ResolvedConfig, journal: Journal) -> None:
-        self._entries = Entries.of_run(config, "features", is_whole)
+        self._entries = DiskCache.of_run(config, "features", is_whole)
         self._machine, self._journal = machine(config), journal
 
     def __call__(self, encoder: nn.Module, inputs: Inputs) -> Tensor:
@@ -48,7 +48,7 @@ class FeatureCache:
         if self._entries is None or described is None:
             return in_chunks(encoder, inputs)
         key = self._key(described, encoder, inputs)
-        with self._entries.alone(key):
+        with self._entries.exclusive(key):
             found = self._entries.read(key)
             if found is not None:
                 about, stored = found

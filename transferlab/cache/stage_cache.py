@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from transferlab.cache.entries import Entries
+from transferlab.cache.entries import DiskCache
 from transferlab.cache.feature_cache import FeatureCache
 from transferlab.config.identity import stage_key, start_key
 from transferlab.errors import Diverged
@@ -45,13 +45,13 @@ class StageCache:
     def __init__(self, setup: Setup, blueprint: Blueprint, own: Path | None) -> None:
         config, self._journal = setup.config, setup.journal
         self.encode = FeatureCache(config, setup.journal)
-        shared = Entries.of_run(config, "stages", is_whole)
-        self._entries, self._alone = shared or (Entries(own, math.inf, is_whole) if own else None), shared is None
+        shared = DiskCache.of_run(config, "stages", is_whole)
+        self._entries, self._alone = shared or (DiskCache(own, math.inf, is_whole) if own else None), shared is None
         self._every = config.checkpoint_seconds
         self._key = start_key(config, [blueprint, setup.blueprint], setup.seed, machine(config))
         self._digests: dict[str, str] = {}
 
-    def follow(self, stage: Stage, examples: Mapping[str, Examples]) -> None:
+    def enter(self, stage: Stage, examples: Mapping[str, Examples]) -> None:
         """Says which stage comes next, and what its streams hold, by name; these must not change during a run."""
         if self._entries is not None:
             self._digests |= {name: _digest(those) for name, those in examples.items() if name not in self._digests}
@@ -71,7 +71,7 @@ class StageCache:
         """
         if self._entries is None:
             return fit(None)
-        with self._entries.alone(self._key):
+        with self._entries.exclusive(self._key):
             checkpoint = self._entries.checkpoint(self._key, self._every)
             found = self._entries.read(self._key)
             if found is None:
@@ -96,7 +96,7 @@ class StageCache:
 
 
 def _digest(examples: Examples) -> str:
-    content = hashlib.sha256(repr(examples.parts).encode())
+    content = hashlib.sha256(repr(examples.domain_sizes).encode())
     for one in (examples.inputs, examples.labels):
         content.update(b"none" if one is None else content_digest(one))
     return content.hexdigest()

@@ -16,7 +16,7 @@ from transferlab.comparison.results import read_results
 from transferlab.comparison.table import comparison_table
 from transferlab.errors import Refusal
 from transferlab.system.files import remove_leftovers, replaced, write_whole
-from transferlab.system.locks import alone
+from transferlab.system.locks import exclusive
 from transferlab.text import counted
 
 
@@ -42,7 +42,7 @@ class Comparison:
         """Writes ``comparison/table.csv``, ``.md``, ``.tex`` with the rows of all comparisons; and the curve."""
         folder = output_root / "comparison"
         folder.mkdir(parents=True, exist_ok=True)
-        with alone(folder / ".lock"):
+        with exclusive(folder / ".lock"):
             remove_leftovers(folder)
             write_whole(folder / "table.csv", to_csv(self.everything))
             write_whole(folder / "table.md", to_markdown(self.everything, self.margin))

@@ -21,7 +21,7 @@ from transferlab.system.files import known_digest
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-ENGINE = 4
+ENGINE_VERSION = 4
 """Raised whenever the numbers that one config gives change, or the way in which identities are made."""
 
 NOT_IN_RUN_ID = frozenset(
@@ -132,7 +132,7 @@ def _relevant(config: TrainConfig, fingerprints: tuple[str, ...]) -> dict[str, A
     source, target, *bridges = fingerprints
     crossed = {"bridge": bridges} if bridges else {}  # a key that isn't there leaves the identities of other runs alone
     data = {"source": [config.source.name, source], "target": [config.target.name, target]}  # tables show the names
-    return _by_content(values) | data | {"engine": ENGINE} | crossed
+    return _by_content(values) | data | {"engine": ENGINE_VERSION} | crossed
 
 
 def _identifying(value: Any) -> Any:

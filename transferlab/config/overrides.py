@@ -42,10 +42,10 @@ KEY = re.compile(r"\+{0,2}[A-Za-z_][\w./@-]*")
 TEXT = re.compile(r"(^|\.)(name|path|weights|output_root)$")
 """Keys whose values are text, even where they look like numbers."""
 
-ALLOWS = re.compile(r"\+*allow_packages=")
+ALLOW_OVERRIDE = re.compile(r"\+*allow_packages=")
 """What only the person at the command line may say: a config that could allow itself code would run any."""
 
-OPEN = re.compile(r"bridge\.|source\.[^.]+\.")
+LATE_CHECKED = re.compile(r"bridge\.|source\.[^.]+\.")
 """Keys that Hydra doesn't know, for a data set's options come with its name; ``config/roles.py`` checks them."""
 
 MOST_JOBS = 10_000
@@ -114,7 +114,7 @@ def understood(arguments: Sequence[str]) -> CommandLine:
     for override in overrides:
         _refuse_foreign(override, groups)
     lines = [
-        f"++{line}" if override.type is OverrideType.CHANGE and OPEN.match(line) else line
+        f"++{line}" if override.type is OverrideType.CHANGE and LATE_CHECKED.match(line) else line
         for override in overrides
         for line in [cast(str, override.input_line).lstrip("+" if override.get_key_element()[1:] in groups else "")]
     ]
@@ -243,6 +243,6 @@ def _refuse_foreign(override: Override, groups: Iterable[str]) -> None:
 
 
 def _allowed(overrides: Sequence[Override]) -> set[str]:
-    said = [override for override in overrides if ALLOWS.match(cast(str, override.input_line))]
+    said = [override for override in overrides if ALLOW_OVERRIDE.match(cast(str, override.input_line))]
     values = chain.from_iterable(map(_values, said))
     return {str(name) for value in values if isinstance(value, list) for name in value}

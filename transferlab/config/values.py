@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from transferlab.errors import Refusal
 
-LONGEST_SHOWN = 200
+MAX_SHOWN = 200
 """Characters of a value in a message."""
 
 KIND = {
@@ -83,4 +83,4 @@ def _shown(value: Any) -> str:
     text = str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)
     if isinstance(value, str) and re.fullmatch(r"[-+.\de_]+|true|false|null", text):
         text = f'"{text}"'  # so that one sees why a number isn't one
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"

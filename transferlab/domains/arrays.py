@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferlab.errors import Refusal
-from transferlab.images.mapped import Mapped
+from transferlab.images.mapped import LazyImages
 from transferlab.text import agreeing, counted
 
 
@@ -24,7 +24,7 @@ def _refuse_masked(name: str, array: Any) -> None:
 def check_images(images: Any) -> None:
     """Raises Refusal unless images are uint8, (examples, height, width, 1 or 3), one at least."""
     wanted = "images must be a NumPy array, uint8 (examples, height, width, 1 or 3)"
-    if not isinstance(images, np.ndarray | Mapped):
+    if not isinstance(images, np.ndarray | LazyImages):
         how = ": np.stack(images)" if isinstance(images, list | tuple) else ""
         how = ": images.numpy(), with the channels last" if type(images).__module__.startswith("torch") else how
         raise Refusal(f"{wanted}, not {type(images).__name__}{how}")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from transferlab.config.component import Component
 from transferlab.config.schema import TrainConfig
 from transferlab.domains.domain import Domain
-from transferlab.domains.pair import load_pair
 from transferlab.domains.splits import test_mask
+from transferlab.domains.task import load_task
 from transferlab.errors import Refusal
 from transferlab.images.mapped import Images, chosen
 
@@ -45,8 +45,8 @@ def choose_path(config: TrainConfig) -> Choice:
     """
     pool, probe = config.bridge.pool, config.bridge.probe
     assert probe is not None, "a path is chosen once"
-    pair = load_pair(config.crossing(pool))
-    stations = [_training_images(domain) for domain in (pair.source, *pair.bridges, pair.target)]
+    task = load_task(config.crossing(pool))
+    stations = [_training_images(domain) for domain in (task.source, *task.bridges, task.target)]
     distances = np.zeros((len(stations), len(stations)))
     for one, other in combinations(range(len(stations)), 2):
         try:

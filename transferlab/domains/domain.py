@@ -18,13 +18,13 @@ class Domain:
     """Labelled images of one origin.
 
     Attributes:
-        images: uint8, ``(examples, height, width, channels)``, channels 1 or 3. An ``np.memmap`` or ``Mapped`` is
+        images: uint8, ``(examples, height, width, channels)``, channels 1 or 3. An ``np.memmap`` or ``LazyImages`` is
             never read whole, and so neither resized nor recoloured.
         labels: int64, ``(examples,)``, each an index into ``class_names``; a list is taken too.
         class_names: one name per class, each used once; numbers become text, and text Unicode's composed form.
         test: bool, ``(examples,)``, true for the examples of an official test split;
             None where there is none, and the shared rule of ``splits.py`` draws one.
-        parts: where it is several domains one after the other, how many examples each has; else empty.
+        domain_sizes: where it is several domains one after the other, how many examples each has; else empty.
         fingerprint: of all that stands above, from a provider that knows it without reading every pixel.
         remarks: what its provider did that a user should know, such as files left out; changes nothing.
 
@@ -36,7 +36,7 @@ class Domain:
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
     test: NDArray[np.bool_] | None = None
-    parts: tuple[int, ...] = ()
+    domain_sizes: tuple[int, ...] = ()
     fingerprint: str | None = None
     remarks: tuple[str, ...] = ()
 
@@ -47,5 +47,5 @@ class Domain:
         check_range(self.labels, len(self.class_names))
         if self.test is not None:
             check_mask(self.test, len(self.images))
-        if self.parts and sum(self.parts) != len(self.images):
-            raise Refusal(f"parts of {self.parts} examples, but all are {len(self.images)}")
+        if self.domain_sizes and sum(self.domain_sizes) != len(self.images):
+            raise Refusal(f"domains of {self.domain_sizes} examples, but all are {len(self.images)}")

@@ -15,7 +15,7 @@ from transferlab.domains.domain import Domain
 from transferlab.domains.layout import layout
 from transferlab.errors import Refusal
 from transferlab.images.decoded import DEEPEST, Decoded, decoded
-from transferlab.images.mapped import Mapped
+from transferlab.images.mapped import LazyImages
 from transferlab.images.remarks import dark
 from transferlab.text import counted, printable
 
@@ -59,7 +59,7 @@ def folder(*, path: str, size: int, channels: int, skip_unreadable: bool, cache:
     for array in (readable, labels, test):
         content.update(b"none" if array is None else array.tobytes())
     fingerprint = content.hexdigest()[:16]
-    images = Mapped((pixels.images,), readable, fingerprint) if len(pixels.unreadable) else pixels.images
+    images = LazyImages((pixels.images,), readable, fingerprint) if len(pixels.unreadable) else pixels.images
     black = dark(np.isin(readable, pixels.dark), labels, class_names)
     remarks = (*files.remarks, *_of_pixels(pixels), *black)
     return Domain(images, labels, class_names, test, fingerprint=fingerprint, remarks=remarks)

@@ -12,11 +12,11 @@ from transferlab.domains.class_names import listed, look_alikes
 from transferlab.domains.domain import Domain
 from transferlab.domains.splits import test_mask
 from transferlab.errors import Refusal
-from transferlab.images.mapped import Images, Mapped, in_file
+from transferlab.images.mapped import Images, LazyImages, in_file
 
 
 def concatenated(domains: Sequence[Domain]) -> Domain:
-    """One domain of all examples; its ``parts`` say which of them are whose.
+    """One domain of all examples; its ``domain_sizes`` say which of them are whose.
 
     Args:
         domains: of one set of classes and one image shape; the first one's order of classes holds. A single
@@ -38,10 +38,10 @@ def _joined(domains: Sequence[Domain]) -> Images:
     if not any(in_file(domain.images) for domain in domains):
         return np.concatenate([np.asarray(domain.images) for domain in domains])
     every = [
-        one.images if isinstance(one.images, Mapped) else Mapped((one.images,), content=one.fingerprint)
+        one.images if isinstance(one.images, LazyImages) else LazyImages((one.images,), content=one.fingerprint)
         for one in domains
     ]
-    return reduce(Mapped.joined, every)
+    return reduce(LazyImages.joined, every)
 
 
 def in_order(domain: Domain, class_names: tuple[str, ...]) -> Domain:

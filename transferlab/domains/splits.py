@@ -29,20 +29,20 @@ class Labelled:
     """Images (n, height, width, channels) uint8 and labels (n,) int64.
 
     Attributes:
-        parts: how many examples are of the first of its domains, of the second, …; (n,) where there is one.
+        domain_sizes: how many examples are of the first of its domains, of the second, …; (n,) where there is one.
     """
 
     images: Images
     labels: NDArray[np.int64]
-    parts: tuple[int, ...] = ()
+    domain_sizes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.parts:
-            object.__setattr__(self, "parts", (len(self.labels),))
+        if not self.domain_sizes:
+            object.__setattr__(self, "domain_sizes", (len(self.labels),))
 
     def part(self, place: int) -> Labelled:
         """The examples of one of the domains."""
-        those = slice(sum(self.parts[:place]), sum(self.parts[: place + 1]))
+        those = slice(sum(self.domain_sizes[:place]), sum(self.domain_sizes[: place + 1]))
         return Labelled(self.images[those], self.labels[those])
 
 
@@ -171,9 +171,9 @@ def _fewer_than(least: int, domain: Domain, part: NDArray[np.bool_]) -> list[str
 
 
 def _of(domain: Domain, indices: NDArray[np.int64]) -> Labelled:
-    ends = np.cumsum(domain.parts)
-    parts = np.diff(np.searchsorted(indices, ends), prepend=0)
-    return Labelled(_images(domain, indices), domain.labels[indices], tuple(parts.tolist()))
+    ends = np.cumsum(domain.domain_sizes)
+    domain_sizes = np.diff(np.searchsorted(indices, ends), prepend=0)
+    return Labelled(_images(domain, indices), domain.labels[indices], tuple(domain_sizes.tolist()))
 
 
 def _images(domain: Domain, indices: NDArray[np.int64]) -> Images:
@@ -184,7 +184,7 @@ def _validation(source: Domain, seed: int) -> tuple[NDArray[np.int64], NDArray[n
     """Indices of the training and of the validation part; of several domains, each's is that which it has alone."""
     indices = np.flatnonzero(~test_mask(source))
     held_out: list[NDArray[np.int64]] = []
-    ends = np.cumsum(source.parts or (len(source.labels),))
+    ends = np.cumsum(source.domain_sizes or (len(source.labels),))
     for own in np.split(indices, np.searchsorted(indices, ends[:-1])):
         random = np.random.default_rng([seed, 1])
         held_out += [

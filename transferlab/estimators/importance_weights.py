@@ -46,16 +46,16 @@ def importance_weights(
     return _weights(capped(ratios, clip), examples)
 
 
-def kept_or_not(modules: Modules, examples: Mapping[str, Examples], *, keep: float) -> Estimates:
+def kept_or_not(modules: Modules, examples: Mapping[str, Examples], *, keep_fraction: float) -> Estimates:
     """``weight`` of every source example: n / kept for the top fraction by ``discriminator_ratios``, 0 for the rest.
 
     Args:
         modules: ``backbone`` and ``bottleneck`` give the features that the densities are of.
         examples: of ``source`` and ``target_unlabelled``; labels are not read.
-        keep: the fraction, rounded to whole examples; at least one is kept.
+        keep_fraction: the fraction, rounded to whole examples; at least one is kept.
     """
     ratios = discriminator_ratios(*_features(modules, examples), seed=_seed())
-    kept = max(round(keep * len(ratios)), 1)
+    kept = max(round(keep_fraction * len(ratios)), 1)
     weights = np.zeros(len(ratios))
     weights[np.argsort(-ratios, kind="stable")[:kept]] = len(ratios) / kept
     return _weights(weights, examples)

@@ -16,20 +16,20 @@ log = logging.getLogger("transferlab")
 
 
 @torch.no_grad()
-def well_reconstructed(modules: Modules, examples: Mapping[str, Examples], *, reach: float) -> Estimates:
+def well_reconstructed(modules: Modules, examples: Mapping[str, Examples], *, max_error_ratio: float) -> Estimates:
     """``kept``, 1 for the examples that are made again about as well as the target's are, else 0 (Tan et al. 2017).
 
-    The paper's v_i = [error_i < λ], with λ = ``reach`` · the target's mean error, so that it has no unit.
+    The paper's v_i = [error_i < λ], with λ = ``max_error_ratio`` · the target's mean error, so that it has no unit.
 
     Args:
         modules: of which ``backbone``, ``bottleneck`` and ``decoder`` are the autoencoder.
         examples: by stream, the target's last; labels are not read. All of the target's are kept.
-        reach: how many times the target's mean error an error may be.
+        max_error_ratio: how many times the target's mean error an error may be.
     """
     autoencoder = nn.Sequential(*(modules[name] for name in ("backbone", "bottleneck", "decoder"))).eval()
     errors = {name: _errors(autoencoder, one.inputs) for name, one in examples.items()}
     target = list(examples)[-1]
-    limit = reach * errors[target].mean()
+    limit = max_error_ratio * errors[target].mean()
     kept = {name: torch.ones_like(each) if name == target else (each <= limit).float() for name, each in errors.items()}
     log.info("kept %s", ", ".join(f"{each.mean():.0%} of {name}" for name, each in kept.items() if name != target))
     return {name: {"kept": each} for name, each in kept.items()}

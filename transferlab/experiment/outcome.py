@@ -63,7 +63,7 @@ def evaluated(
     """
     held_out = training.source_validation
     read = "source" in run.strategy.reads(config.loss) and not run.strategy.source_free
-    knows_source = read and run.pair.same_classes and len(held_out.labels) > 0
+    knows_source = read and run.task.same_classes and len(held_out.labels) > 0
 
     def probabilities(snapshot: Snapshot, images: Images) -> Tensor:
         found = predict(snapshot.modules, run.strategy.predictor, images, config.device)
@@ -96,7 +96,7 @@ def evaluated(
         "last": seen[-1].accuracy,
         "oracle": max(one.accuracy for one in seen),
     }
-    metrics = target_metrics(seen[chosen], run.pair.target.class_names) | {"source_accuracy": source_accuracy}
+    metrics = target_metrics(seen[chosen], run.task.target.class_names) | {"source_accuracy": source_accuracy}
     predictor = {name: snapshots[chosen].modules[name] for name in run.strategy.predictor}
     cost = {
         "parameters": sum(parameter.numel() for module in predictor.values() for parameter in module.parameters()),

@@ -28,7 +28,7 @@ from transferlab.experiment.run import Run, logged, plain, write_json, write_pre
 from transferlab.models.network import Blueprint, Modules, Writes, build_network, named
 from transferlab.stages import Candidates, Estimate, Fit, Solve, Stage
 from transferlab.system.files import file_digest, replaced, write_whole, writing
-from transferlab.training.devices import configure_process, environment, placed
+from transferlab.training.devices import configure_process, environment, to_device
 from transferlab.training.estimates import estimated
 from transferlab.training.fit import Snapshot, add_modules, fit
 from transferlab.training.journal import Journal
@@ -60,7 +60,7 @@ def run_experiment(run: Run, title: str, quiet: bool | None = None, *, wait: boo
     Raises:
         Unwritable: if the run's files can't be written; what they were before is unharmed.
     """
-    with run.alone(wait=wait) as mine:
+    with run.exclusive(wait=wait) as mine:
         if not mine:
             return None
         if run.finished and (wait or not run.config.overwrite):
@@ -78,7 +78,7 @@ def _performed(run: Run, title: str, quiet: bool | None) -> dict[str, Any]:
         importlib.import_module(module)  # before the clock starts: only the first run of a process imports them
     started = time.perf_counter()
     config = configure_process(run.config)
-    training, test = split(run.pair.source, run.pair.target, run.labels_per_class, run.seed, run.pair.bridges)
+    training, test = split(run.task.source, run.task.target, run.labels_per_class, run.seed, run.task.bridges)
     journal = Journal(title, lambda: run.mark("running"), quiet)
     try:
         outcome = evaluated(run, config, train(run, config, training, journal, run.folder / UNFINISHED), training, test)
@@ -125,12 +125,12 @@ def train(
     examples: dict[str, Examples] = {}
     snapshots: list[Snapshot] = []
     setup = setup_of(run, config, journal)
-    cache = StageCache(setup, blueprint_of(run, config, len(run.pair.source.class_names)), own)
+    cache = StageCache(setup, blueprint_of(run, config, len(run.task.source.class_names)), own)
     for stage in run.strategy.stages(config.loss):
         log.info("stage %s", stage.name)
         for name in stage.streams:
             examples[name] = examples.get(name) or _examples(training.stream(name), config.device)
-        cache.follow(stage, {name: examples[name] for name in stage.streams})
+        cache.enter(stage, {name: examples[name] for name in stage.streams})
         snapshots = _perform(stage, modules, examples, setup, cache)
     return snapshots
 
@@ -138,13 +138,13 @@ def train(
 def network_of(run: Run, config: TrainConfig) -> Modules:
     """The modules that the run begins with, on its device."""
     with seeded(run.seed, "network"):
-        modules = build_network(blueprint_of(run, config, len(run.pair.source.class_names)))
-    return {name: placed(module, torch.device(config.device)) for name, module in modules.items()}
+        modules = build_network(blueprint_of(run, config, len(run.task.source.class_names)))
+    return {name: to_device(module, torch.device(config.device)) for name, module in modules.items()}
 
 
 def setup_of(run: Run, config: ResolvedConfig, journal: Journal) -> Setup:
     """What the run's stages have in common."""
-    return Setup(config, blueprint_of(run, config, len(run.pair.target.class_names)), run.seed, journal)
+    return Setup(config, blueprint_of(run, config, len(run.task.target.class_names)), run.seed, journal)
 
 
 def blueprint_of(run: Run, config: TrainConfig, classes: int) -> Blueprint:
@@ -152,7 +152,7 @@ def blueprint_of(run: Run, config: TrainConfig, classes: int) -> Blueprint:
     backbone = config.backbone
     if run.strategy.random_weights and "weights" in backbone.options:
         backbone = replace(backbone, options={**backbone.options, "weights": None})
-    return Blueprint(backbone, run.pair.channels, config.image.size, config.bottleneck, classes)
+    return Blueprint(backbone, run.task.channels, config.image.size, config.bottleneck, classes)
 
 
 def _perform(
@@ -191,7 +191,7 @@ def _examples(part: Labelled | Unlabelled, device: str) -> Examples:
     images = as_tensor(part.images, device)
     if isinstance(part, Unlabelled):
         return Examples(images)
-    return Examples(images, torch.from_numpy(part.labels).to(device), parts=part.parts)
+    return Examples(images, torch.from_numpy(part.labels).to(device), domain_sizes=part.domain_sizes)
 
 
 def _encoded(modules: Modules, encoder: Sequence[str], examples: Examples, encode: Encode) -> Examples:
@@ -214,7 +214,7 @@ def _write_predictor(run: Run, outcome: Outcome, test: TestData) -> list[str]:
     }
     with replaced(run.folder / "model.safetensors") as part:
         part.write_bytes(save(weights))
-    classes = run.pair.source.class_names, run.pair.target.class_names
+    classes = run.task.source.class_names, run.task.target.class_names
     found = [module.write(run.folder, *classes) for module in outcome.predictor.values() if isinstance(module, Writes)]
     return ["config.yaml", "predictions.csv", "model.safetensors", *chain.from_iterable(found)]
 

@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any, NoReturn
 
-from transferlab.domains.pair import load_pair
+from transferlab.domains.task import load_task
 from transferlab.errors import Interrupted, Unwritable, in_words
 from transferlab.experiment.run import Run
 from transferlab.system.imports import allow
@@ -153,7 +153,7 @@ def _work(connection: Connection) -> None:
             allow(row.config.allow_packages)
             with given_back():
                 try:
-                    run = Run(row, load_pair(row.config), seed)
+                    run = Run(row, load_task(row.config), seed)
                     outcome: Outcome | None = run_experiment(run, run.title, quiet=True, wait=wait_for_it)
                 except Unwritable as error:
                     outcome = error

@@ -42,7 +42,7 @@ def refuse_impossible(run: Run) -> None:
         "schedule": lambda: list(map(config.schedule(), (0.0, 0.5, 1.0))),
     }
     if config.loss:
-        loss, classes = config.loss, len(run.pair.source.class_names)
+        loss, classes = config.loss, len(run.task.source.class_names)
         tried["loss"] = lambda: loss.component(features=config.bottleneck, classes=classes)
     tried["strategy"] = lambda: _rehearse(run, config, network)
     for group, build in tried.items():
@@ -112,9 +112,9 @@ def _make_losses(stage: Fit, modules: Modules, setup: Setup, *, whole: bool) -> 
     asked += [name for phase in stage.phases for term in phase.terms for name in term.over]
     for name in asked:
         _refuse_module(name, stage, modules, setup.config)
-    parts = dict.fromkeys(stage.streams, 1)
+    domains = dict.fromkeys(stage.streams, 1)
     for phase in stage.phases:
-        Update(phase, stage, modules, parts, setup)
+        Update(phase, stage, modules, domains, setup)
 
 
 @torch.no_grad()
@@ -150,6 +150,6 @@ def _where(stage: Stage, config: TrainConfig) -> str:
 def _streams(run: Run) -> Iterator[str]:
     """The names that ``TrainingData.stream`` knows for the run's data."""
     yield from (one.name for one in fields(TrainingData) if one.name != "bridges")
-    for kind, count in (("bridge", len(run.pair.bridges)), ("source", len(run.config.source.domains))):
+    for kind, count in (("bridge", len(run.task.bridges)), ("source", len(run.config.source.domains))):
         for place in range(1, count + 1):
             yield from (f"{kind}{place}", f"{kind}{place}_unlabelled")

@@ -20,14 +20,14 @@ from transferlab.config.comparison_row import ComparisonRow
 from transferlab.config.component import modules_of
 from transferlab.config.identity import comparison_id, run_id
 from transferlab.config.schema import TrainConfig
-from transferlab.domains.pair import Pair
 from transferlab.domains.splits import TestData
+from transferlab.domains.task import TransferTask
 from transferlab.errors import Interrupted, Unwritable, in_words
 from transferlab.evaluation.metrics import Predictions
 from transferlab.stages import Fit
 from transferlab.strategies.strategy import Strategy
 from transferlab.system.files import no_link, read_ordinary, remove_leftovers, replaced, write_whole, writing
-from transferlab.system.locks import alone, is_held
+from transferlab.system.locks import exclusive, is_held
 from transferlab.system.processor import cpu_has_bf16, may_have_gpu
 from transferlab.text import csv_cell, printable
 
@@ -52,7 +52,7 @@ class Run:
     """
 
     row: ComparisonRow
-    pair: Pair
+    task: TransferTask
     seed: int
 
     @property
@@ -79,17 +79,17 @@ class Run:
     @property
     def run_id(self) -> str:
         """Shared by the seeds of one row."""
-        return run_id(self._identified, self.pair.fingerprints, self.strategy.revision)
+        return run_id(self._identified, self.task.fingerprints, self.strategy.revision)
 
     @property
     def comparison_id(self) -> str:
         """Shared by the rows of one comparison."""
-        return comparison_id(self._identified, self.pair.fingerprints)
+        return comparison_id(self._identified, self.task.fingerprints)
 
     @cached_property
     def _identified(self) -> TrainConfig:
         """The config with ``auto`` replaced by what it stands for here, where that is known before the run."""
-        image = replace(self.config.image, channels=self.pair.channels)
+        image = replace(self.config.image, channels=self.task.channels)
         return replace(self.config, image=image, precision=_precision(self.config))
 
     @property
@@ -115,9 +115,9 @@ class Run:
     def folder(self) -> Path:
         """Where its files stand."""
         config = self.config
-        pair = f"{config.source.name}-to-{config.target.name}"
+        task = f"{config.source.name}-to-{config.target.name}"
         name = config.strategy.name
-        return config.root / "runs" / pair / config.backbone.name / name / self.run_id / f"seed{self.seed}"
+        return config.root / "runs" / task / config.backbone.name / name / self.run_id / f"seed{self.seed}"
 
     @property
     def finished(self) -> bool:
@@ -139,11 +139,11 @@ class Run:
         }
 
     @contextmanager
-    def alone(self, *, wait: bool) -> Generator[bool]:
-        """Holds the run for this process; ``locks.alone`` says how."""
+    def exclusive(self, *, wait: bool) -> Generator[bool]:
+        """Holds the run for this process; ``locks.exclusive`` says how."""
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        with alone(self.folder / LOCK, wait=wait) as mine:
+        with exclusive(self.folder / LOCK, wait=wait) as mine:
             if mine:
                 remove_leftovers(self.folder)
             yield mine
@@ -240,7 +240,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def write_predictions(run: Run, predictions: Predictions, test: TestData) -> None:
     """Writes predictions.csv: index in the domain, label, prediction and confidence of each target test example."""
-    names = [csv_cell(name) for name in run.pair.target.class_names]
+    names = [csv_cell(name) for name in run.task.target.class_names]
     confidence = predictions.probabilities.max(axis=1)
     rows = zip(test.indices, predictions.labels, predictions.classes, confidence, strict=True)
     with replaced(run.folder / "predictions.csv") as part, part.open("w", newline="", encoding="utf-8") as file:

@@ -21,8 +21,8 @@ from transferlab.config.schema import TrainConfig
 from transferlab.domains.bridges import Choice, choose_path
 from transferlab.domains.class_names import differing
 from transferlab.domains.described import described
-from transferlab.domains.pair import Pair, load_pair
 from transferlab.domains.splits import labels_of_classes, refuse_budget
+from transferlab.domains.task import TransferTask, load_task
 from transferlab.errors import Interrupted, Refusal, Unwritable, in_words
 from transferlab.experiment.beforehand import crowded, refuse_misnamed, refuse_no_stages, without_lacking
 from transferlab.experiment.processes import Failed, Outcome, get_ready, how_many, side_by_side
@@ -83,7 +83,7 @@ def train(jobs: Sequence[Sequence[ComparisonRow]], again: str) -> int:
 
 def _planned(jobs: Sequence[Sequence[ComparisonRow]]) -> tuple[dict[Path, Run], dict[Path, Run]]:
     """Every run of every job once, by its folder: the baselines, and those that were asked for by name."""
-    pairs: dict[str, Pair] = {}
+    tasks: dict[str, TransferTask] = {}
     choices: dict[str, Choice] = {}
     baselines: dict[Path, Run] = {}
     chosen: dict[Path, Run] = {}
@@ -92,9 +92,9 @@ def _planned(jobs: Sequence[Sequence[ComparisonRow]]) -> tuple[dict[Path, Run], 
             row = _on_its_path(asked, choices)
             config = row.config
             key = _data(config)
-            pair = pairs[key] = pairs.get(key) or load_pair(config)
-            runs = [Run(row, pair, seed) for seed in config.seed_list]
-            refuse_budget(pair.target, config.target.name, config.target_labels_per_class)
+            task = tasks[key] = tasks.get(key) or load_task(config)
+            runs = [Run(row, task, seed) for seed in config.seed_list]
+            refuse_budget(task.target, config.target.name, config.target_labels_per_class)
             reason = _nothing_to_cross(asked) or _impossible(runs[0])
             if reason and number == 0:
                 raise Refusal(reason)
@@ -135,21 +135,23 @@ def _nothing_to_cross(asked: ComparisonRow) -> str | None:
 
 def _impossible(run: Run) -> str | None:
     """Why the data don't allow this run; None if they do."""
-    config, strategy, pair = run.config, run.strategy, run.pair
+    config, strategy, task = run.config, run.strategy, run.task
     name = f"strategy={config.strategy.name}"
     refuse_no_stages(config)
-    if strategy.classes == "same" and not pair.same_classes:
-        bridges = zip(config.bridge.path or (), pair.bridges, strict=True)
-        roles = [("source", config.source, pair.source), ("target", config.target, pair.target)]
+    if strategy.classes == "same" and not task.same_classes:
+        bridges = zip(config.bridge.path or (), task.bridges, strict=True)
+        roles = [("source", config.source, task.source), ("target", config.target, task.target)]
         roles += [("bridge", *bridge) for bridge in bridges]
         has = [(role, component.name, domain.class_names) for role, component, domain in roles]
         return f"{name} needs one set of classes, but {differing(has)}"
     if "target_labelled" in strategy.reads(config.loss) and run.labels_per_class == 0:
         return f"{name} learns from target labels, but target_labels_per_class=0"
-    if lack := strategy.lacks(labels_of_classes(pair.target, run.labels_per_class)):
+    if lack := strategy.lacks(labels_of_classes(task.target, run.labels_per_class)):
         return f"{name}: {lack}, but target_labels_per_class={config.target_labels_per_class}"
     if strategy.needs_weights and not config.backbone.options.get("weights"):
-        return f"{name}, strategy.begin=weights: backbone={config.backbone.name} has none; give it backbone.weights=…"
+        return (
+            f"{name}, strategy.start=pretrained: backbone={config.backbone.name} has none; give it backbone.weights=…"
+        )
     read = len([stream for stream in strategy.reads(config.loss) if re.fullmatch(r"source\d+", stream)])
     if read and read != (have := len(config.source.domains)):
         return f"{name} learns from {read} source domains, one by one, and source={config.source.name} has {have}"

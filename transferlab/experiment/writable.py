@@ -10,7 +10,7 @@ from pathlib import Path
 
 from transferlab.errors import Refusal, Unwritable
 from transferlab.experiment.run import LOCK, Run
-from transferlab.system.locks import alone
+from transferlab.system.locks import exclusive
 
 TABLES = ("table.csv", "table.md", "table.tex")
 FILES = (
@@ -71,7 +71,7 @@ def _try(root: Path, runs: Sequence[Path], cache: Sequence[Path]) -> None:
             raise Refusal(f"output_root={root}: {path} is a link, and has to be a file; move it away")
         if not os.access(path, os.R_OK | os.W_OK) and path.exists():
             raise Refusal(f"output_root={root}: {path} can't be opened, and has to be a file of yours; move it away")
-    with alone(root / LOCK):
+    with exclusive(root / LOCK):
         pass  # there are locks, of which each run will want one
 
 

@@ -41,7 +41,7 @@ from transferlab.images.blocks import (
 )
 from transferlab.images.remarks import DARK
 from transferlab.system.files import no_link, write_whole
-from transferlab.system.locks import alone
+from transferlab.system.locks import exclusive
 
 BLOCK_BYTES, BLOCK_IMAGES = 2**25, 1024
 """A block is what is lost at most when the process dies: so many images, or fewer where they are larger."""
@@ -95,7 +95,7 @@ def decoded(root: Path, names: Sequence[str], *, size: int, channels: int, cache
     step = max(min(BLOCK_BYTES // (size * size * channels), BLOCK_IMAGES), 1)
     files = [files_digest(root, names[start : start + step]) for start in range(0, len(names), step)]
     wanted = Wanted(root, names, files, shape, step)
-    with alone(folder / "lock"):
+    with exclusive(folder / "lock"):
         path, blocks = _made(folder, wanted, retry)
     every = [blocks[place] for place in range(len(files))]
     bits, _ = _of_one_depth(blocks)

@@ -13,11 +13,11 @@ CHUNK = 1024
 """Images that are read at a time where all are passed over; a matter of memory, not of results."""
 
 
-class Mapped:
+class LazyImages:
     """Some of the images of one or several arrays, in some order; choosing among them copies no pixel.
 
     ``len``, ``shape``, ``ndim`` and ``dtype`` are an array's. One whole number gives that image; a slice, whole
-    numbers or a mask another ``Mapped``; and ``np.asarray`` reads them all, so choose first.
+    numbers or a mask another ``LazyImages``; and ``np.asarray`` reads them all, so choose first.
 
     Args:
         arrays: uint8, (n, height, width, channels), each mapped or in memory, of one shape but for n.
@@ -57,21 +57,21 @@ class Mapped:
     @overload
     def __getitem__(self, chosen: int) -> NDArray[np.uint8]: ...
     @overload
-    def __getitem__(self, chosen: slice | NDArray[np.int64] | NDArray[np.bool_]) -> Mapped: ...
-    def __getitem__(self, chosen: int | slice | NDArray[Any]) -> NDArray[np.uint8] | Mapped:
+    def __getitem__(self, chosen: slice | NDArray[np.int64] | NDArray[np.bool_]) -> LazyImages: ...
+    def __getitem__(self, chosen: int | slice | NDArray[Any]) -> NDArray[np.uint8] | LazyImages:
         if isinstance(chosen, int):
             return self._read(self._indices[[chosen]])[0]
-        return Mapped(self._arrays, self._indices[chosen], self._content)
+        return LazyImages(self._arrays, self._indices[chosen], self._content)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         read = self._read(self._indices)
         return read if dtype is None else read.astype(dtype, copy=False)
 
-    def joined(self, other: Mapped) -> Mapped:
+    def joined(self, other: LazyImages) -> LazyImages:
         """These images and then the other's."""
         indices = np.concatenate([self._indices, other._indices + self._ends[-1]])
         content = None if None in (self._content, other._content) else f"{self._content}+{other._content}"
-        return Mapped((*self._arrays, *other._arrays), indices, content)
+        return LazyImages((*self._arrays, *other._arrays), indices, content)
 
     def digest(self) -> bytes:
         """Of the images: from what their arrays hold and the places in them, where that is known; else by reading."""
@@ -92,13 +92,13 @@ class Mapped:
         return out
 
 
-Images = NDArray[np.uint8] | Mapped
+Images = NDArray[np.uint8] | LazyImages
 """uint8, (n, height, width, channels): in memory, or in a file and chosen from."""
 
 
 def in_file(images: Images) -> bool:
     """Whether there may be more of them than fit into memory."""
-    return isinstance(images, np.memmap | Mapped)
+    return isinstance(images, np.memmap | LazyImages)
 
 
 def chosen(images: Images, indices: NDArray[np.int64] | NDArray[np.bool_], content: str | None) -> Images:
@@ -107,8 +107,8 @@ def chosen(images: Images, indices: NDArray[np.int64] | NDArray[np.bool_], conte
     Args:
         images: as a domain has them.
         indices: of some of them, or a mask.
-        content: of all of them, see ``Mapped``.
+        content: of all of them, see ``LazyImages``.
     """
     if isinstance(images, np.memmap):
-        images = Mapped((images,), content=content)
+        images = LazyImages((images,), content=content)
     return images[indices]

@@ -18,7 +18,7 @@ class Output:
         labels: (n,), int64; None where the stream has none.
         inputs: what the encoder was given: images (n, channels, size, size), or features of a frozen encoder.
         estimates: tensors with a row per example that an Estimate found, by name (weights, pseudo-labels, …).
-        parts: how many examples of each of its domains, in order; one number for a stream of one domain.
+        domain_sizes: how many examples of each of its domains, in order; one number for a stream of one domain.
     """
 
     features: Tensor
@@ -26,11 +26,11 @@ class Output:
     labels: Tensor | None
     inputs: Tensor | None = None
     estimates: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
-    parts: tuple[int, ...] = ()
+    domain_sizes: tuple[int, ...] = ()
 
     def split(self) -> list[Output]:
         """One output for each of its domains."""
-        sizes = list(self.parts)
+        sizes = list(self.domain_sizes)
         labels = [None] * len(sizes) if self.labels is None else self.labels.split(sizes)
         inputs = [None] * len(sizes) if self.inputs is None else self.inputs.split(sizes)
         pieces = zip(self.features.split(sizes), self.logits.split(sizes), labels, inputs, strict=True)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Pair = tuple[int, int]
+TransferTask = tuple[int, int]
 
 
 class MatmulConv2d(nn.Conv2d):
@@ -38,7 +38,7 @@ class _Windows(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, images: Tensor, kernel: Pair, stride: Pair) -> Tensor:
+    def forward(ctx: Any, images: Tensor, kernel: TransferTask, stride: TransferTask) -> Tensor:
         ctx.shape, ctx.kernel, ctx.stride = images.shape, kernel, stride
         windows = images.unfold(1, kernel[0], stride[0]).unfold(2, kernel[1], stride[1]).permute(0, 1, 2, 4, 5, 3)
         ctx.rows, ctx.columns = windows.shape[1:3]

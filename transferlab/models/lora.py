@@ -12,7 +12,7 @@ from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from transferlab.config.extras import needs
 from transferlab.errors import Refusal
 from transferlab.models.network import Blueprint, Modules
-from transferlab.models.parts import Part
+from transferlab.models.trainable import Trainable
 
 
 @needs("peft", "peft")
@@ -47,13 +47,13 @@ def low_rank_updates(modules: Modules, blueprint: Blueprint, *, names: Sequence[
 
 
 @needs("peft", "peft")
-def updates_and_head(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module]) -> Part:
+def updates_and_head(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module]) -> Trainable:
     """The updates of the blocks' layers, and the head; all else is frozen, BatchNorm statistics included."""
     from peft.tuners.lora import LoraLayer
 
     layers = [layer for block in blocks for layer in block.modules() if isinstance(layer, LoraLayer)]
     updates = [parameter for layer in layers for name, parameter in layer.named_parameters() if "lora_" in name]
-    return Part([*layers, modules["head"]], [*updates, *modules["head"].parameters()])
+    return Trainable([*layers, modules["head"]], [*updates, *modules["head"].parameters()])
 
 
 @needs("peft", "peft")

@@ -162,15 +162,15 @@ def kmm(source: Array, target: Array, labels: Labels, *, bandwidth: float, clip:
     return Adapted(source, weights=capped(ratios, clip))
 
 
-def feature_elimination(source: Array, target: Array, labels: Labels, *, eliminate: float) -> Adapted:
-    """Without the share ``eliminate`` of the features that tell the domains apart best; at least one is kept.
+def feature_elimination(source: Array, target: Array, labels: Labels, *, drop_fraction: float) -> Adapted:
+    """Without the share ``drop_fraction`` of the features that tell the domains apart best; at least one is kept.
 
     A feature tells them apart by the Kolmogorov–Smirnov statistic: the largest difference of its two distribution
     functions.
     """
     results: list[Any] = [ks_2samp(*feature, method="asymp") for feature in zip(source.T, target.T, strict=True)]
     apart = [one.statistic for one in results]
-    count = max(round((1 - eliminate) * source.shape[1]), 1)
+    count = max(round((1 - drop_fraction) * source.shape[1]), 1)
     kept = np.sort(np.argsort(apart, kind="stable")[:count])
     return Adapted(source[:, kept], _linear(np.eye(source.shape[1])[:, kept], np.zeros(source.shape[1])))
 

@@ -27,7 +27,7 @@ class Adapt(Strategy):
         """One fit on source and unlabelled target."""
         assert loss is not None, "composition refuses strategy=adapt without a loss"
         both = (Read("source"), Read("target_unlabelled"))
-        terms = [cross_entropy("source"), Term(loss.name, loss.component, both, loss.weight, per_part=True)]
+        terms = [cross_entropy("source"), Term(loss.name, loss.component, both, loss.weight, per_domain=True)]
         if self.use_target_labels:
             terms.append(cross_entropy("target_labelled"))
         return [Fit("adapt", (Phase(tuple(terms)),))]

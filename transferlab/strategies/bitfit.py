@@ -17,7 +17,7 @@ from transferlab.strategies.strategy import Strategy
 class BitFit(Strategy):
     """Source fit, then what is added to activations, and what scales them in normalisation (Zaken et al. 2022).
 
-    Normalisation layers move with their statistics. A new head moves wholly, as the paper's does; of one that is
+    Normalisation layers move with their statistics. A new head moves fully, as the paper's does; of one that is
     kept, the bias.
 
     Attributes:
@@ -42,10 +42,10 @@ class BitFit(Strategy):
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the source; fit the biases."""
         new = {"head": HEAD} if self.head == "new" else {}
-        part = Component("transferlab.models.parts.biases", {"wholly": list(new)})
+        trained = Component("transferlab.models.trainable.biases", {"fully": list(new)})
         target = Fit(
             "target",
-            (Phase((cross_entropy("target_labelled"),), NETWORK, part),),
+            (Phase((cross_entropy("target_labelled"),), NETWORK, trained),),
             new=new,
             lr_scales={"backbone": self.backbone_lr_scale},
         )

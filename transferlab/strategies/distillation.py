@@ -43,7 +43,8 @@ class Distillation(Strategy):
         temperature: T.
         alpha: what soft labels count; 0 for none of them.
         hard_labels: ``transfer_set``: whose labels the cross-entropy reads.
-        hints: weight of learning the teacher's features, by a linear map where widths differ (Romero et al. 2015).
+        hint_weight: weight of learning the teacher's features, by a linear map where widths differ (Romero et al.
+            2015).
         relation: ``rkd`` for learning distances and angles between the teacher's features (Park et al. 2019).
         distance_weight: of ``rkd``'s distances.
         angle_weight: of ``rkd``'s angles.
@@ -60,7 +61,7 @@ class Distillation(Strategy):
     temperature: float
     alpha: float
     hard_labels: Literal["target", "source"]
-    hints: float
+    hint_weight: float
     relation: Literal["none", "rkd"]
     distance_weight: float
     angle_weight: float
@@ -68,7 +69,7 @@ class Distillation(Strategy):
     flip: bool
 
     def __post_init__(self) -> None:
-        for name, least in (("teachers", 1), ("teacher_width", 1), ("hints", 0)):
+        for name, least in (("teachers", 1), ("teacher_width", 1), ("hint_weight", 0)):
             if getattr(self, name) < least:
                 raise Refusal(f"strategy.{name}={getattr(self, name)}: expected at least {least}")
         for name in ("distance_weight", "angle_weight"):
@@ -80,7 +81,7 @@ class Distillation(Strategy):
             if not 0 <= getattr(self, name) <= 1:
                 raise Refusal(f"strategy.{name}={getattr(self, name)}: expected 0 to 1")
         if not self._taught:
-            raise Refusal("strategy.alpha=0.0: nothing is learned of the teacher; expected hints or relation=rkd")
+            raise Refusal("strategy.alpha=0.0: nothing is learned of the teacher; expected hint_weight or relation=rkd")
         if self.mode == "then_finetune" and self._augmented:
             raise Refusal("strategy.mode=then_finetune: its soft labels are fixed; shift and flip need transfer_set")
 
@@ -88,7 +89,7 @@ class Distillation(Strategy):
     def classes(self) -> Literal["same", "any"]:
         """Soft labels and source labels are in the source's classes; hints are in none."""
         from_source = self.mode == "transfer_set" and self.hard_labels == "source"
-        return "any" if self.alpha == 0 and self.hints > 0 and not from_source else "same"
+        return "any" if self.alpha == 0 and self.hint_weight > 0 and not from_source else "same"
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the teachers; find the soft labels, unless views change; fit the student, in one stage or two."""
@@ -116,7 +117,7 @@ class Distillation(Strategy):
         hints = Component("transferlab.losses.distillation.Hints")
         terms = [
             Term("soft_labels", soft, (student, *teacher), self.alpha),
-            Term("hints", hints, (regressed, *teacher), self.hints),
+            Term("hints", hints, (regressed, *teacher), self.hint_weight),
             Term("relations", relations, (student, *teacher), float(self.relation == "rkd")),
         ]
         return [term for term in terms if term.weight > 0]
@@ -140,7 +141,7 @@ class Distillation(Strategy):
         if self.mode == "transfer_set" and self.alpha < 1:
             stream = {"target": "target_labelled", "source": "source"}[self.hard_labels]
             terms.append(cross_entropy(stream, 1 - self.alpha))
-        regressed = self.hints > 0
+        regressed = self.hint_weight > 0
         return Fit(
             "student",
             (Phase(tuple(terms), (*NETWORK, "regressor") if regressed else NETWORK),),

@@ -28,7 +28,7 @@ class FeatureExtraction(Strategy):
     """Source fit, then a classifier on frozen features (Donahue et al. 2014; Razavian et al. 2014).
 
     Attributes:
-        begin: with a fit on the ``source``; or with the backbone's ``weights`` as they are, and no source example.
+        start: with a fit on the ``source``; or with the backbone's ``weights`` as they are, and no source example.
         layers: of the backbone, whose outputs are pooled and set side by side (Head2Toe; Evci et al. 2022, without
             its selection of features); none for the bottleneck's features.
         head: ``linear`` and ``mlp`` are trained by the loop, the others solved by scikit-learn.
@@ -41,7 +41,7 @@ class FeatureExtraction(Strategy):
 
     family = "parameter transfer"
 
-    begin: Literal["source", "weights"]
+    start: Literal["source", "pretrained"]
     layers: list[str]
     head: Literal["linear", "mlp", "logistic", "kernel_logistic", "svm_linear", "svm_rbf", "knn", "lda"]
     width: int
@@ -58,15 +58,15 @@ class FeatureExtraction(Strategy):
         for name in ("width", "components", "neighbours"):
             if getattr(self, name) < 1:
                 raise Refusal(f"strategy.{name}={getattr(self, name)}: expected at least 1")
-        if self.begin == "weights" and not self.layers:
-            raise Refusal("strategy.begin=weights: the bottleneck has learned nothing; expected strategy.layers=[…]")
+        if self.start == "pretrained" and not self.layers:
+            raise Refusal("strategy.start=pretrained: the bottleneck has learned nothing; expected strategy.layers=[…]")
         if len(set(self.layers)) < len(self.layers):
             raise Refusal(f"strategy.layers=[{','.join(self.layers)}]: expected each layer once")
 
     @property
     def needs_weights(self) -> bool:
         """They may be all that is transferred."""
-        return self.begin == "weights"
+        return self.start == "pretrained"
 
     @property
     def classes(self) -> Literal["same", "any"]:
@@ -81,7 +81,7 @@ class FeatureExtraction(Strategy):
         """Fit the source; put the layers, where they are named, in the encoder's place; fit or solve for a new head."""
         layers = Component("transferlab.models.sharing.layers_for_features", {"layers": self.layers})
         found = [Estimate("layers", (), layers)] if self.layers else []
-        start = [fit_source()] if self.begin == "source" else []
+        start = [fit_source()] if self.start == "source" else []
         return [*start, *found, self._fit() if self.head in ("linear", "mlp") else self._solve()]
 
     def _solve(self) -> Solve:

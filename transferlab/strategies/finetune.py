@@ -61,7 +61,7 @@ class Finetune(Strategy):
         phases: with ``train=gradual``, how many stages the steps are divided among; in the i-th, the last i/phases
             of the blocks move.
         head: ``keep`` the source's head, or begin with a ``new`` one of the target's classes.
-        begin: with a fit on the ``source``; or with the backbone's ``weights`` as they are, and a new head. Then the
+        start: with a fit on the ``source``; or with the backbone's ``weights`` as they are, and a new head. Then the
             weights are what is transferred, of ImageNet for example, and no source example is read.
         backbone_lr_scale: learning rate of the backbone relative to bottleneck and head.
         regularizer: a penalty beside the cross-entropy.
@@ -79,7 +79,7 @@ class Finetune(Strategy):
     last_n: int
     phases: int
     head: Literal["keep", "new"]
-    begin: Literal["source", "weights"]
+    start: Literal["source", "pretrained"]
     backbone_lr_scale: float
     regularizer: Literal["none", "l2sp", "delta", "bss", "ewc"]
     alpha: float
@@ -104,10 +104,12 @@ class Finetune(Strategy):
                 f"strategy.regularizer={self.regularizer}: expected {what} to move: strategy.train=full or gradual, "
                 f"or strategy.last_n of at least {least}"
             )
-        if self.begin == "weights" and moving == 1:
-            raise Refusal("strategy.begin=weights: the bottleneck is new too; expected strategy.train=full or last_n=2")
-        if self.regularizer == "ewc" and self.begin == "weights":
-            raise Refusal("strategy.regularizer=ewc: is measured on the source; expected strategy.begin=source")
+        if self.start == "pretrained" and moving == 1:
+            raise Refusal(
+                "strategy.start=pretrained: the bottleneck is new too; expected strategy.train=full or last_n=2"
+            )
+        if self.regularizer == "ewc" and self.start == "pretrained":
+            raise Refusal("strategy.regularizer=ewc: is measured on the source; expected strategy.start=source")
         if self.regularizer == "delta" and self.delta_channels == "attention" and self._begins_new:
             raise Refusal(
                 "strategy.delta_channels=attention: expected strategy.head=keep, whose loss it measures; else uniform"
@@ -116,7 +118,7 @@ class Finetune(Strategy):
     @property
     def needs_weights(self) -> bool:
         """They may be all that is transferred."""
-        return self.begin == "weights"
+        return self.start == "pretrained"
 
     @property
     def classes(self) -> Literal["same", "any"]:
@@ -127,35 +129,35 @@ class Finetune(Strategy):
         """Fit the source; fit the target with the earlier blocks frozen, in one stage or several."""
         regularizer = self._regularizer()
         terms = (cross_entropy("target_labelled"), *regularizer.terms)
-        parts = self._parts()
+        trained = self._trained()
         targets = [
             Fit(
-                f"target{place}" if len(parts) > 1 else "target",
-                (Phase(terms, NETWORK, part),),
-                new={**self._new_head(), **regularizer.new} if place == 1 else {},
-                copies=regularizer.copies if place == 1 else {},
+                f"target{number}" if len(trained) > 1 else "target",
+                (Phase(terms, NETWORK, component),),
+                new={**self._new_head(), **regularizer.new} if number == 1 else {},
+                copies=regularizer.copies if number == 1 else {},
                 lr_scales={"backbone": self.backbone_lr_scale},
-                share=1 / len(parts),
+                share=1 / len(trained),
             )
-            for place, part in enumerate(parts, start=1)
+            for number, component in enumerate(trained, start=1)
         ]
-        return [*([fit_source()] if self.begin == "source" else []), *regularizer.estimates, *targets]
+        return [*([fit_source()] if self.start == "source" else []), *regularizer.estimates, *targets]
 
     @property
     def _begins_new(self) -> bool:
-        return self.head == "new" or self.begin == "weights"
+        return self.head == "new" or self.start == "pretrained"
 
     def _new_head(self) -> dict[str, Component]:
         return {"head": HEAD} if self._begins_new else {}
 
-    def _parts(self) -> list[Component | None]:
+    def _trained(self) -> list[Component | None]:
         """What moves in each stage on the target."""
         if self.train == "gradual":
             phases = range(1, self.phases + 1)
-            share = "transferlab.models.parts.last_share"
+            share = "transferlab.models.trainable.last_share"
             return [Component(share, {"phase": phase, "phases": self.phases}) for phase in phases]
         count = {"head": 1, "last_n": self.last_n, "full": None}[self.train]
-        return [Component("transferlab.models.parts.last_blocks", {"count": count}) if count else None]
+        return [Component("transferlab.models.trainable.last_blocks", {"count": count}) if count else None]
 
     def _regularizer(self) -> Regularizer:
         pull = {"alpha": self.alpha, "beta": self.beta}

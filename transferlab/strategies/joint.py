@@ -21,28 +21,28 @@ class Joint(Strategy):
     With ``keep`` below 1 the source examples least like the target's are left out (Jiang & Zhai 2007), by a density
     ratio estimated in the features of a source fit: pixels would rank a source by its brightness. The joint fit
     doesn't go on from that fit but begins with the weights that that one began with, so that it differs from
-    ``keep=1`` in what is kept and in nothing else. What is left out still passes through BatchNorm.
+    ``keep_fraction=1`` in what is kept and in nothing else. What is left out still passes through BatchNorm.
 
     Attributes:
         weight: of the target's cross-entropy.
-        keep: what fraction of the source examples counts.
+        keep_fraction: what fraction of the source examples counts.
     """
 
     family = "baseline"
 
     weight: float
-    keep: float
+    keep_fraction: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.keep <= 1:
-            raise Refusal(f"strategy.keep={self.keep}: expected more than 0 and at most 1")
+        if not 0 < self.keep_fraction <= 1:
+            raise Refusal(f"strategy.keep_fraction={self.keep_fraction}: expected more than 0 and at most 1")
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """One fit on both; before it, where not all is kept, a source fit and the choice."""
         on_target = cross_entropy("target_labelled", self.weight)
-        if self.keep == 1:
+        if self.keep_fraction == 1:
             return [Fit("joint", (Phase((cross_entropy("source"), on_target)),))]
-        kept = Component("transferlab.estimators.importance_weights.kept_or_not", {"keep": self.keep})
+        kept = Component("transferlab.estimators.importance_weights.kept_or_not", {"keep_fraction": self.keep_fraction})
         weighted = Component("transferlab.losses.classification.WeightedCrossEntropy")
         on_source = Term("cross_entropy_source", weighted, (Read("source"),))
         return [

@@ -23,7 +23,7 @@ class LoRA(Strategy):
     Attributes:
         rank: of the updates.
         alpha: updates are scaled by alpha/rank.
-        head: ``keep`` the source's head, or begin with a ``new`` one of the target's classes; it moves wholly.
+        head: ``keep`` the source's head, or begin with a ``new`` one of the target's classes; it moves fully.
     """
 
     family = "parameter transfer"
@@ -46,7 +46,7 @@ class LoRA(Strategy):
         """Fit the source; fit the updates; merge them."""
         lora = "transferlab.models.lora"
         updates = Component(f"{lora}.low_rank_updates", {"names": ENCODER, "rank": self.rank, "alpha": self.alpha})
-        phase = Phase((cross_entropy("target_labelled"),), part=Component(f"{lora}.updates_and_head"))
+        phase = Phase((cross_entropy("target_labelled"),), trains=Component(f"{lora}.updates_and_head"))
         new = {"head": HEAD} if self.head == "new" else {}
         merged = Candidates("merged", Component(f"{lora}.merged", {"names": ENCODER}))
         return [fit_source(), Fit("target", (phase,), new=new, builds=(updates,)), merged]

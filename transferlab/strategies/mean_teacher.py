@@ -64,8 +64,8 @@ class MeanTeacher(Strategy):
         )
         averages = {TEACHER[name]: Average(name, self.first_decay, self.last_decay) for name in NETWORK}
         views: dict[str, Component] = dict.fromkeys(("student", "teacher"), self.view)
-        part = Component(
-            "transferlab.models.parts.student_with_teacher",
+        trained = Component(
+            "transferlab.models.trainable.student_with_teacher",
             {"student": list(TEACHER), "teacher": list(TEACHER.values())},
         )
-        return [Fit("mean_teacher", (Phase(terms, part=part),), averages=averages, views=views)]
+        return [Fit("mean_teacher", (Phase(terms, trains=trained),), averages=averages, views=views)]

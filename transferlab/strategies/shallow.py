@@ -33,7 +33,7 @@ class Shallow(Strategy):
         shrinkage: of coral's covariances, from 0 to 1; None for Ledoit & Wolf's rule.
         bandwidth: of kmm's kernel: its σ² as a multiple of the mean squared distance.
         clip: of kmm: the largest weight.
-        eliminate: of feature_elimination: the share of features that is dropped.
+        drop_fraction: of feature_elimination: the share of features that is dropped.
         delta_C: of adaptive_svm: how much the labelled target examples' hinge counts.
         max_examples: of each domain, that tca and ot_mapping are found from.
     """
@@ -62,7 +62,7 @@ class Shallow(Strategy):
     shrinkage: float | None
     bandwidth: float
     clip: float
-    eliminate: float
+    drop_fraction: float
     delta_C: float  # noqa: N815 (scikit-learn's C)
     max_examples: int
 
@@ -79,8 +79,8 @@ class Shallow(Strategy):
             raise Refusal(f"strategy.shrinkage={self.shrinkage}: expected from 0 to 1, or null")
         if self.clip < 1:
             raise Refusal(f"strategy.clip={self.clip}: expected at least 1, the weights' mean")
-        if not 0 <= self.eliminate < 1:
-            raise Refusal(f"strategy.eliminate={self.eliminate}: expected at least 0 and less than 1")
+        if not 0 <= self.drop_fraction < 1:
+            raise Refusal(f"strategy.drop_fraction={self.drop_fraction}: expected at least 0 and less than 1")
         if self.max_examples < 2:
             raise Refusal(f"strategy.max_examples={self.max_examples}: expected at least 2")
 

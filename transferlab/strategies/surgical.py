@@ -37,10 +37,10 @@ class Surgical(Strategy):
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the source; measure the gradients, where they decide; fit the block."""
         measure = Component("transferlab.estimators.gradient_norms.relative_gradient_norms", {"names": NETWORK})
-        part = Component("transferlab.models.parts.one_block", {"block": self.block})
+        trained = Component("transferlab.models.trainable.one_block", {"block": self.block})
         target = Fit(
             "target",
-            (Phase((cross_entropy("target_labelled"),), NETWORK, part),),
+            (Phase((cross_entropy("target_labelled"),), NETWORK, trained),),
             lr_scales={"backbone": self.backbone_lr_scale},
         )
         measured = [Estimate("gradient_norms", ("target_labelled",), measure)] if self.block == "auto" else []

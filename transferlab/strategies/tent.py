@@ -45,7 +45,7 @@ class Tent(Strategy):
         """Fit the source; adapt; take the target's statistics."""
         stream = "target_test_unlabelled" if self.transductive else "target_unlabelled"
         entropy = Term("entropy", Component("transferlab.losses.target_alone.TargetEntropy"), (Read(stream),))
-        layers = Component("transferlab.models.parts.batch_norm_layers")
+        layers = Component("transferlab.models.trainable.batch_norm_layers")
         # Adam is AdamW without decay.
         adam = {"lr": self.lr, "betas": [0.9, 0.999], "weight_decay": 0.0}
         adaptation = Fit(

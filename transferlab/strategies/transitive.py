@@ -38,12 +38,12 @@ class Transitive(Strategy):
             cross-entropy on the domain behind + weight · the adaptation loss between it and the next one,
             unlabelled; ``self_training`` (Kumar et al. 2020): on the labels that the network itself gives to the
             next domain's unlabelled examples.
-        keep: with ``self_training``, the part of these examples that is kept, the most confident.
+        keep_fraction: with ``self_training``, the part of these examples that is kept, the most confident.
         select: ``all`` examples of source and bridges, or those ``instances`` that an autoencoder, trained on them
             and on the unlabelled target, makes again well (distant-domain transfer, Tan et al. 2017). There the
             choice goes on during the classifier's training too; here it ends with the autoencoder's, whose encoder
             is what the source fit begins with.
-        reach: with ``instances``, how many times the target's mean error theirs may be.
+        max_error_ratio: with ``instances``, how many times the target's mean error theirs may be.
         backbone_lr_scale: learning rate of the backbone in every hop, relative to bottleneck and head.
         bridges: how many; filled in from the path.
     """
@@ -51,17 +51,17 @@ class Transitive(Strategy):
     family = "across several domains"
 
     hop: Literal["finetune", "adapt", "self_training"]
-    keep: float
+    keep_fraction: float
     select: Literal["all", "instances"]
-    reach: float
+    max_error_ratio: float
     backbone_lr_scale: float
     bridges: int | None
 
     def __post_init__(self) -> None:
-        if not 0 < self.keep <= 1:
-            raise Refusal(f"strategy.keep={self.keep}: expected a part, above 0 and at most 1")
-        if self.reach <= 0:
-            raise Refusal(f"strategy.reach={self.reach}: expected more than 0")
+        if not 0 < self.keep_fraction <= 1:
+            raise Refusal(f"strategy.keep_fraction={self.keep_fraction}: expected a fraction, above 0 and at most 1")
+        if self.max_error_ratio <= 0:
+            raise Refusal(f"strategy.max_error_ratio={self.max_error_ratio}: expected more than 0")
         if self.backbone_lr_scale < 0:
             raise Refusal(f"strategy.backbone_lr_scale={self.backbone_lr_scale}: expected at least 0")
         if self.select == "instances" and self.hop != "finetune":
@@ -88,13 +88,15 @@ class Transitive(Strategy):
             case "adapt":
                 assert loss is not None, "composition refuses hop=adapt without a loss"
                 both = (Read(behind), Read(unlabelled))
-                terms = [cross_entropy(behind), Term(loss.name, loss.component, both, loss.weight, per_part=True)]
+                terms = [cross_entropy(behind), Term(loss.name, loss.component, both, loss.weight, per_domain=True)]
             case "self_training":
                 terms = [Term(f"self_training_{ahead}", KEPT, (Read(unlabelled),))]
         fit = Fit(ahead, (Phase(tuple(terms)),), lr_scales={"backbone": self.backbone_lr_scale})
         if self.hop != "self_training":
             return [fit]
-        labels = Component("transferlab.estimators.confident_labels.confident_labels", {"keep": self.keep})
+        labels = Component(
+            "transferlab.estimators.confident_labels.confident_labels", {"keep_fraction": self.keep_fraction}
+        )
         return [Estimate(f"labels_{ahead}", (unlabelled,), labels), fit]
 
     def _labels(self, station: str) -> Term:
@@ -109,7 +111,9 @@ class Transitive(Strategy):
         kept = Estimate(
             "choice",
             streams,
-            Component("transferlab.estimators.reconstruction.well_reconstructed", {"reach": self.reach}),
+            Component(
+                "transferlab.estimators.reconstruction.well_reconstructed", {"max_error_ratio": self.max_error_ratio}
+            ),
         )
         reconstruction = Component("transferlab.losses.kept.KeptReconstruction")
         terms = [

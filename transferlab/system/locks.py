@@ -14,7 +14,7 @@ from transferlab.system.files import writing
 
 
 @contextmanager
-def alone(path: Path, *, wait: bool = True) -> Generator[bool]:
+def exclusive(path: Path, *, wait: bool = True) -> Generator[bool]:
     """Holds a lock that dies with its process; ``path`` is a file of its own, there only while somebody holds it.
 
     Args:

@@ -40,7 +40,7 @@ def _interrupted(number: int, _frame: FrameType | None) -> NoReturn:
     raise Interrupted(WORDS[signal.Signals(number)], exit_code=128 + number)
 
 
-class Asked:
+class StopRequest:
     """Whether this process was asked to stop, and by what."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Asked:
     def __bool__(self) -> bool:
         return self._number is not None
 
-    def act(self) -> None:
+    def deliver(self) -> None:
         """Does what would have been done at once."""
         assert self._number is not None
         number, self._number = self._number, None
@@ -59,12 +59,12 @@ class Asked:
         if callable(handler):
             handler(number, None)
 
-    def note(self, number: int, _frame: FrameType | None) -> None:
+    def handle(self, number: int, _frame: FrameType | None) -> None:
         """Takes a signal; a second one acts at once."""
         again = bool(self) and time.monotonic() - self._when > PAUSE
         self._number, self._when = number, self._when if self else time.monotonic()
         if again:
-            self.act()
+            self.deliver()
 
     @property
     def handled(self) -> list[signal.Signals]:
@@ -73,20 +73,20 @@ class Asked:
 
 
 @contextmanager
-def deferred() -> Generator[Asked]:
-    """Inside the block a first Ctrl-C or other request to stop is only noted; whoever is inside looks, calls ``act``.
+def deferred() -> Generator[StopRequest]:
+    """Inside the block a first Ctrl-C or other request to stop is only noted; the code inside calls ``deliver``.
 
     If nobody has, the end of the block does, however it ends.
 
     Signals reach the main thread alone: in another one nothing changes.
     """
-    asked = Asked()
+    asked = StopRequest()
     handled = asked.handled if threading.current_thread() is threading.main_thread() else []
-    before = {number: signal.signal(number, asked.note) for number in handled}
+    before = {number: signal.signal(number, asked.handle) for number in handled}
     try:
         yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
         if asked:
-            asked.act()
+            asked.deliver()

@@ -70,7 +70,7 @@ def has_bf16(device: str) -> bool:
     return device == "cpu" and cpu_has_bf16()
 
 
-def placed(module: nn.Module, device: torch.device) -> nn.Module:
+def to_device(module: nn.Module, device: torch.device) -> nn.Module:
     """``module`` on the device, its convolutions channels last, as images lie in memory and kernels want them."""
     if device.type == "cpu":
         with_matmuls(module)

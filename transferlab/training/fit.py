@@ -22,12 +22,12 @@ from transferlab.models.network import Modules, named
 from transferlab.stages import Fit
 from transferlab.system.signals import deferred
 from transferlab.training.checkpoint import Checkpoint
-from transferlab.training.devices import placed
+from transferlab.training.devices import to_device
 from transferlab.training.health import DivergenceMonitor
 from transferlab.training.journal import StageLog
 from transferlab.training.loop import Loop
 from transferlab.training.range_test import range_test
-from transferlab.training.schedules import Observes
+from transferlab.training.schedules import LossAwareSchedule
 from transferlab.training.seeding import generator, seeded
 from transferlab.training.setup import Setup
 from transferlab.training.streams import Stream
@@ -89,7 +89,7 @@ def fit(
             if checkpoint and (asked or (checkpoint.due and work.step < steps)):
                 checkpoint.write(work.state_dict())
             if asked:
-                asked.act()
+                asked.deliver()
     return work.snapshots
 
 
@@ -150,13 +150,13 @@ class FitProgress:
     def take_step(self, q: float) -> None:
         """Takes the next step, at progress q in [0, 1)."""
         self.step += 1
-        observes = isinstance(self._schedule, Observes)
+        observes = isinstance(self._schedule, LossAwareSchedule)
         for terms, values in self._loop.step(self.step, q, self._rate, self._schedule(q)):
             self._lines.add(terms, values)
             if observes:
                 self._since_reading += torch.stack(values).sum()
         self.monitor.record(self.step)
-        if isinstance(self._schedule, Observes) and self.step % self._schedule.every == 0:
+        if isinstance(self._schedule, LossAwareSchedule) and self.step % self._schedule.every == 0:
             self._schedule.observe(self._since_reading.item() / self._schedule.every)
             self._since_reading.zero_()
 
@@ -169,7 +169,7 @@ class FitProgress:
             "modules": _states(self._modules),
             "snapshots": [(one.step, _states(one.modules)) for one in self.snapshots],
             "loop": self._loop.state_dict(),
-            "schedule": self._schedule.state_dict() if isinstance(self._schedule, Observes) else None,
+            "schedule": self._schedule.state_dict() if isinstance(self._schedule, LossAwareSchedule) else None,
             "since_reading": self._since_reading,
             "lines": self._lines.state_dict(),
             "health": self.monitor.state_dict(),
@@ -185,7 +185,7 @@ class FitProgress:
             self.snapshots.append(Snapshot(step, copy.deepcopy(self._modules)))
         _load(self._modules, state["modules"])
         self._loop.load_state_dict(state["loop"])
-        if isinstance(self._schedule, Observes):
+        if isinstance(self._schedule, LossAwareSchedule):
             self._schedule.load_state_dict(state["schedule"])
         self._since_reading.copy_(state["since_reading"])
         self._lines.load_state_dict(state["lines"], self._since_reading.device)
@@ -233,10 +233,10 @@ def add_modules(stage: Fit, modules: Modules, setup: Setup) -> None:
     blueprint, seed, device = setup.blueprint, setup.seed, setup.device
     with seeded(seed, "built", stage.name):
         for build in stage.builds:
-            modules |= {name: placed(module, device) for name, module in build(modules, blueprint).items()}
+            modules |= {name: to_device(module, device) for name, module in build(modules, blueprint).items()}
     for name, new in stage.new.items():
         with seeded(seed, "new", name):
-            modules[name] = placed(new(features=blueprint.features, classes=blueprint.classes), device)
+            modules[name] = to_device(new(features=blueprint.features, classes=blueprint.classes), device)
     for name, original in stage.copies.items():
         modules[name] = copy.deepcopy(named(modules, original))
     for name, average in stage.averages.items():

@@ -31,9 +31,9 @@ class Loop:
     """
 
     def __init__(self, stage: Fit, modules: Modules, streams: Mapping[str, Stream], setup: Setup) -> None:
-        parts = {name: max(len(stream.examples.parts), 1) for name, stream in streams.items()}
+        domains = {name: max(len(stream.examples.domain_sizes), 1) for name, stream in streams.items()}
         self._stage, self._modules = stage, modules
-        self._updates = [Update(phase, stage, modules, parts, setup) for phase in stage.phases]
+        self._updates = [Update(phase, stage, modules, domains, setup) for phase in stage.phases]
         _set_modes(modules, self._updates)
         self._raw, self._streams = streams, _encoded_once(stage, modules, streams, self._updates)
         self._views: list[View] = list(dict.fromkeys((read.stream, read.view) for read in stage.reads))

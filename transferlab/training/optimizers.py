@@ -19,7 +19,7 @@ Rate = float | Literal["auto"]
 Kind = TypeVar("Kind", bound=type[torch.optim.Optimizer])
 
 
-def eager(kind: Kind) -> Kind:
+def without_compile(kind: Kind) -> Kind:
     """The same optimiser for networks that aren't compiled, without torch.compile's wrappers around its methods."""
     # The wrappers import torch._dynamo once the first optimiser is made: a quarter of the seconds that a short command
     # takes (experiment=smoke: 28 and 19 on two busy cores). A torch without them has nothing to unwrap.
@@ -29,7 +29,7 @@ def eager(kind: Kind) -> Kind:
 
     @torch.no_grad()
     def flat(self: torch.optim.Optimizer) -> None:
-        with _as_they_lie(self.param_groups):
+        with contiguous_views(self.param_groups):
             step(self)
 
     methods["step"] = flat
@@ -37,7 +37,7 @@ def eager(kind: Kind) -> Kind:
 
 
 @contextmanager
-def _as_they_lie(groups: Groups) -> Generator[None]:
+def contiguous_views(groups: Groups) -> Generator[None]:
     """Inside the block weights that lie channels last are the contiguous arrays that they are in memory.
 
     The fused kernels want contiguous arrays, and would copy weights, gradients and momentum there and back.
@@ -60,7 +60,7 @@ def _channels_last(parameter: torch.Tensor) -> bool:
     )
 
 
-SGD, AdamW = eager(torch.optim.SGD), eager(torch.optim.AdamW)
+SGD, AdamW = without_compile(torch.optim.SGD), without_compile(torch.optim.AdamW)
 
 
 def sgd(groups: Groups, *, lr: Rate, momentum: float, nesterov: bool, weight_decay: float) -> torch.optim.Optimizer:
@@ -96,7 +96,7 @@ def prodigy(groups: Groups, *, lr: float, betas: list[float], weight_decay: floa
         same = [group for group in groups if group["lr"] == rate]
         return Prodigy(same, betas=(betas[0], betas[1]), weight_decay=weight_decay)  # type: ignore[arg-type] (typed int)
 
-    return Several([made(rate) for rate in rates], groups)
+    return MultiOptimizer([made(rate) for rate in rates], groups)
 
 
 def _refuse_rate(lr: Rate) -> None:
@@ -109,7 +109,7 @@ def _fusable(groups: Groups) -> bool:
     return all(one.device.type in ("cpu", "cuda") and one.is_floating_point() for g in groups for one in g["params"])
 
 
-class Several(torch.optim.Optimizer):
+class MultiOptimizer(torch.optim.Optimizer):
     """Some optimisers as one, their groups in the order that they were given in."""
 
     def __init__(self, optimizers: list[torch.optim.Optimizer], groups: Groups) -> None:

@@ -12,7 +12,7 @@ Schedule = Callable[[float], float]
 
 
 @runtime_checkable
-class Observes(Protocol):
+class LossAwareSchedule(Protocol):
     """A schedule that goes by how the training loss falls."""
 
     every: int

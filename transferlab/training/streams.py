@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from transferlab.images.mapped import Images, Mapped
+from transferlab.images.mapped import Images, LazyImages
 
 CHUNK = 512
 """Examples per pass where no gradient is kept; a matter of memory, not of results."""
@@ -26,7 +26,7 @@ class Pixels:
         device: where what is read goes.
     """
 
-    def __init__(self, mapped: Mapped, device: torch.device) -> None:
+    def __init__(self, mapped: LazyImages, device: torch.device) -> None:
         self.mapped, self.device = mapped, device
 
     def __len__(self) -> int:
@@ -66,13 +66,13 @@ class Examples:
         inputs: (n, channels, size, size) uint8, on the device or still in a file; or features (n, d).
         labels: (n,) int64, or None: then there is nothing to read them from.
         estimates: tensors with a row per example, by name.
-        parts: how many examples of each domain it is made of, in order.
+        domain_sizes: how many examples of each domain it is made of, in order.
     """
 
     inputs: Inputs
     labels: Tensor | None = None
     estimates: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
-    parts: tuple[int, ...] = ()
+    domain_sizes: tuple[int, ...] = ()
 
     @property
     def features(self) -> Tensor:
@@ -90,14 +90,14 @@ class Batch:
         labels: int64; None on an unlabelled stream.
         encoded: whether the inputs are features already.
         estimates: rows of the stream's estimates, by name.
-        parts: how many examples of each of the stream's domains, in order.
+        domain_sizes: how many examples of each of the stream's domains, in order.
     """
 
     inputs: Tensor
     labels: Tensor | None
     encoded: bool
     estimates: Mapping[str, Tensor]
-    parts: tuple[int, ...]
+    domain_sizes: tuple[int, ...]
 
 
 class Stream:
@@ -130,7 +130,7 @@ class Stream:
         self._encode = encode or in_chunks
         self._batch_size = batch_size
         self.estimates: dict[str, Tensor] = dict(examples.estimates)
-        ends = np.cumsum(examples.parts or (len(examples.inputs),)).tolist()
+        ends = np.cumsum(examples.domain_sizes or (len(examples.inputs),)).tolist()
         self._ranges = list(zip([0, *ends[:-1]], ends, strict=True))
         if any(start == end for start, end in self._ranges):
             raise ValueError("a stream needs at least one example of each domain")
@@ -181,7 +181,7 @@ class Stream:
     def through(self, encoder: nn.Module) -> Stream:
         """The same stream, in the same order, of features: every example passes ``encoder`` once, now."""
         features = self._encode(encoder, self.examples.inputs)
-        examples = Examples(features, self.examples.labels, self.estimates, self.examples.parts)
+        examples = Examples(features, self.examples.labels, self.estimates, self.examples.domain_sizes)
         return Stream(examples, self._batch_size, self._order, encoded=True)
 
 
@@ -194,7 +194,7 @@ def as_tensor(images: Images, device: str) -> Inputs:
 
     Of images in a file, a ``Pixels``, which reads them as they are asked for.
     """
-    if isinstance(images, Mapped):
+    if isinstance(images, LazyImages):
         return Pixels(images, torch.device(device))
     return torch.from_numpy(images).permute(0, 3, 1, 2).to(device)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from transferlab.losses.output import Output
 from transferlab.models.network import Modules, blocks, encode, named
-from transferlab.models.parts import Part, whole
+from transferlab.models.trainable import Trainable, whole
 from transferlab.stages import Fit, Phase, Read, Term
 from transferlab.training.setup import Setup
 from transferlab.training.streams import Batch
@@ -30,7 +30,7 @@ class Update:
         phase: what to minimise and what to move.
         stage: the phase's stage, for learning rates and an optimiser of its own.
         modules: the run's modules, on the run's device.
-        parts: how many domains each stream is made of.
+        domains: how many domains each stream is made of.
         setup: the run's.
 
     Attributes:
@@ -38,14 +38,14 @@ class Update:
         logits: what the head, or a part of it, said last, under ``<terms> on <stream>``.
     """
 
-    def __init__(self, phase: Phase, stage: Fit, modules: Modules, parts: Mapping[str, int], setup: Setup) -> None:
+    def __init__(self, phase: Phase, stage: Fit, modules: Modules, domains: Mapping[str, int], setup: Setup) -> None:
         config, blueprint = setup.config, setup.blueprint
         self.phase, self._modules, self._config = phase, modules, config
         self._device = next(modules["head"].parameters()).device
         self._reads = list(dict.fromkeys(read for term in phase.terms for read in term.reads))
-        self._losses = [self._built(term, parts, blueprint.classes) for term in phase.terms]
+        self._losses = [self._built(term, domains, blueprint.classes) for term in phase.terms]
         self.logits: dict[str, Tensor] = {}
-        self._part = self._moving()
+        self._trainable = self._moving()
         begun = {"backbone": config.pretrained_lr_scale} if blueprint.backbone.options.get("weights") else {}
         groups = self._groups({**begun, **stage.lr_scales})
         self.parameters: list[nn.Parameter] = [parameter for group in groups for parameter in group["params"]]
@@ -55,7 +55,7 @@ class Update:
     @property
     def trained(self) -> Sequence[nn.Module]:
         """The modules that are in training mode."""
-        return self._part.modules
+        return self._trainable.modules
 
     @property
     def saturates_below(self) -> dict[str, float]:
@@ -92,7 +92,7 @@ class Update:
             self._optimizer.zero_grad(set_to_none=True)
         self._allow_gradients(False)
         self.logits = {
-            self._spoken(read): output.logits.detach()
+            self._logits_label(read): output.logits.detach()
             for read, output in outputs.items()
             if read.classifier.partition(".")[0] == "head"
         }
@@ -110,10 +110,10 @@ class Update:
                 loss.load_state_dict(one)
         self._optimizer.load_state_dict(state["optimizer"])
 
-    def _built(self, term: Term, parts: Mapping[str, int], classes: int) -> list[nn.Module]:
+    def _built(self, term: Term, domains: Mapping[str, int], classes: int) -> list[nn.Module]:
         """The term's loss, once for each part where it asks for that."""
         over = {"modules": {name: named(self._modules, name) for name in term.over}} if term.over else {}
-        count = max(parts[read.stream] for read in term.reads) if term.per_part else 1
+        count = max(domains[read.stream] for read in term.reads) if term.per_domain else 1
         made = [term.loss(features=self._config.bottleneck, classes=classes, **over) for _ in range(count)]
         for network in (child for loss in made for child in loss.children()):
             network.forward = partial(_in_precision, *self._precision, _weak(network.forward))
@@ -124,17 +124,17 @@ class Update:
         """The kind of device, and whether its arithmetic is in bf16."""
         return self._device.type, self._config.precision == "bf16"
 
-    def _spoken(self, read: Read) -> str:
+    def _logits_label(self, read: Read) -> str:
         terms = [term.name for term in self.phase.terms if read in term.reads]
         return f"{' + '.join(terms)} on {read.stream}"
 
-    def _moving(self) -> Part:
-        if self.phase.part is None:
+    def _moving(self) -> Trainable:
+        if self.phase.trains is None:
             return whole([named(self._modules, name) for name in self.phase.moves])
-        return self.phase.part(blocks(self._modules, self.phase.moves), self._modules)
+        return self.phase.trains(blocks(self._modules, self.phase.moves), self._modules)
 
     def _groups(self, scales: Mapping[str, float]) -> list[dict[str, Any]]:
-        moving = {id(parameter) for parameter in self._part.parameters}
+        moving = {id(parameter) for parameter in self._trainable.parameters}
         groups: list[dict[str, Any]] = [
             {
                 "params": [one for one in named(self._modules, name).parameters() if id(one) in moving],
@@ -173,7 +173,7 @@ class Update:
                 labels=batch.labels,
                 inputs=batch.inputs,
                 estimates=batch.estimates,
-                parts=batch.parts,
+                domain_sizes=batch.domain_sizes,
             )
             for read, x in seen.items()
             for batch in [batches[read.stream, read.view]]
@@ -206,7 +206,7 @@ class Update:
             passed = encode(self._modules, encoder, torch.cat([batches[view].inputs for view in rest]))
             return features | dict(zip(rest, passed.split(sizes), strict=True))
         for view in rest:
-            domains = batches[view].inputs.split(batches[view].parts)
+            domains = batches[view].inputs.split(batches[view].domain_sizes)
             features[view] = torch.cat([encode(self._modules, encoder, domain) for domain in domains])
         return features
 
@@ -236,9 +236,9 @@ def _weak(forward: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _value(losses: Sequence[nn.Module], outputs: Sequence[Output], progress: Tensor) -> Tensor:
-    """The loss; with one for each part, their mean, where what has no parts is compared with every one."""
+    """The loss; with one for each domain, their mean, where a stream of one domain is compared with every one."""
     if len(losses) == 1:
         return losses[0](*outputs, progress=progress)
-    split = [output.split() if len(output.parts) > 1 else [output] * len(losses) for output in outputs]
+    split = [output.split() if len(output.domain_sizes) > 1 else [output] * len(losses) for output in outputs]
     values = [loss(*one, progress=progress) for loss, *one in zip(losses, *split, strict=True)]
     return torch.stack(values).mean()

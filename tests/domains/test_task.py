@@ -17,8 +17,8 @@ from transferlab.domains.digits import digits
 from transferlab.domains.domain import Domain
 from transferlab.domains.multi import in_order
 from transferlab.domains.overlaps import overlaps
-from transferlab.domains.pair import load_pair
 from transferlab.domains.splits import Unlabelled, refuse_budget, split, test_mask
+from transferlab.domains.task import load_task
 from transferlab.errors import Refusal
 from transferlab.images.resizing import resized, with_channels
 
@@ -57,7 +57,7 @@ def test_an_empty_domain_is_named(tmp_path, monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     config = rows_of("--config-dir", str(tmp_path), "source=empty", "allow_packages=[empty_domain]")[0].config
     with pytest.raises(Refusal, match="source=empty: the domain has no examples"):
-        load_pair(config)
+        load_task(config)
 
 
 def test_resizing_keeps_flat_images_flat_and_order() -> None:
@@ -81,8 +81,8 @@ def test_channels() -> None:
 
 
 def test_auto_channels_are_the_larger_of_the_two() -> None:
-    grey = load_pair(rows_of("source=rendered_digits", "source.examples=50")[0].config)
-    colour = load_pair(rows_of("source=mnist5k_m", "target=digits")[0].config)
+    grey = load_task(rows_of("source=rendered_digits", "source.examples=50")[0].config)
+    colour = load_task(rows_of("source=mnist5k_m", "target=digits")[0].config)
     assert grey.source.images.shape[1:] == grey.target.images.shape[1:] == (16, 16, 1)
     assert colour.source.images.shape[1:] == colour.target.images.shape[1:] == (16, 16, 3)
 
@@ -95,7 +95,7 @@ def test_classes_are_matched_by_name() -> None:
 
 def test_fingerprints_follow_content() -> None:
     def prints(*arguments: str) -> tuple[str, str]:
-        return load_pair(rows_of("source=rendered_digits", *arguments)[0].config).fingerprints
+        return load_task(rows_of("source=rendered_digits", *arguments)[0].config).fingerprints
 
     assert prints("source.examples=50") == prints("source.examples=50", "image.size=9")
     assert prints("source.examples=50")[0] != prints("source.examples=51")[0]

@@ -8,8 +8,8 @@ from torch import nn
 
 from transferlab.config.component import Component
 from transferlab.models.network import Blueprint, Modules, blocks, build_network
-from transferlab.models.parts import Part, biases, last_blocks, last_share, one_block
 from transferlab.models.record import Record
+from transferlab.models.trainable import Trainable, biases, last_blocks, last_share, one_block
 
 NETWORK = ("backbone", "bottleneck", "head")
 
@@ -21,7 +21,7 @@ def modules() -> Modules:
     return build_network(Blueprint(lenet, channels=1, size=8, features=16, classes=4))
 
 
-def _moving(part: Part, chain: list[nn.Module]) -> list[int]:
+def _moving(part: Trainable, chain: list[nn.Module]) -> list[int]:
     """Places of the blocks that move, each as a whole."""
     given = {id(parameter) for parameter in part.parameters}
     whole = [place for place, block in enumerate(chain) if {id(one) for one in block.parameters()} <= given]
@@ -54,11 +54,11 @@ def test_one_block_moves(block: str, place: int, modules: Modules) -> None:
     assert _moving(one_block(chain, modules, block=block), chain) == [place]
 
 
-@pytest.mark.parametrize("wholly", [[], ["head"]])
-def test_biases_and_normalisation_parameters_by_hand(wholly: list[str], modules: Modules) -> None:
-    part = biases(blocks(modules, NETWORK), modules, wholly=wholly)
+@pytest.mark.parametrize("fully", [[], ["head"]])
+def test_biases_and_normalisation_parameters_by_hand(fully: list[str], modules: Modules) -> None:
+    part = biases(blocks(modules, NETWORK), modules, fully=fully)
     convolutions, norms, bottleneck, head = 20 + 50, 2 * (20 + 50), 16 + 2 * 16, 4
-    expected = convolutions + norms + bottleneck + head + (16 * 4 if wholly else 0)
+    expected = convolutions + norms + bottleneck + head + (16 * 4 if fully else 0)
     assert sum(parameter.numel() for parameter in part.parameters) == expected
     assert len({id(parameter) for parameter in part.parameters}) == len(part.parameters)
     assert part.modules == blocks(modules, NETWORK)
@@ -78,4 +78,4 @@ def test_biases_and_normalisation_parameters_by_hand(wholly: list[str], modules:
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
 )
 def test_biases_of_other_layers(layer: nn.Module, count: int) -> None:
-    assert sum(parameter.numel() for parameter in biases([layer], {}, wholly=[]).parameters) == count
+    assert sum(parameter.numel() for parameter in biases([layer], {}, fully=[]).parameters) == count

@@ -11,7 +11,7 @@ from torch import nn
 
 from transferlab.models.network import BATCH_NORM
 
-NORMALISATION = (
+NORMALIZATION = (
     *BATCH_NORM,
     nn.LayerNorm,
     nn.GroupNorm,
@@ -23,7 +23,7 @@ NORMALISATION = (
 
 
 @dataclass(frozen=True)
-class Part:
+class Trainable:
     """What moves.
 
     Attributes:
@@ -35,17 +35,17 @@ class Part:
     parameters: Sequence[nn.Parameter]
 
 
-def whole(modules: Sequence[nn.Module]) -> Part:
+def whole(modules: Sequence[nn.Module]) -> Trainable:
     """All parameters of some modules."""
-    return Part(modules, [parameter for module in modules for parameter in module.parameters()])
+    return Trainable(modules, [parameter for module in modules for parameter in module.parameters()])
 
 
-def last_blocks(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module], *, count: int) -> Part:
+def last_blocks(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module], *, count: int) -> Trainable:
     """The last ``count`` blocks, or all where there are fewer."""
     return whole(blocks[-count:])
 
 
-def last_share(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module], *, phase: int, phases: int) -> Part:
+def last_share(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module], *, phase: int, phases: int) -> Trainable:
     """The last ``phase``/``phases`` of the blocks, rounded up: in the last phase, all."""
     return whole(blocks[-math.ceil(len(blocks) * phase / phases) :])
 
@@ -53,7 +53,7 @@ def last_share(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module], *,
 Block = Literal["first", "middle", "last", "auto"]
 
 
-def one_block(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module], *, block: Block) -> Part:
+def one_block(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module], *, block: Block) -> Trainable:
     """One block alone: with ``auto``, the one that ``modules["gradient_norms"]`` gives the largest of its ratios."""
     if block == "auto":
         place = int(modules["gradient_norms"].get_buffer("ratios").argmax())
@@ -62,24 +62,24 @@ def one_block(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module], *, 
     return whole([blocks[place]])
 
 
-def biases(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module], *, wholly: list[str]) -> Part:
-    """Biases and the normalisation layers' parameters; of the modules named in ``wholly``, all.
+def biases(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module], *, fully: list[str]) -> Trainable:
+    """Biases and the normalisation layers' parameters; of the modules named in ``fully``, all.
 
     Every block is in training mode: a normalisation layer's statistics move with its parameters.
     """
-    chosen = [parameter for name in wholly for parameter in modules[name].parameters()]
+    chosen = [parameter for name in fully for parameter in modules[name].parameters()]
     for block in blocks:
         for layer in block.modules():
-            normalises = isinstance(layer, NORMALISATION)
+            normalises = isinstance(layer, NORMALIZATION)
             chosen += [
                 parameter
                 for name, parameter in layer.named_parameters(recurse=False)
                 if normalises or name.startswith("bias") or name.endswith("bias")
             ]
-    return Part(blocks, list(dict.fromkeys(chosen)))
+    return Trainable(blocks, list(dict.fromkeys(chosen)))
 
 
-def batch_norm_layers(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module]) -> Part:
+def batch_norm_layers(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module]) -> Trainable:
     """Scale and shift of every BatchNorm layer of the blocks (Wang et al. 2021).
 
     These layers alone are in training mode: they normalise by the batch, and their statistics follow it.
@@ -89,7 +89,7 @@ def batch_norm_layers(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Modu
 
 def student_with_teacher(
     blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module], *, student: list[str], teacher: list[str]
-) -> Part:
+) -> Trainable:
     """The student's parameters move; the teacher is in training mode beside it.
 
     So its BatchNorm layers take each batch's statistics, and what they keep for prediction is theirs: statistics
@@ -102,4 +102,4 @@ def student_with_teacher(
         teacher: names of the modules that follow them.
     """
     moving = whole([modules[name] for name in student])
-    return Part([*moving.modules, *(modules[name] for name in teacher)], moving.parameters)
+    return Trainable([*moving.modules, *(modules[name] for name in teacher)], moving.parameters)

@@ -22,7 +22,7 @@ from transferlab.text import agreeing, printable
 
 
 @dataclass(frozen=True)
-class Pair:
+class TransferTask:
     """Source and target with images of one shape, and what lies between them.
 
     Attributes:
@@ -45,7 +45,7 @@ class Pair:
         return all(domain.class_names == self.source.class_names for domain in (self.target, *self.bridges))
 
 
-def load_pair(config: TrainConfig) -> Pair:
+def load_task(config: TrainConfig) -> TransferTask:
     """The config's source, target and bridges, each loaded once per process; no bridge if the path isn't chosen yet.
 
     Raises:
@@ -74,7 +74,7 @@ def load_pair(config: TrainConfig) -> Pair:
         domain = _fed(component, config.image.size, channels)
         return in_order(domain, names) if set(domain.class_names) == set(names) else domain
 
-    return Pair(
+    return TransferTask(
         concatenated([fed(one) for one in config.source.domains]),
         fed(config.target),
         (_joint_fingerprint(sources), *(_fingerprint(domain) for domain in (target, *bridges))),
