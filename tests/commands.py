@@ -1,29 +1,113 @@
-"""`transferlab train` in a process of its own, which can be stopped and starved."""
+"""`transferlab train` in a process of its own, which can be stopped and starved.
+
+The process is forked from one that has imported torch, for that takes longer than all that these tests do.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import resource
+import signal
 import subprocess
 import sys
+import tempfile
+from contextlib import AbstractContextManager
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import Any
 
-PROGRAM = """
-import resource, signal, sys
 from transferlab import cli
-signal.signal(signal.SIGINT, signal.default_int_handler)
-for number in (signal.SIGHUP, signal.SIGQUIT):
-    signal.signal(number, signal.SIG_DFL)
-if {largest}:
-    resource.setrlimit(resource.RLIMIT_FSIZE, ({largest}, resource.RLIM_INFINITY))
-sys.exit(cli.run(sys.argv[1:]))
-"""
+
+IMPORTED = [
+    *("torch", "transferlab.experiment.perform", "transferlab.experiment.rehearsal", "transferlab.comparison.report"),
+    *("transferlab.config.composition", "transferlab.domains.rendered_characters", "scipy.ndimage", "matplotlib"),
+]
 
 
-def started(*arguments: str, largest: int = 0) -> subprocess.Popen[str]:
+class Command(AbstractContextManager["Command"]):
+    """A command under way, with what ``subprocess.Popen`` has.
+
+    Args:
+        arguments: behind ``transferlab``.
+        largest: bytes that a file may have; 0: no limit.
+    """
+
+    def __init__(self, arguments: tuple[str, ...], largest: int) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self.out, self.err = (Path(self._folder.name, name) for name in ("out", "err"))
+        self.out.touch()
+        self.err.touch()
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(IMPORTED)
+        streams = str(self.out), str(self.err)
+        self._process: Any = context.Process(target=_run, args=(arguments, streams, largest))
+        self._process.start()
+        self.pid: int = self._process.pid
+
+    def __exit__(self, *error: object) -> None:
+        self.kill()
+        self.wait()
+        self._folder.cleanup()
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, or less than 0: the signal that ended it; None as long as it runs."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        """The same."""
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Waits for its end; raises ``subprocess.TimeoutExpired``."""
+        self._process.join(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired("transferlab", timeout or 0)
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Waits for its end; what it wrote to stdout and stderr."""
+        self.wait(timeout)
+        return self.out.read_text(), self.err.read_text()
+
+    def send_signal(self, number: int) -> None:
+        """Sends it one signal."""
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Asks it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Ends it."""
+        self.send_signal(signal.SIGKILL)
+
+
+def started(*arguments: str, largest: int = 0) -> Command:
     """The command, signals as in a terminal whatever the tests' own process ignores, and a process group of its own.
 
     Args:
         arguments: behind ``transferlab train``.
         largest: bytes that a file may have; 0: no limit.
     """
-    program = [sys.executable, "-c", PROGRAM.format(largest=largest), "train", *arguments]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(program, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    return Command(("train", *arguments), largest)
+
+
+def _run(arguments: tuple[str, ...], streams: tuple[str, str], largest: int) -> None:
+    os.setsid()
+    for number, path in enumerate(streams, start=1):
+        os.dup2(os.open(path, os.O_WRONLY), number)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    forkserver._forkserver.__init__()  # so that the command starts a server of its own
+    if largest:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
+    code = cli.run(arguments)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from fits import BLUEPRINT
 from jobs import TINY, Said, rows_of
 from made_folders import SIZE, fill
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from transferlab import cli
 from transferlab.config.schema import TrainConfig
@@ -29,7 +31,9 @@ from transferlab.images.picture import picture
 from transferlab.models.network import Modules, build_network
 from transferlab.training.seeding import seeded
 
-gc.set_threshold(50_000, 20, 100)  # a look at all that is imported takes 60 ms, and does so every second
+gc.set_threshold(50_000, 20, 100)  # one collection of all that is imported takes 60 ms
+threadpool_limits(1)  # two processes of tests with two threads each take half as long again
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 @pytest.fixture(autouse=True)

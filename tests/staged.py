@@ -95,7 +95,7 @@ def at_rest(run: Run, count: int | None = None) -> Modules:
     """The same with every learning rate 0: what is made as it is made, and nothing but statistics moves."""
     optimizer = run.config.optimizer
     still = replace(optimizer, options={**optimizer.options, "lr": 0.0})
-    return modules_after(replace(run, config=replace(run.config, optimizer=still)), count)
+    return modules_after(run.with_config(replace(run.config, optimizer=still)), count)
 
 
 def moved(before: nn.Module, after: nn.Module) -> set[str]:

@@ -46,6 +46,7 @@ def _room(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.smoke
 def test_imports_point_one_way(path: Path) -> None:
     room = _room(path)
     if room == "__init__":
@@ -60,6 +61,7 @@ def test_imports_point_one_way(path: Path) -> None:
 TORCH_FREE = ["cli", "comparison", "config", "domains", "images", "stages", "strategies", "system", "text"]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("room", TORCH_FREE)
 def test_torch_free_rooms_stay_so(room: str) -> None:
     files = [path for path in PACKAGE.rglob("*.py") if _room(path) == room]

@@ -18,8 +18,8 @@ NEVER_ONE = {
     'f"domains of {self.domain_sizes} examples',  # a list
     "{seeds.min()} to {seeds.max()} seeds",
     "≈{seeds} seeds would decide",  # at least as many as there are, and that is two
-    ">{MOST_PAIRS} seeds",
-    "fewer than {FEWEST_PAIRS} seeds",
+    ">{MAX_PAIRS} seeds",
+    "fewer than {MIN_PAIRS} seeds",
     "{len(fitting)} of {len(wanted)} tensors",
     "of the network's {sized(wanted)} tensors",
     "{min(seeds)} to {max(seeds)} seeds",

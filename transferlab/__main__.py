@@ -5,7 +5,7 @@ import sys  # and no more up here: Python has imported these two already
 
 
 def main() -> None:
-    """Runs the command line and exits; first of all, no file of the working directory can stand in for a module."""
+    """Runs the command line and exits. Before that, keeps files of the working directory from shadowing modules."""
     leave_out_working_directory()
     home = __spec__.origin.removesuffix("/transferlab/__main__.py") if __spec__ and __spec__.origin else ""
     if home not in sys.path:
@@ -19,8 +19,8 @@ def main() -> None:
 def leave_out_working_directory() -> None:
     """Takes the working directory off this process's search path and that of every Python process it starts.
 
-    ``python -c``, by which multiprocessing starts its servers, puts it there, and so does an empty entry in
-    ``PYTHONPATH``, as ``PYTHONPATH=$PYTHONPATH:/x`` makes one. A folder that ``PYTHONPATH`` names stays.
+    ``python -c``, by which multiprocessing starts its servers, puts it on the path, and so does an empty entry in
+    ``PYTHONPATH``, such as ``PYTHONPATH=$PYTHONPATH:/x`` makes. A folder that ``PYTHONPATH`` names stays.
     """
     os.environ["PYTHONSAFEPATH"] = "1"
     entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
@@ -30,8 +30,8 @@ def leave_out_working_directory() -> None:
     elif not named:
         os.environ.pop("PYTHONPATH", None)
     if len(entries) > 1 and "" in entries:
-        here = os.getcwd()  # noqa: PTH109 (pathlib isn't imported yet)
-        sys.path[:] = [folder for folder in sys.path if folder != here or folder in named]
+        working = os.getcwd()  # noqa: PTH109 (pathlib isn't imported yet)
+        sys.path[:] = [folder for folder in sys.path if folder != working or folder in named]
     sys.path[:] = [folder for folder in sys.path if folder]
 
 

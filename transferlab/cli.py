@@ -62,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
         return 1
     except OSError as error:
         if error.filename is not None:
-            raise  # of a file that nobody asked for: a fault of ours
+            raise  # about a file that nobody asked for: a fault of ours
         say(f"can't write to stdout: {error.strerror}")
         discard_stdout()
         return 1
@@ -70,7 +70,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _refuse_surroundings() -> None:
     try:
-        os.getcwd()  # noqa: PTH109 (nothing is made of it)
+        os.getcwd()  # noqa: PTH109 (only whether it fails matters)
     except OSError:
         raise Refusal("the working directory isn't there any more; change to one that is") from None
 
@@ -96,7 +96,7 @@ def _dispatch(arguments: Sequence[str]) -> int:
 
 
 def _train(arguments: Sequence[str]) -> int:
-    again = shlex.join(["transferlab", "train", *arguments])
+    command_line = shlex.join(["transferlab", "train", *arguments])
     try:
         from transferlab.config.composition import compose_train
 
@@ -105,13 +105,13 @@ def _train(arguments: Sequence[str]) -> int:
             return 0
         from transferlab.experiment.sweep import train
 
-        return train(jobs, again)
+        return train(jobs, command_line)
     except KeyboardInterrupt:
-        raise Interrupted(f"interrupted; the same command continues:\n  {again}") from None
+        raise Interrupted(f"interrupted; the same command continues:\n  {command_line}") from None
     except Interrupted as stop:
-        if again in str(stop):
+        if command_line in str(stop):
             raise
-        raise Interrupted(f"{stop}; the same command continues:\n  {again}", stop.exit_code) from None
+        raise Interrupted(f"{stop}; the same command continues:\n  {command_line}", stop.exit_code) from None
 
 
 def _compare(arguments: Sequence[str]) -> int:

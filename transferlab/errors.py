@@ -9,9 +9,9 @@ class Refusal(Exception):
 
 
 class Interrupted(BaseException):
-    """Stopped from outside, and, like KeyboardInterrupt, nobody's error to handle.
+    """The program was stopped from outside. Like KeyboardInterrupt, it isn't caught as an error.
 
-    Its text says how to continue; ``exit_code`` is 130 or 143, and 1 for want of room.
+    Its text says how to continue. ``exit_code`` is 129, 130, 131 or 143 after a signal, 1 if files can't be written.
     """
 
     def __init__(self, message: str, exit_code: int = 130) -> None:
@@ -20,9 +20,9 @@ class Interrupted(BaseException):
 
 
 class Unwritable(OSError):
-    """What has to be kept can't be written: the disk is full or read-only, or the folder is gone; the text says where.
+    """Files can't be written: the disk is full or read-only, or the folder is gone; the text says where.
 
-    Nothing that was written before is harmed.
+    Files written before are unharmed.
     """
 
 
@@ -31,5 +31,5 @@ class Diverged(Exception):
 
 
 def in_words(error: BaseException) -> str:
-    """What is shown of an error that ended one run: a refusal's message as it stands; of others the kind too."""
+    """An error that ended one run, as text: a refusal's message as it stands, any other error with its type."""
     return str(error) if isinstance(error, Refusal) else repr(error)

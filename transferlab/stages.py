@@ -1,9 +1,9 @@
-"""What a strategy is made of: stages, described without torch.
+"""Stages, of which a strategy is made, described without torch.
 
 A stage says which streams it reads, what it minimises or computes, and which modules it may move.
 All stages of a run share one set of named modules, which begins as ``backbone``, ``bottleneck`` and
-``head``; of what the last stage leaves there, the strategy's ``predictor`` is what predicts. A dotted
-name (``head.first``) is a part of a module.
+``head``. After the last stage, those that the strategy's ``predictor`` names predict. A dotted name
+(``head.first``) is a submodule.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class Term:
         name: its column in metrics.csv.
         loss: called with ``features=`` and ``classes=`` to build it.
         reads: what it is given, in order.
-        weight: what its value is multiplied by.
+        weight: factor of its value.
         over: modules that the loss is about (a penalty on their weights): it is built with ``modules=`` too,
             which maps these names to the modules as they are when the stage begins.
-        per_domain: where a stream is made of several domains, take the mean of one loss for each of them.
+        per_domain: whether a stream of several domains gets one loss per domain, of which the mean is taken.
     """
 
     name: str
@@ -63,9 +63,9 @@ class Phase:
     Attributes:
         terms: what is minimised; parameters of the terms themselves always move.
         moves: the modules that move.
-        trains: called with ``moves`` as one chain of blocks, says which of its parameters move
+        trains: called with ``moves`` as one chain of blocks, selects the parameters that move
             (``models/trainable.py``); None for all.
-        combine: called with the weighted terms and the parameters, sets the gradients; None for the sum's.
+        combine: called with the weighted terms and the parameters, sets the gradients; None: those of the sum.
         repeats: how many such updates make one step.
     """
 
@@ -78,7 +78,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Average:
-    """A module that follows another as the exponential moving average of its weights.
+    """A module that is the exponential moving average of another's weights.
 
     Attributes:
         of: the module it follows, whose copy it begins as.
@@ -110,11 +110,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Refresh:
-    """An Estimate made again and again while a Fit goes on.
+    """An Estimate that is repeated during a Fit.
 
     Attributes:
-        estimate: what is made.
-        every: steps between two of them, the first before the first step; None: an epoch of its first stream.
+        estimate: what is repeated.
+        every: steps between two estimates, the first before the first step; None: an epoch of its first stream.
     """
 
     estimate: Estimate
@@ -131,16 +131,16 @@ class Fit:
         new: modules made afresh when the stage begins, called with ``features=`` and ``classes=``
             (a new ``head`` has the target's classes).
         copies: modules that begin as a copy of another, ``{"source_backbone": "backbone"}``, one after the other.
-        builds: each called with the modules and a ``Blueprint``, returns modules to add or replace; the first
-            of all.
+        builds: each called with the modules and a ``Blueprint``, returns modules to add or replace; they run
+            first, before ``new`` and ``copies``.
         averages: modules that follow another; updated after every step.
         views: called with images (n, channels, size, size), return such images; for ``Read.view``.
-        refreshed: estimates made again and again.
+        refreshed: estimates that are repeated.
         lr_scales: learning rates of modules, relative to the optimiser's; 1 where not named.
         optimizer: the stage's own, where the method's definition includes one; None for the config's. The
             config's schedule acts on it too.
-        steps: its length; None for the config's ``steps``.
-        share: where ``steps`` is None, how much of the config's it takes: stages that divide one fit among them.
+        steps: its length in steps; None for the config's ``steps``.
+        share: where ``steps`` is None, the fraction of the config's steps, for stages that divide one fit among them.
     """
 
     name: str
@@ -157,18 +157,18 @@ class Fit:
     share: float = 1.0
 
     def length(self, steps: int) -> int:
-        """How many steps it takes where the config says ``steps``; at least 1."""
+        """The number of its steps, at least 1; ``steps`` is the config's."""
         return self.steps or max(round(steps * self.share), 1)
 
     @property
     def reads(self) -> list[Read]:
-        """What its terms read, each once, in order of first mention."""
+        """The reads of its terms, each once, in order of first mention."""
         return list(dict.fromkeys(read for phase in self.phases for term in phase.terms for read in term.reads))
 
     @property
     def streams(self) -> tuple[str, ...]:
         """The streams its terms and estimates read, each once, in order of first mention."""
-        estimated = [name for one in self.refreshed for name in one.estimate.streams]
+        estimated = [name for refresh in self.refreshed for name in refresh.estimate.streams]
         return tuple(dict.fromkeys([read.stream for read in self.reads] + estimated))
 
 
@@ -204,7 +204,7 @@ class Candidates:
 
     @property
     def streams(self) -> tuple[str, ...]:
-        """None: it looks at weights alone."""
+        """Always empty: only weights are read."""
         return ()
 
 

@@ -13,8 +13,8 @@ _ORDINARY = re.compile(r"[ -~]*")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _JOINERS = ("\N{ZERO WIDTH NON-JOINER}", "\N{ZERO WIDTH JOINER}")
 _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Unicode's categories of what isn't seen and acts: controls, formats (such as the direction of writing), halves of
-surrogates, separators of lines and of paragraphs."""
+"""Unicode's categories of invisible characters with an effect: controls, formats (such as the direction of writing),
+halves of surrogates, separators of lines and of paragraphs."""
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -29,15 +29,15 @@ def printable(text: str, keep: str = "") -> str:
     if _ORDINARY.fullmatch(text):
         return text
     return "".join(
-        _escaped(character) if character not in keep and _hidden(text, at) else character
-        for at, character in enumerate(text)
+        _escaped(character) if character not in keep and _hidden(text, index) else character
+        for index, character in enumerate(text)
     )
 
 
 def csv_cell(text: str) -> str:
     """``printable`` text for a cell of a CSV file, which a spreadsheet would else take for a formula (OWASP)."""
-    seen = printable(text)
-    return f"'{seen}" if text.startswith(_FORMULA) else seen
+    cell = printable(text)
+    return f"'{cell}" if text.startswith(_FORMULA) else cell
 
 
 def assignments(values: Mapping[str, Any]) -> str:
@@ -51,7 +51,7 @@ def _value(value: Any) -> str:
 
 @contextmanager
 def drawn_as_text() -> Generator[None]:
-    """A block in which matplotlib draws a ``$`` as one, and a letter that its font lacks as a box, without a word."""
+    """Inside the block, matplotlib draws a ``$`` as it is, and a letter missing from its font as a box, unwarned."""
     import matplotlib  # here, for it takes half a second
 
     with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
@@ -59,12 +59,12 @@ def drawn_as_text() -> Generator[None]:
         yield
 
 
-def _hidden(text: str, at: int) -> bool:
-    if unicodedata.category(text[at]) not in _HIDDEN:
+def _hidden(text: str, index: int) -> bool:
+    if unicodedata.category(text[index]) not in _HIDDEN:
         return False
-    between = text[max(at - 1, 0) : at] + text[at + 1 : at + 2]
-    joins = text[at] in _JOINERS and len(between) == 2
-    return not (joins and all(unicodedata.category(one)[0] in "LM" for one in between))
+    neighbours = text[max(index - 1, 0) : index] + text[index + 1 : index + 2]
+    joins = text[index] in _JOINERS and len(neighbours) == 2
+    return not (joins and all(unicodedata.category(neighbour)[0] in "LM" for neighbour in neighbours))
 
 
 def _escaped(character: str) -> str:
@@ -73,10 +73,10 @@ def _escaped(character: str) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """``count`` things; ``noun`` is of one of them and takes an s, or es."""
+    """``count`` with its noun, given in the singular; the plural takes an s, or es."""
     return f"{count:,} {noun}{agreeing(count, '', 'es' if noun.endswith('s') else 's')}"
 
 
-def agreeing(count: int, one: str, several: str) -> str:
+def agreeing(count: int, singular: str, plural: str) -> str:
     """The form of a word that goes with ``count`` things."""
-    return one if count == 1 else several
+    return singular if count == 1 else plural

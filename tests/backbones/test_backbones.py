@@ -16,7 +16,7 @@ from torch import nn
 
 from transferlab import models
 from transferlab.backbones.dtn import DTN
-from transferlab.backbones.from_torchvision import LEAST_SIZE, TorchvisionBackbone, assemble, headless
+from transferlab.backbones.from_torchvision import MIN_SIZES, TorchvisionBackbone, assemble, headless
 from transferlab.config.config_files import config_root
 from transferlab.config.nodes import component
 from transferlab.errors import Refusal
@@ -185,10 +185,10 @@ def test_vggs_conv4_3_is_found_by_torchvisions_name() -> None:
     assert set(backbone.aliases.values()) <= {name for name, _ in backbone.named_modules()}
 
 
-@pytest.mark.parametrize("name", LEAST_SIZE)
+@pytest.mark.parametrize("name", MIN_SIZES)
 def test_the_least_size_is_the_least(name: str) -> None:
     network = {"convnext": "convnext_tiny", "densenet": "densenet121", "vgg": "vgg11"}.get(name, name)
-    least = LEAST_SIZE[name]
+    least = MIN_SIZES[name]
     backbone = on_meta(network, least)
     with torch.device("meta"):
         assert backbone(torch.zeros(2, 3, least, least)).dim() == 2

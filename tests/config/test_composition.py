@@ -10,6 +10,8 @@ from transferlab.config.composition import compose_train
 from transferlab.config.schema import TrainConfig
 from transferlab.errors import Refusal
 
+pytestmark = pytest.mark.smoke
+
 
 def test_a_job_is_its_strategy_followed_by_its_baselines() -> None:
     rows = rows_of("strategy=dann", "steps=7")

@@ -178,7 +178,7 @@ def test_bridges_count_by_content_and_order_and_are_the_rows_own(config: TrainCo
 
 
 def test_a_run_keeps_its_identity_from_one_version_to_the_next(config: TrainConfig) -> None:
-    """What stands in outputs/ is found again; a change here belongs to a raised ENGINE."""
+    """What stands in outputs/ is found again; a change here belongs to a raised ENGINE_VERSION."""
     assert (run_id(config, PRINTS), comparison_id(config, PRINTS)) == ("680b89069b", "39590d37cf")
 
 

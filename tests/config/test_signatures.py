@@ -12,6 +12,8 @@ from transferlab.config.nodes import component
 from transferlab.config.signatures import Option, options_of
 from transferlab.errors import Refusal
 
+pytestmark = pytest.mark.smoke
+
 BASES = """
 import a_package_that_does_not_exist
 from typing import ClassVar, Literal, Optional, Union

@@ -18,7 +18,7 @@ from transferlab.evaluation.metrics import (
     normalized_mutual_information,
     target_metrics,
 )
-from transferlab.experiment import outcome
+from transferlab.experiment import evaluate
 from transferlab.experiment.perform import run_experiment
 from transferlab.experiment.run import Run
 
@@ -95,13 +95,13 @@ def test_held_out_source_examples_are_predicted_where_somebody_looks(
 ) -> None:
     """Test examples by all snapshots, twice by one alone; source examples by the chosen one, or all to choose from."""
     seen: list[Any] = []
-    predict = outcome.predict
+    predict = evaluate.predict
 
     def counted(*given: Any) -> Any:
         seen.append(given)
         return predict(*given)
 
-    monkeypatch.setattr(outcome, "predict", counted)
+    monkeypatch.setattr(evaluate, "predict", counted)
     run = tiny_run("strategy=source_only", f"snapshots={snapshots}", f"validator={validator}")
     result = run_experiment(run, run.title)
     assert result is not None

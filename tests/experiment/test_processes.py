@@ -233,7 +233,7 @@ def test_how_many_at_once(
     monkeypatch.setattr(processes.os, "sched_getaffinity", lambda _pid: set(range(4)), raising=False)
     run = tiny_run()
     config = replace(run.config, parallel=parallel, threads=threads, steps=steps)
-    assert how_many([replace(run, row=replace(run.row, config=config))] * 6, device) == expected
+    assert how_many([run.with_config(config)] * 6, device) == expected
 
 
 def test_no_more_processes_than_runs(tiny_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,19 +18,21 @@ from safetensors.torch import load_file
 
 import transferlab.experiment.perform
 from transferlab.system.files import json_digest
+from transferlab.text import assignments
 
 TrainTiny = Callable[..., Said]
 
 FIELDS = [
-    *("schema_version", "run_id", "comparison_id", "status", "source", "target", "backbone", "strategy", "variant"),
-    *("setting", "loss", "seed", "target_labels_per_class", "metrics", "selection", "warnings", "timing"),
-    *("environment", "config", "files", "sha256"),
+    *("schema_version", "run_id", "comparison_id", "seed", "strategy", "source", "target", "backbone"),
+    *("target_labels_per_class", "status", "variant", "changes", "setting", "shared_changes", "loss", "metrics"),
+    *("selection", "warnings", "timing", "environment", "config", "files", "sha256"),
 ]
 FILES = {
     *("config.yaml", "result.json", "metrics.csv", "predictions.csv", "model.safetensors", "train.log", "state.json")
 }
 
 
+@pytest.mark.smoke
 def test_a_run_leaves_what_the_contract_promises(train_tiny: TrainTiny, tmp_path: Path) -> None:
     said = train_tiny("strategy=finetune", "strategy.train=head", "baselines=[]")
     assert said.code == 0, said.err
@@ -41,6 +43,7 @@ def test_a_run_leaves_what_the_contract_promises(train_tiny: TrainTiny, tmp_path
     assert result["sha256"] == json_digest(result)
     assert set(result["files"]) == {"config.yaml", "metrics.csv", "predictions.csv", "model.safetensors"}
     assert (result["status"], result["variant"], result["loss"]) == ("ok", "train=head", "none")
+    assert (result["changes"], result["setting"]) == ({"train": "head"}, assignments(result["shared_changes"]))
     assert result["run_id"] == folder.parent.name
     assert set(result["metrics"]) == {
         *("target_accuracy", "target_macro_f1", "target_ece", "target_ari", "target_nmi"),
@@ -74,6 +77,7 @@ def test_missing_baselines_are_trained_once_and_shared(train_tiny: TrainTiny, tm
     assert set(table["strategy"]) == {"scratch", "source_only", "dan", "deep_coral"}
 
 
+@pytest.mark.smoke
 def test_the_same_command_again_trains_nothing_and_needs_no_torch(train_tiny: TrainTiny, tmp_path: Path) -> None:
     first = train_tiny("strategy=dan")
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/**/*") if path.is_file()}
@@ -93,6 +97,7 @@ def test_overwrite_trains_again(train_tiny: TrainTiny) -> None:
     assert "training 1 run" in train_tiny("strategy=source_only", "baselines=[]", "overwrite=true").err
 
 
+@pytest.mark.smoke
 def test_a_sweep_trains_each_run_once_and_ends_with_one_table(train_tiny: TrainTiny, tmp_path: Path) -> None:
     said = train_tiny("-m", "strategy=finetune,dan", "target=digits,mnist5k")
     assert said.code == 0, said.err
@@ -151,6 +156,7 @@ def test_without_target_labels_there_is_no_scratch_and_no_verdict_on_it(train_ti
     assert not table["negative_transfer"].any()
 
 
+@pytest.mark.smoke
 def test_fail_on_a_verdict(train_tiny: TrainTiny, tmp_path: Path) -> None:
     """Six steps on rendered digits are worse than six on the target's own: negative, and said in words."""
     job = ("strategy=source_only", "seeds=5", "steps=60", "target_labels_per_class=all")
@@ -162,6 +168,7 @@ def test_fail_on_a_verdict(train_tiny: TrainTiny, tmp_path: Path) -> None:
     assert train_tiny(*job, "fail_on=[positive,inconclusive]").code == 0
 
 
+@pytest.mark.smoke
 def test_one_failing_run_leaves_the_others_standing(
     train_tiny: TrainTiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

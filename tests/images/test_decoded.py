@@ -216,7 +216,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return plain(block, unreadable)
 
     monkeypatch.setattr(blocks, "pixels_digest", noted)
-    monkeypatch.setattr(blocks, "SETTLED", 0)
+    monkeypatch.setattr(blocks, "MIN_AGE_NS", 0)
     return sizes
 
 
@@ -234,7 +234,7 @@ def test_pixels_that_nobody_wrote_to_are_read_once_to_be_verified_and_then_trust
 def test_what_was_made_just_now_is_not_trusted_yet(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, photos: Path, load: Callable[..., Domain], hashed: list[int]
 ) -> None:
-    monkeypatch.setattr(blocks, "SETTLED", 60 * 10**9)
+    monkeypatch.setattr(blocks, "MIN_AGE_NS", 60 * 10**9)
     for _ in range(3):
         load(photos)
     assert sum(hashed) == 2 * 20 * SIZE * SIZE * 3

@@ -106,7 +106,7 @@ def test_bands_are_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         Image.fromarray(levels).save(tmp_path / name)
     names = ["rgba.png", "deep.png", "grey.png"]
     whole = [picture(tmp_path / name, 9, 3, 16) for name in names]
-    monkeypatch.setattr(pictures_of, "BAND", 50)
+    monkeypatch.setattr(pictures_of, "PIXELS_PER_BAND", 50)
     for name, (pixels, largest) in zip(names, whole, strict=True):
         again, same = picture(tmp_path / name, 9, 3, 16)
         assert np.array_equal(again, pixels)
@@ -129,7 +129,7 @@ def test_large_images_are_decoded_one_at_a_time(tmp_path: Path, monkeypatch: pyt
         return plain(*arguments)
 
     monkeypatch.setattr(pictures_of, "_eight_bits", slow)
-    monkeypatch.setattr(pictures_of, "TASK", 1)
+    monkeypatch.setattr(pictures_of, "IMAGES_PER_TASK", 1)
     for room, alone in ((500, True), (10_000, False)):
         monkeypatch.setattr(pictures_of, "PIXELS_AT_ONCE", room)
         most.clear()

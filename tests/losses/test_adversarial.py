@@ -17,6 +17,8 @@ from transferlab.losses.adversarial import (
 )
 from transferlab.losses.output import Output
 
+pytestmark = pytest.mark.smoke
+
 
 def _output(features: Tensor, logits: Tensor | None = None) -> Output:
     return Output(features, features if logits is None else logits, None)

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from transferlab.losses.discrepancy import coral, mmd, squared_mean_distance
 
+pytestmark = pytest.mark.smoke
+
 BANDWIDTHS = [0.125, 0.25, 0.5, 1.0, 2.0]
 
 

@@ -6,12 +6,11 @@ import json
 import os
 import random
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from commands import started
+from commands import Command, started
 from jobs import TINY, numbers
 
 JOB = [*TINY, "steps=400", "log_every=20", "baselines=[]", "checkpoint_seconds=0.05", "target_labels_per_class=4"]
@@ -51,7 +50,7 @@ def _marks(root: Path) -> set[tuple[str, float]]:
     return found
 
 
-def _killed(command: subprocess.Popen[str], root: Path, chance: random.Random) -> bool:
+def _killed(command: Command, root: Path, chance: random.Random) -> bool:
     """Kills the command and all its processes somewhere in a run; false if it came to its end before."""
     before = _marks(root)
     while command.poll() is None and not _marks(root) - before:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,9 +47,9 @@ def test_a_run_that_another_is_at_is_waited_for_and_not_done_again(
         run.mark("running")
         with started(*job, "overwrite=true") as waiting:
             try:
-                assert waiting.stderr
-                said = [waiting.stderr.readline() for _ in ("the source", "the target", "what is trained")]
-                assert "1 is another process's, and waited for" in said[-1]
+                while "training 1 run" not in waiting.err.read_text():
+                    time.sleep(0.05)
+                assert "1 is another process's, and waited for" in waiting.err.read_text()
                 with pytest.raises(subprocess.TimeoutExpired):
                     waiting.wait(6)
             finally:

@@ -48,7 +48,7 @@ def _strategy(name: str, **options: Any) -> Strategy:
 def _with(run: Run, **options: Any) -> Run:
     strategy = run.config.strategy
     other = replace(strategy, options={**strategy.options, **options})
-    return replace(run, config=replace(run.config, strategy=other))
+    return run.with_config(replace(run.config, strategy=other))
 
 
 def _rows(path: Path) -> list[list[str]]:
@@ -136,7 +136,7 @@ def test_label_spaces_may_differ_for_contrastive(tiny_run: RunOf) -> None:
 def test_siamese_moves_the_encoder_and_then_replaces_the_head(tiny_run: RunOf) -> None:
     run = tiny_run("strategy=siamese")
     none, first, last = (
-        modules_after(replace(run, config=replace(run.config, steps=1)), 1),
+        modules_after(run.with_config(replace(run.config, steps=1)), 1),
         *(modules_after(run, count) for count in (1, 2)),
     )
     assert changed(none, first, *ENCODER)
@@ -169,8 +169,8 @@ def test_pairs_come_together_and_apart(tiny_run: RunOf) -> None:
 
 def test_label_spaces_may_differ_for_siamese_pairs_within_domains(tiny_run: RunOf, tmp_path: Path) -> None:
     assert _strategy("siamese").classes == "same"
-    assert _strategy("siamese", tasks="within").classes == "any"
-    run = _fewer_classes(_with(tiny_run("strategy=siamese"), tasks="within"))
+    assert _strategy("siamese", pairs="within").classes == "any"
+    run = _fewer_classes(_with(tiny_run("strategy=siamese"), pairs="within"))
     assert run_experiment(run, "test")["status"] == "ok"
     head = modules_after(run)["head"]
     assert isinstance(head, NearestPrototype)

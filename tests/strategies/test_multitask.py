@@ -106,7 +106,7 @@ def test_each_task_has_its_head(tiny_run: RunOf) -> None:
 @pytest.mark.parametrize("weighting", ["fixed", "uncertainty", "pcgrad"])
 def test_every_weighting_moves_encoder_and_both_heads(weighting: str, tiny_run: RunOf) -> None:
     run = tiny_run("strategy=multitask", f"strategy.weighting={weighting}")
-    start, after = modules_after(replace(run, config=replace(run.config, steps=1))), modules_after(run)
+    start, after = modules_after(run.with_config(replace(run.config, steps=1))), modules_after(run)
     names = ("backbone", "bottleneck", "source_head", "head")
     assert {name.split(".")[0] for name in changed(start, after, *names)} == set(names)
     assert start["source_head"] is not start["head"]

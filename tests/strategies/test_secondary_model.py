@@ -41,7 +41,7 @@ def test_sequential_freezes_the_meta_model(tiny_run: RunOf) -> None:
     before, after = modules_after(run, 1), modules_after(run)
     assert not changed(before, after, "backbone", "bottleneck")
     assert isinstance(after["head"], MLPHead)
-    longer = modules_after(replace(run, config=replace(run.config, steps=7)))
+    longer = modules_after(run.with_config(replace(run.config, steps=7)))
     assert changed(after, longer, "head")
 
 

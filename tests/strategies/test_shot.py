@@ -170,17 +170,22 @@ def test_the_source_s_file_may_be_gone_after_the_first_stage(
     job += ["strategy=shot", *TINY[2:]]
     assert transferlab("train", *job, f"output_root={tmp_path / 'kept'}").code == 0
 
-    perform = experiment._perform
+    perform, train, runs = experiment._perform, experiment.train, list[Run]()
 
-    def and_then_no_source(stage: Any, modules: Any, examples: Any, run: Run, *arguments: Any) -> Any:
-        done = perform(stage, modules, examples, run, *arguments)
+    def noting(run: Run, *arguments: Any) -> Any:
+        runs.append(run)
+        return train(run, *arguments)
+
+    def and_then_no_source(stage: Any, modules: Any, examples: Any, *arguments: Any) -> Any:
+        done = perform(stage, modules, examples, *arguments)
         if stage.name == "source":
             file.unlink()
             examples["source"].inputs.zero_()
-            run.task.source.images[:] = 0
-            run.task.source.labels[:] = 0
+            runs[0].task.source.images[:] = 0
+            runs[0].task.source.labels[:] = 0
         return done
 
+    monkeypatch.setattr(experiment, "train", noting)
     monkeypatch.setattr(experiment, "_perform", and_then_no_source)
     said = transferlab("train", *job, f"output_root={tmp_path / 'gone'}")
     assert said.code == 0, said.err

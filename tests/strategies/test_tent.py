@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from transferlab.domains.splits import split
 from transferlab.estimators.batch_norm import batch_norm_statistics
-from transferlab.experiment.outcome import predict
+from transferlab.experiment.evaluate import predict
 from transferlab.experiment.run import Run
 from transferlab.losses.prediction import entropy
 from transferlab.models.network import Modules, build_network
@@ -126,7 +126,7 @@ def test_streams_and_steps(tiny_run: RunOf) -> None:
 
     assert streams() == {"source", "target_unlabelled"}
     assert streams("strategy.transductive=true") == {"source", "target_test_unlabelled"}
-    assert "transductive=true" in tiny_run("strategy=tent", "strategy.transductive=true").variant
+    assert "transductive=true" in tiny_run("strategy=tent", "strategy.transductive=true").row.variant
     assert _adaptation(steps=7).steps == 7
     assert _adaptation().steps is None
 

@@ -19,6 +19,8 @@ from transferlab.models.network import Modules
 from transferlab.stages import HEAD, Fit, Phase, Read, Term, cross_entropy
 from transferlab.training.journal import Journal
 
+pytestmark = pytest.mark.smoke
+
 
 def _moved(before: Modules, after: Modules) -> set[str]:
     """Names of the modules of which any parameter or statistic changed; the backbone's by block."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from jobs import STRATEGIES, TINY, TOLD, Said, numbers
 
-from transferlab.training.checkpoint import SHARE, Checkpoint
+from transferlab.training.checkpoint import MAX_WRITING_SHARE, Checkpoint
 from transferlab.training.fit import FitProgress
 
 JOB = [*TINY, "baselines=[]", "target_labels_per_class=4", "log_every=2"]
@@ -55,7 +55,10 @@ def _at_once() -> None:
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(
+    "strategy",
+    [pytest.param(name, marks=[pytest.mark.smoke] if name in ("finetune", "dann") else []) for name in STRATEGIES],
+)
 def test_each_strategy_goes_on_from_its_last_checkpoint(
     transferlab: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
@@ -116,7 +119,7 @@ def test_a_checkpoint_takes_at_most_its_share_of_the_time(tmp_path: Path, monkey
     assert kept.due
     monkeypatch.setattr("transferlab.training.checkpoint.torch.save", lambda *_: clock.__setitem__(0, clock[0] + 3))
     kept.write({})
-    clock[0] = 23.0 + 3 / SHARE - 0.1
+    clock[0] = 23.0 + 3 / MAX_WRITING_SHARE - 0.1
     assert not kept.due
     clock[0] += 0.2
     assert kept.due

@@ -1,4 +1,4 @@
-"""Where one block of somebody else's network ends and the next begins."""
+"""Divides torchvision's and timm's networks into blocks."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ def has_parameters(modules: Sequence[nn.Module]) -> bool:
 
 
 def aliases(network: nn.Module, names: Mapping[int, str]) -> dict[str, str]:
-    """The names that modules of ``network`` had elsewhere, each with the name that it has here.
+    """The names that modules of ``network`` had in another network, each with its name in this network.
 
     Args:
-        network: made of modules from elsewhere.
-        names: what those were called there, by their ``id``.
+        network: made of modules of another network.
+        names: the modules' names in that network, by their ``id``.
     """
-    here = {id(module): name for name, module in network.named_modules()}
-    return {there: here[key] for key, there in names.items() if here.get(key, there) != there}
+    current = {id(module): name for name, module in network.named_modules()}
+    return {original: current[key] for key, original in names.items() if current.get(key, original) != original}
 
 
 def _has_weights(part: nn.Module) -> bool:
-    """Whether any parameter isn't a normalisation's."""
+    """Whether it has a parameter outside of normalisation layers."""
     return any(
         not isinstance(module, NORMALIZATION) for module in part.modules() for _ in module.parameters(recurse=False)
     )

@@ -40,24 +40,24 @@ class TimmBackbone(nn.Sequential):
         super().__init__()
         timm: Any = importlib.import_module("timm")
         if not timm.is_model(network):
-            near = difflib.get_close_matches(network, timm.list_models(), n=3, cutoff=0.6)
-            hint = f" Did you mean {' or '.join(near)}?" if near else ""
+            similar = difflib.get_close_matches(network, timm.list_models(), n=3, cutoff=0.6)
+            hint = f" Did you mean {' or '.join(similar)}?" if similar else ""
             raise Refusal(f"backbone.name={network}: timm has no such network.{hint} All: timm.list_models()")
         path = weights_path(weights) if weights else None
         if weights not in (None, "DEFAULT") and path is None:
             raise Refusal(f"backbone.weights={weights}: expected null, DEFAULT, or the path of a file of weights")
         content = read_weights(path) if path else None
-        found = ours(str(weights), content) if content else None
-        normalized = weights is not None and (found is None or found.normalized)
+        own = ours(str(weights), content) if content else None
+        normalized = weights is not None and (own is None or own.normalized)
         body = _body(network, 3 if normalized else channels, size, weights == "DEFAULT")
-        if content and not found:
+        if content and not own:
             chosen(str(weights), content, body).load_into(body)
         if normalized:
             images = timm.data.resolve_model_data_config(body)
             self.add_module("normalize", Normalize(images["mean"], images["std"]))
         self.network = body
-        if found:
-            found.load_into(self)
+        if own:
+            own.load_into(self)
         self.aliases = aliases(self, {id(module): name for name, module in body.named_modules() if name})
 
     def chain(self) -> list[nn.Module]:
@@ -74,7 +74,7 @@ class TimmBackbone(nn.Sequential):
 
 
 def _body(network: str, channels: int, size: int, pretrained: bool) -> nn.Module:
-    """The network, seen to take images of this size."""
+    """The network, tried on an image of this size."""
     timm: Any = importlib.import_module("timm")
     known = timm.get_pretrained_cfg(network)
     options: dict[str, Any] = {"img_size": size} if known and known.fixed_input_size else {}
@@ -95,7 +95,7 @@ def _body(network: str, channels: int, size: int, pretrained: bool) -> nn.Module
 
 
 def _published(known: Any) -> Path:
-    """The file of timm's own weights for a network, in the cache of whom it is from; safetensors if there are any.
+    """The file of timm's own weights for a network, in its publisher's cache; safetensors if there are any.
 
     Downloaded by timm itself, a file would be unpickled in full where torch's safe reader fails by a TypeError.
     """
@@ -110,10 +110,10 @@ def _published(known: Any) -> Path:
     try:
         path = Path(hf_hub_download(repository, safe, revision=revision or None))
     except EntryNotFoundError as error:
-        if safe == name or isinstance(error, LocalEntryNotFoundError):  # the second: it can't be asked for
+        if safe == name or isinstance(error, LocalEntryNotFoundError):  # the second: the hub can't be reached
             raise
         path = Path(hf_hub_download(repository, name, revision=revision or None))
-    blob = path.resolve()  # which is called by its SHA-256
+    blob = path.resolve()  # named by its SHA-256
     if re.fullmatch("[0-9a-f]{64}", blob.name) and known_digest(blob) != blob.name:
         raise Refusal(f"{printable(str(blob))} isn't the published file; delete it, to have it downloaded")
     return path

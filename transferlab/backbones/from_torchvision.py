@@ -21,7 +21,7 @@ from transferlab.errors import Refusal
 from transferlab.weights.hub_cache import downloaded
 from transferlab.weights.weights_file import read_weights
 
-LEAST_SIZE = {
+MIN_SIZES = {
     "alexnet": 63,
     "convnext": 32,
     "densenet": 29,
@@ -31,7 +31,7 @@ LEAST_SIZE = {
     "squeezenet1_1": 17,
     "vgg": 32,
 }
-"""Pixels that a network needs whose pooling would leave nothing of a smaller image, by how its name begins."""
+"""Smallest image side in pixels, by the beginning of the network's name: pooling leaves nothing of a smaller image."""
 
 CONTAINERS = {"blocks", "classifier", "features", "layers", "trunk_output"}
 """Parts of torchvision's networks that hold one block after another."""
@@ -82,7 +82,7 @@ def headless(network: str, size: int) -> nn.Module:
         options = {"aux_logits": False, "init_weights": True}
     if size % step:
         raise Refusal(f"image.size={size}: {network} takes multiples of {step} pixels")
-    least = next((pixels for name, pixels in LEAST_SIZE.items() if network.startswith(name)), 1)
+    least = next((pixels for name, pixels in MIN_SIZES.items() if network.startswith(name)), 1)
     if size < least:
         raise Refusal(f"image.size={size}: {network} needs at least {least} pixels")
     body = models.get_model(network, weights=None, **options)
@@ -108,16 +108,16 @@ def read(weights: str | None, network: str, body: nn.Module, size: int) -> Pretr
         return re.sub(r"\b(norm|relu|conv)\.([12])\b", r"\1\2", name) if isinstance(body, models.DenseNet) else name
 
     content = read_weights(weights_path(weights) or _downloaded(weights, network))
-    found = ours(weights, content) or chosen(weights, content, body, renamed)
-    if found.ours or not isinstance(body, models.VisionTransformer):
-        return found
-    positions = found.tensors.get("encoder.pos_embedding")
+    pretrained = ours(weights, content) or chosen(weights, content, body, renamed)
+    if pretrained.ours or not isinstance(body, models.VisionTransformer):
+        return pretrained
+    positions = pretrained.tensors.get("encoder.pos_embedding")
     if not isinstance(positions, Tensor) or not positions.is_floating_point():
-        return found
+        return pretrained
     tensors = OrderedDict({"encoder.pos_embedding": positions.float()})
-    with suppress(ValueError):  # of another kind of network; that it doesn't fit is said when it is loaded
+    with suppress(ValueError):  # embeddings of another kind of network: loading reports that they don't fit
         tensors = models.vision_transformer.interpolate_embeddings(size, body.patch_size, tensors)
-    return replace(found, tensors={**found.tensors, **tensors})
+    return replace(pretrained, tensors={**pretrained.tensors, **tensors})
 
 
 def _downloaded(weights: str, network: str) -> Path:
@@ -139,7 +139,7 @@ def _downloaded(weights: str, network: str) -> Path:
 def assemble(
     backbone: nn.Sequential, body: nn.Module, channels: int, network: str, pretrained: Pretrained | None
 ) -> dict[str, str]:
-    """Fills ``backbone`` with the blocks of ``body``, pretrained or not, behind what its images need.
+    """Fills ``backbone`` with the blocks of ``body``, pretrained or not, after a normalisation where it needs one.
 
     Returns:
         torchvision's names of the modules, each with the name that it has in ``backbone``.
@@ -150,7 +150,7 @@ def assemble(
     if pretrained and pretrained.normalized:
         backbone.add_module("normalize", _normalize(body, network, pretrained))
     else:
-        _take_channels(next(one for one in body.modules() if isinstance(one, nn.Conv2d)), channels)
+        _take_channels(next(layer for layer in body.modules() if isinstance(layer, nn.Conv2d)), channels)
     for name, block in _blocks(body):
         backbone.add_module(name, block)
     if pretrained and pretrained.ours:
@@ -188,7 +188,7 @@ def _blocks(body: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def _parts(body: nn.Module) -> list[nn.Module]:
-    """The modules of a torchvision network in order of its forward pass, with a module for what has none there."""
+    """The modules of a torchvision network in order of its forward pass, with modules for its steps without one."""
     from torchvision import models
 
     if isinstance(body, models.VisionTransformer):
@@ -202,7 +202,7 @@ def _parts(body: nn.Module) -> list[nn.Module]:
 
 
 def _before_classifier(body: nn.Module) -> Sequence[nn.Module]:
-    """What torchvision's forward pass does there by functions."""
+    """Modules for what torchvision's forward pass does by functions before the classifier."""
     from torchvision import models
 
     match body:

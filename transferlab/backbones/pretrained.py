@@ -1,4 +1,4 @@
-"""Weights that were trained before: found in a file, loaded as far as they fit, and told of."""
+"""Pretrained weights: found in a file, loaded as far as they fit, and reported."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from transferlab.weights.weights_file import Content
 log = logging.getLogger("transferlab")
 
 BACKBONE = "backbone."
-"""How the names in a run's model.safetensors begin, of its backbone."""
+"""Prefix of the backbone's tensors in a run's model.safetensors."""
 
 BOTTLENECK = "bottleneck."
-"""How those of the layer behind it begin."""
+"""Prefix of the bottleneck's tensors there."""
 
 OURS = re.compile(r"backbone\.(?:normalize|network|pool|stem|block\d+)\.")
-"""How all of those go on: with a part of ``TorchvisionBackbone`` or ``TimmBackbone``."""
+"""Matches all of the backbone's names: the prefix, then a block of ``TorchvisionBackbone`` or ``TimmBackbone``."""
 
 HEADS = re.compile(
     r"(?:aux\w*|classifier\w*|fc\w*|\w*heads?|head_dist|last_linear|pre_logits|pred(?:ictor|iction_\w+)"
     r"|proj(?:ector|ection\w*)?|prototypes|queue\w*)(?:\.|$)",
     re.IGNORECASE,
 )
-"""How the parts are called that stand behind a network, and that a file may have where the network has none."""
+"""Names of the layers behind a network's features, which a file may have and the network lack."""
 
 
 class Normalize(nn.Module):
@@ -64,10 +64,10 @@ class Pretrained:
 
     Attributes:
         given: ``backbone.weights``, for messages.
-        tensors: those that may be the network's, by the names that it should know.
+        tensors: those that may be the network's, by the network's names for them.
         ours: whether a run of ours wrote them.
-        of: where in the file they were, in words for messages; empty if there was nothing else.
-        modules: the classes of whole networks in the file, of which nothing is read.
+        of: where in the file they were, in words for messages; empty if the file held nothing else.
+        modules: the classes of whole networks in the file, which aren't read.
     """
 
     given: str
@@ -102,20 +102,20 @@ class Pretrained:
         log.log(logging.WARNING if gaps else logging.INFO, "%s", text + "".join(gaps + spare))
 
     def _fitting(self, wanted: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, list[str]]]:
-        """What fits, and the names of what doesn't by the reason."""
+        """The tensors that fit, and the names of the others by reason."""
         kinds: dict[str, list[str]] = {"missing": [], "of another shape": [], "of another type": [], "not finite": []}
         fitting: dict[str, Tensor] = {}
-        for name, there in wanted.items():
+        for name, own in wanted.items():
             given = self.tensors.get(name)
-            counts = name.endswith("num_batches_tracked")  # old files lack these counters, which matter to nothing
+            counts = name.endswith("num_batches_tracked")  # old files lack these counters, which change no result
             if given is None:
                 kinds["missing"] += [] if counts else [name]
-            elif not isinstance(given, Tensor) or _kind(given) != _kind(there):
+            elif not isinstance(given, Tensor) or _kind(given) != _kind(own):
                 kinds["of another type"] += [] if counts else [name]
-            elif given.shape != there.shape:
+            elif given.shape != own.shape:
                 kinds["of another shape"].append(name)
             # torchvision's IMAGENET1K_FEATURES of VGG-16 has NaN for the layers that it lacks.
-            elif not bool((converted := given.to(there.dtype)).isfinite().all()):
+            elif not bool((converted := given.to(own.dtype)).isfinite().all()):
                 kinds["not finite"].append(name)
             else:
                 fitting[name] = converted
@@ -130,7 +130,7 @@ class Pretrained:
             return f"{begin}: holds a whole network ({printable(self.modules[0])}), not named tensors; {instead}"
         if not self.tensors:
             return f"{begin}: expected a file of named tensors (a state dict), and it has none"
-        if all(is_tensor(one) for one in self.tensors.values()):
+        if all(is_tensor(tensor) for tensor in self.tensors.values()):
             return f"{begin}: its tensors are sparse, quantised or without data, which isn't read: {_few(self.tensors)}"
         if self.tensors.keys().isdisjoint(wanted):
             return f"{begin}: nothing in it fits; it has {_few(self.tensors)}; the network has {_few(wanted)}"
@@ -143,7 +143,7 @@ def ours(given: str, content: Content) -> Pretrained | None:
 
     Foreign tensors of a backbone are called otherwise, or have no bottleneck beside them.
     """
-    if not content.safe:  # which are named tensors and nothing else
+    if not content.safe:  # safetensors are named tensors and nothing else
         return None
     names = [name for name in content.values if name.startswith(BACKBONE)]
     has_bottleneck = any(name.startswith(BOTTLENECK) for name in content.values)
@@ -153,16 +153,16 @@ def ours(given: str, content: Content) -> Pretrained | None:
 
 
 def chosen(given: str, content: Content, network: nn.Module, renamed: Callable[[str], str] = str) -> Pretrained:
-    """What a foreign file has for a network.
+    """The weights that a foreign file has for a network.
 
     Args:
         given: ``backbone.weights``, for messages.
         content: of the file.
         network: under its library's names.
-        renamed: from a name in the file to the library's of today.
+        renamed: maps a name in the file to the library's current name.
 
     Raises:
-        Refusal: if it can't be told which of several networks in it is meant.
+        Refusal: if several networks in the file fit alike.
     """
     try:
         match = best_match(content.values, network.state_dict(), renamed)
@@ -171,7 +171,7 @@ def chosen(given: str, content: Content, network: nn.Module, renamed: Callable[[
         raise Refusal(printable(text)) from None
     if match:
         return Pretrained(given, match.tensors, of=_of(match))
-    every = {name: one for named in containers(content.values).values() for name, one in named.items()}
+    every = {name: tensor for named in containers(content.values).values() for name, tensor in named.items()}
     return Pretrained(given, every, modules=tuple(modules(content.values)))
 
 

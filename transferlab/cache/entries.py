@@ -1,4 +1,4 @@
-"""Results kept on disk by what they depend on."""
+"""A disk cache of results, keyed by all that they depend on."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ log = logging.getLogger("transferlab")
 
 
 ABANDONED = 24 * 3600
-"""Seconds after which nobody comes back to what is unfinished."""
+"""Age in seconds from which unfinished files count as abandoned."""
 
 IsWhole = Callable[[Mapping[str, Any], Mapping[str, Tensor]], bool]
 
 
 class DiskCache:
-    """A folder of results; deleting any of it costs time, nothing else.
+    """A folder of results; deleting any of them only costs time.
 
     An entry is two files: the tensors, and an index that is written last and holds its key and the checksums of both.
-    An entry that is damaged, or another's, or can't be understood for whatever reason, counts as not there.
+    An entry that is damaged, has another key, or can't be read for any reason counts as missing.
 
     Args:
-        folder: made when it is needed.
-        limit: bytes; beyond it, what wasn't used for longest goes.
-        is_whole: whether what ``read`` would return has all its parts; it may raise anything where it hasn't.
+        folder: created when needed.
+        limit: bytes; above it, the least recently used files are removed.
+        is_whole: whether an entry has all its parts; it may raise any error if not.
     """
 
     def __init__(self, folder: Path, limit: float, is_whole: IsWhole = lambda about, stored: True) -> None:
@@ -47,25 +47,25 @@ class DiskCache:
 
     @classmethod
     def of_run(cls, config: TrainConfig, name: str, is_whole: IsWhole) -> DiskCache | None:
-        """The folder of that name in the config's cache; None where nothing is to be kept."""
-        if not config.cache or config.allow_packages:  # of other code nobody knows whether it still is what it was
+        """The cache called ``name`` in the config's cache folder; None where nothing is kept."""
+        if not config.cache or config.allow_packages:  # other packages' code may have changed unnoticed
             return None
         return cls(config.root / "cache" / name, config.cache_gigabytes * 1e9, is_whole)
 
     @contextmanager
     def exclusive(self, key: str) -> Generator[None]:
-        """Holds the entry for this process: others that want it wait."""
+        """Locks the entry for this process; other processes that want it wait."""
         index = self._index(key)
         with exclusive(index.with_suffix(".lock")):
             remove_leftovers(index.parent, index.stem)
             yield
 
     def checkpoint(self, key: str, every: float) -> Checkpoint:
-        """Of what will be the entry; others that hold it go on from there."""
+        """The checkpoint of the unfinished entry; the next process that locks it continues from there."""
         return Checkpoint(self._index(key).with_suffix(".checkpoint"), every)
 
     def read(self, key: str) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-        """What ``write`` was given, or None."""
+        """The metadata and tensors that ``write`` was given; None if the entry is missing."""
         index = self._index(key)
         tensors = index.with_suffix(".safetensors")
         try:
@@ -77,29 +77,29 @@ class DiskCache:
             stored = load_file(tensors)
             if not self._is_whole(about, stored):
                 raise ValueError("it lacks a part")
-            os.utime(tensors)  # used now, says _trim
+            os.utime(tensors)  # for _trim: used now
         except FileNotFoundError:
             return None
-        except Exception as error:  # whatever is wrong with it: it can be made again
+        except Exception as error:  # any fault will do: the entry can be made again
             log.warning("damaged, made again: %s (%s)", tensors, error)
             return None
         log.info("from the cache: %s", key)
         return about, stored
 
     def write(self, key: str, about: Mapping[str, Any], tensors: dict[str, Tensor]) -> bool:
-        """Keeps an entry, where there is room for it; returns whether there was.
+        """Writes an entry if there is room for it; returns whether it was kept.
 
         Args:
             key: hexadecimal digits.
-            about: what else belongs to it; JSON.
+            about: the entry's metadata, as JSON.
             tensors: on the CPU.
         """
         index = self._index(key)
         try:
-            with replaced(index.with_suffix(".safetensors")) as part:
-                save_file(tensors, part)
-                described = {**about, "key": key, "tensors": file_digest(part)}
-            write_whole(index, json.dumps(described | {"sha256": json_digest(described)}))
+            with replaced(index.with_suffix(".safetensors")) as temporary:
+                save_file(tensors, temporary)
+                metadata = {**about, "key": key, "tensors": file_digest(temporary)}
+            write_whole(index, json.dumps(metadata | {"sha256": json_digest(metadata)}))
             self._trim(index.with_suffix(".checkpoint"))
         except (OSError, SafetensorError) as error:
             log.warning("not kept in the cache: %s", error)
@@ -110,10 +110,10 @@ class DiskCache:
         return self._folder / key[:2] / f"{key}.json"
 
     def _trim(self, done: Path) -> None:
-        """Removes what was used longest ago until the rest fits; other processes may be at the same.
+        """Removes the least recently used files until the rest fits; other processes may do so at the same time.
 
-        What a run goes on from comes last: it has nothing else, and a finished entry may never be wanted again. The
-        checkpoint ``done``, which is of the entry that was just written, doesn't count.
+        Checkpoints that a run may continue from go last: the run has nothing else, while a finished entry may never
+        be wanted again. The checkpoint ``done``, of the entry that was just written, isn't counted.
         """
         abandoned = time.time() - ABANDONED
         entries: list[tuple[bool, int, int, Path]] = []
@@ -121,11 +121,11 @@ class DiskCache:
             remove_leftovers(folder, before=abandoned)
         for path in self._folder.glob("[0-9a-f][0-9a-f]/*"):
             if path == done or not re.fullmatch(rf"{path.parent.name}[0-9a-f]*\.(safetensors|checkpoint)", path.name):
-                continue  # the folder may be a link to one where others keep things too
+                continue  # the folder may be a link to one with other files in it
             with suppress(FileNotFoundError):
-                about = path.stat()
-                wanted = path.suffix == ".checkpoint" and about.st_mtime > abandoned
-                entries.append((wanted, about.st_mtime_ns, about.st_size, path))
+                status = path.stat()
+                wanted = path.suffix == ".checkpoint" and status.st_mtime > abandoned
+                entries.append((wanted, status.st_mtime_ns, status.st_size, path))
         total = sum(size for _, _, size, _ in entries)
         for _, _, size, path in sorted(entries):
             if total <= self._limit:

@@ -1,4 +1,4 @@
-"""What a network that doesn't move makes of examples: computed once, for all runs and heads that ask for it."""
+"""Features of frozen networks: computed once, and kept on disk for all runs and heads."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from transferlab.training.streams import Inputs, content_digest, in_chunks
 
 
 class FeatureCache:
-    """Called as ``in_chunks`` is, it returns the same; with ``cache=true``, each of its results is kept on disk.
+    """Computes what ``in_chunks`` computes; with ``cache=true``, keeps each result on disk.
 
-    A result is found again by what it depends on, the encoder's weights and the images, whichever run asks.
+    A result's key covers the encoder and its weights, the inputs, the code and the machine, so any run can use it.
 
     Args:
-        config: the run's.
-        journal: the run's; told of the seconds that were saved.
+        config: of the run.
+        journal: of the run; counts the seconds saved.
     """
 
     def __init__(self, config: ResolvedConfig, journal: Journal) -> None:
@@ -35,7 +35,7 @@ class FeatureCache:
         self._machine, self._journal = machine(config), journal
 
     def __call__(self, encoder: nn.Module, inputs: Inputs) -> Tensor:
-        """``encoder`` of all inputs.
+        """Features of all inputs.
 
         Args:
             encoder: in evaluation mode, on the inputs' device.
@@ -44,24 +44,24 @@ class FeatureCache:
         Returns:
             (n, …) on the same device.
         """
-        described = None if self._entries is None else _described(encoder)
-        if self._entries is None or described is None:
+        description = None if self._entries is None else _description(encoder)
+        if self._entries is None or description is None:
             return in_chunks(encoder, inputs)
-        key = self._key(described, encoder, inputs)
+        key = self._key(description, encoder, inputs)
         with self._entries.exclusive(key):
-            found = self._entries.read(key)
-            if found is not None:
-                about, stored = found
+            entry = self._entries.read(key)
+            if entry is not None:
+                about, stored = entry
                 self._journal.saved_seconds += about["seconds"]
                 return stored["features"].to(inputs.device)
             started = time.perf_counter()
             features = in_chunks(encoder, inputs)
-            kept = {"features": features.cpu().contiguous()}
-            self._entries.write(key, {"seconds": time.perf_counter() - started}, kept)
+            tensors = {"features": features.cpu().contiguous()}
+            self._entries.write(key, {"seconds": time.perf_counter() - started}, tensors)
             return features
 
-    def _key(self, described: Any, encoder: nn.Module, inputs: Inputs) -> str:
-        content = hashlib.sha256(json.dumps([self._machine, code_digest(), described]).encode())
+    def _key(self, description: Any, encoder: nn.Module, inputs: Inputs) -> str:
+        content = hashlib.sha256(json.dumps([self._machine, code_digest(), description]).encode())
         for name, value in encoder.state_dict().items():
             content.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
             content.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
@@ -70,35 +70,38 @@ class FeatureCache:
 
 
 INTERNAL = frozenset(vars(nn.Module()))
-"""Attributes that every module has: its parameters and modules, which are looked at by themselves, and its hooks."""
+"""Attributes that every module has: parameters and submodules, which are described apart, and hooks."""
 
 
-def _described(module: nn.Module) -> Any:
-    """Classes, names and attributes of a module and all within it, as JSON; None if there is one that can't be told."""
+def _description(module: nn.Module) -> Any:
+    """Classes, names and attributes of a module and its submodules, as JSON.
+
+    None if a hook is registered, or if an attribute can't be compared by value.
+    """
     if any(value for name, value in vars(module).items() if name.endswith("_hooks")):
         return None
     try:
         own = {name: _value(value) for name, value in vars(module).items() if name not in INTERNAL}
     except TypeError:
         return None
-    within = [[name, _described(child)] for name, child in module.named_children()]
-    if any(one is None for _, one in within):
+    children = [[name, _description(child)] for name, child in module.named_children()]
+    if any(child is None for _, child in children):
         return None
-    return [type(module).__module__, type(module).__qualname__, own, within]
+    return [type(module).__module__, type(module).__qualname__, own, children]
 
 
 def _value(value: Any) -> Any:
     """An attribute as JSON.
 
     Raises:
-        TypeError: if it is of a kind that may hold more than can be seen.
+        TypeError: if the attribute can't be compared by value.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):
         return [type(value).__name__, *map(_value, value)]
     if isinstance(value, dict):
-        return [[_value(key), _value(one)] for key, one in value.items()]
+        return [[_value(key), _value(item)] for key, item in value.items()]
     if inspect.isroutine(value) and "<" not in value.__qualname__ and getattr(value, "__self__", None) is None:
         return [value.__module__, value.__qualname__]
     raise TypeError(type(value))

@@ -1,4 +1,4 @@
-"""Results of Fits kept on disk by what they depend on, so that strategies which begin alike pay for it once."""
+"""Finished Fits on disk, so that strategies with the same first stages train them once."""
 
 from __future__ import annotations
 
@@ -26,94 +26,94 @@ from transferlab.training.setup import Setup
 from transferlab.training.streams import Examples, content_digest
 
 Stored = dict[str, Tensor]
-"""An entry's tensors, each by a digest of its content, and so once however many snapshots share it."""
+"""An entry's tensors by the digest of their content: one that several snapshots share is stored once."""
 
 
 class StageCache:
-    """The folder of Fits, and how far one run has come.
+    """Finished Fits on disk, keyed by all they depend on, and one run's position in its stages.
 
     Args:
-        setup: the run's. With ``cache=false``, or code from ``allow_packages``, no run finds what another has made.
-        blueprint: what the modules that the run begins with are built for.
-        own: a folder for this run's Fits alone, so that it goes on where it was stopped though no other may find them;
-            None: then nothing of them is kept.
+        setup: what the run's stages share. With ``cache=false``, or code from ``allow_packages``, runs share no Fits.
+        blueprint: what the run's first modules are built for.
+        own: the folder of this run's Fits where runs share none, so that it can continue after an interruption;
+            None to keep nothing.
 
     Attributes:
-        encode: ``in_chunks``, whose results are kept likewise.
+        encode: computes what ``in_chunks`` computes; its results are kept on disk too.
     """
 
     def __init__(self, setup: Setup, blueprint: Blueprint, own: Path | None) -> None:
         config, self._journal = setup.config, setup.journal
         self.encode = FeatureCache(config, setup.journal)
         shared = DiskCache.of_run(config, "stages", is_whole)
-        self._entries, self._alone = shared or (DiskCache(own, math.inf, is_whole) if own else None), shared is None
+        self._entries, self._own = shared or (DiskCache(own, math.inf, is_whole) if own else None), shared is None
         self._every = config.checkpoint_seconds
         self._key = start_key(config, [blueprint, setup.blueprint], setup.seed, machine(config))
         self._digests: dict[str, str] = {}
 
     def enter(self, stage: Stage, examples: Mapping[str, Examples]) -> None:
-        """Says which stage comes next, and what its streams hold, by name; these must not change during a run."""
+        """Moves on to ``stage``; ``examples``, by stream, must not change during a run."""
         if self._entries is not None:
-            self._digests |= {name: _digest(those) for name, those in examples.items() if name not in self._digests}
+            self._digests |= {name: _digest(content) for name, content in examples.items() if name not in self._digests}
             self._key = stage_key(self._key, stage, {name: self._digests[name] for name in examples})
 
     def fitted(
         self, modules: Modules, *, prepare: Callable[[], None], fit: Callable[[Checkpoint | None], list[Snapshot]]
     ) -> list[Snapshot]:
-        """What ``fit`` returns, with the same effects on modules and journal; read instead, if it is there.
+        """Returns what ``fit`` returns, from disk if it is there; the effects on modules and journal are the same.
 
-        Processes that want one entry at the same time wait for the first of them to make it.
+        Processes that want the same entry at the same time wait until the first has made it.
 
         Args:
             modules: what ``fit`` trains in place.
-            prepare: gives ``modules`` those that ``fit`` would add, with whatever weights.
-            fit: the stage that was named last, which writes to the journal, and goes on from a checkpoint.
+            prepare: adds the modules that ``fit`` would add, with any weights.
+            fit: trains the stage entered last, writes to the journal, and continues from a checkpoint.
         """
         if self._entries is None:
             return fit(None)
         with self._entries.exclusive(self._key):
             checkpoint = self._entries.checkpoint(self._key, self._every)
-            found = self._entries.read(self._key)
-            if found is None:
+            entry = self._entries.read(self._key)
+            if entry is None:
                 try:
                     snapshots = fit(checkpoint)
                 except Diverged:
                     checkpoint.remove()
                     raise
                 if self._entries.write(self._key, *_entry(modules, snapshots, self._journal.last)):
-                    checkpoint.remove()  # else it is all there is to go on from
+                    checkpoint.remove()  # otherwise the run can only continue from the checkpoint
                 return snapshots
-            checkpoint.remove()  # where the process that made the entry was killed before it could
-        about, stored = found
+            checkpoint.remove()  # there if the process that made the entry was killed
+        about, stored = entry
         prepare()
         snapshots: list[Snapshot] = []
         for step, names in about["snapshots"]:
             _load(modules, names, stored)
             snapshots.append(Snapshot(step, copy.deepcopy(modules)))
         _load(modules, about["final"], stored)
-        self._journal.add(Lines(about["rows"], about["warnings"]), own=self._alone)
+        self._journal.add(Lines(about["rows"], about["warnings"]), own=self._own)
         return snapshots
 
 
 def _digest(examples: Examples) -> str:
     content = hashlib.sha256(repr(examples.domain_sizes).encode())
-    for one in (examples.inputs, examples.labels):
-        content.update(b"none" if one is None else content_digest(one))
+    for values in (examples.inputs, examples.labels):
+        content.update(b"none" if values is None else content_digest(values))
     return content.hexdigest()
 
 
 def _entry(modules: Modules, snapshots: Sequence[Snapshot], lines: Lines) -> tuple[dict[str, Any], Stored]:
     stored: Stored = {}
     about = {
-        "final": _named(modules, stored),
-        "snapshots": [(one.step, _named(one.modules, stored)) for one in snapshots],
+        "final": _store(modules, stored),
+        "snapshots": [(snapshot.step, _store(snapshot.modules, stored)) for snapshot in snapshots],
         **lines._asdict(),
     }
     return about, stored
 
 
-def _named(modules: Modules, stored: Stored) -> dict[str, dict[str, str]]:
-    """Adds the modules' tensors to ``stored`` by a digest of their content; returns the digests by their names."""
+def _store(modules: Modules, stored: Stored) -> dict[str, dict[str, str]]:
+    """Adds the modules' tensors to ``stored`` by the digest of their content; returns the digests by name."""
     names: dict[str, dict[str, str]] = {}
     for name, module in modules.items():
         names[name] = {}
@@ -132,7 +132,7 @@ def _load(modules: Modules, names: Mapping[str, Mapping[str, str]], stored: Stor
 
 
 def is_whole(about: Mapping[str, Any], stored: Mapping[str, Tensor]) -> bool:
-    """Whether an entry has its lines, and a tensor for each name in its networks."""
+    """Whether an entry has log lines, and a tensor for every digest in its networks."""
     networks = [about["final"], *(names for _, names in about["snapshots"])]
-    named = {content for names in networks for keys in names.values() for content in keys.values()}
-    return named <= stored.keys() and all(isinstance(line, dict) for line in (*about["rows"], *about["warnings"]))
+    digests = {content for names in networks for keys in names.values() for content in keys.values()}
+    return digests <= stored.keys() and all(isinstance(line, dict) for line in (*about["rows"], *about["warnings"]))

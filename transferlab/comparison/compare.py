@@ -27,7 +27,7 @@ class Comparison:
     Attributes:
         table: the rows that were asked for, as ``comparison_table`` gives them.
         everything: the rows of all comparisons.
-        points: the rows of ``curve``, if one was asked for, and its key.
+        points: a curve's key and the rows of ``curve``; None if no curve was asked for.
         margin: in points.
         warnings: one line per result file that was left out, and per comparison of unlike environments.
     """
@@ -50,8 +50,8 @@ class Comparison:
             if self.points:
                 key, points = self.points
                 write_whole(folder / "curve.csv", as_csv(points))
-                with replaced(folder / "curve.png") as part:
-                    draw(points, key, part)
+                with replaced(folder / "curve.png") as temporary:
+                    draw(points, key, temporary)
 
 
 def compare(
@@ -63,7 +63,7 @@ def compare(
         output_root: the folder that holds ``runs``.
         margin: half the width of "no difference that matters", in points.
         only: the comparison_ids to show; None for all.
-        key: of the config, whose values a curve is drawn over; None for no curve.
+        key: the key of the config over whose values a curve is drawn; None for no curve.
 
     Raises:
         Refusal: if nothing is left to show, or no two results differ in the key.

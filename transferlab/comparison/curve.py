@@ -43,18 +43,18 @@ def curve(results: pd.DataFrame, key: str) -> pd.DataFrame:
     Raises:
         Refusal: if no result has the key, or all have one value.
     """
-    found = results.assign(value=[_value(config, key) for config in results["config"]])
-    found = found[found["status"] == "ok"]
-    having = found[found["value"] != ""]
+    rows = results.assign(value=[_value(config, key) for config in results["config"]])
+    rows = rows[rows["status"] == "ok"]
+    having = rows[rows["value"] != ""]
     if having["value"].nunique() < 2:
         values = f"all have {having['value'].iloc[0]}" if len(having) else "no result has it"
         raise Refusal(f"curve={key}: {values}; expected results that differ in it")
-    levels = found["strategy"].isin(_LEVELS) & (found["variant"] == "") & (found["value"] == "")
-    levels &= found["comparison_id"].isin(having["comparison_id"])
-    shown = pd.concat([having, found[levels]])
+    levels = rows["strategy"].isin(_LEVELS) & (rows["variant"] == "") & (rows["value"] == "")
+    levels &= rows["comparison_id"].isin(having["comparison_id"])
+    shown = pd.concat([having, rows[levels]])
     for text, changes in (("variant", "changes"), ("setting", "shared_changes")):
         shown[text] = [_without(key, own, words) for own, words in zip(shown[changes], shown[text], strict=True)]
-    points = [_point(rows) for _, rows in shown.groupby([*_LINE, "value"], sort=False)]
+    points = [_point(group) for _, group in shown.groupby([*_LINE, "value"], sort=False)]
     points.sort(key=lambda point: ([str(point[name]) for name in _LINE], _natural(point["value"])))
     return pd.DataFrame(points, columns=COLUMNS)
 
@@ -73,17 +73,17 @@ def draw(points: pd.DataFrame, key: str, path: Path) -> None:
 
 def _panels(figure: Figure, points: pd.DataFrame, key: str) -> None:
     panels = list(points.groupby(_LINE[:5], sort=False))
-    for place, (names, rows) in enumerate(panels):
-        axes = figure.add_subplot(len(panels), 1, place + 1)
+    for index, (names, rows) in enumerate(panels):
+        axes = figure.add_subplot(len(panels), 1, index + 1)
         ticks = sorted({value for value in rows["value"] if value != ""}, key=_natural)
         for line, (name, own) in enumerate(rows.groupby(_LINE[5:], sort=False)):
             label = f"{name[0]} ({name[1]})" if name[1] else str(name[0])
-            mean, low, high = (100 * own[f"accuracy_{one}"].to_numpy() for one in ("mean", "low", "high"))
+            mean, low, high = (100 * own[f"accuracy_{bound}"].to_numpy() for bound in ("mean", "low", "high"))
             if (own["value"] == "").all():
                 axes.axhline(mean[0], color=f"C{line}", linestyle="--", label=label)
                 continue
-            where = [ticks.index(value) for value in own["value"]]
-            axes.errorbar(where, mean, [mean - low, high - mean], color=f"C{line}", marker="o", capsize=3, label=label)
+            x = [ticks.index(value) for value in own["value"]]
+            axes.errorbar(x, mean, [mean - low, high - mean], color=f"C{line}", marker="o", capsize=3, label=label)
         axes.set_xticks(range(len(ticks)), ticks)
         axes.set_xlabel(key)
         axes.set_ylabel("target accuracy, %")
@@ -95,7 +95,7 @@ def _panels(figure: Figure, points: pd.DataFrame, key: str) -> None:
 
 def _point(rows: pd.DataFrame) -> dict[str, Any]:
     accuracies = rows["target_accuracy"].tolist()
-    estimate = paired([100 * one for one in accuracies], margin=1.0)  # only its interval is used
+    estimate = paired([100 * accuracy for accuracy in accuracies], margin=1.0)  # only its interval is used
     return {name: rows[name].iloc[0] for name in [*_LINE, "value"]} | {
         "seeds": len(rows),
         "accuracy_mean": float(np.mean(accuracies)),
@@ -107,19 +107,19 @@ def _point(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def _value(config: Mapping[str, Any], key: str) -> str:
-    """What stands in a config under a dotted key, as on the command line; empty where nothing does."""
+    """The config's value under a dotted key, as on the command line; empty if there is none."""
     node: Any = config
-    for part in key.split("."):
-        if not isinstance(node, Mapping) or part not in node:
+    for name in key.split("."):
+        if not isinstance(node, Mapping) or name not in node:
             return ""
-        node = node[part]
+        node = node[name]
     if isinstance(node, Mapping):
         node = node.get("name", "")
     return str(node).lower() if isinstance(node, bool) else str(node).replace(" ", "")
 
 
 def _without(key: str, changes: Mapping[str, Any] | None, text: str) -> str:
-    """The changes as text, less the key; the text as it is, of a result that doesn't list them."""
+    """The changes as text, without the key; ``text`` itself for a result that doesn't list its changes."""
     if changes is None:
         return text
     return assignments({name: value for name, value in changes.items() if name != key.removeprefix("strategy.")})

@@ -25,7 +25,7 @@ _STACKED = {"Δ scratch": "verdict", "Δ source_only": "adaptation"}
 """A difference, and the heading of the verdict on it."""
 
 _SIZE = "parameters,\nper image"
-"""Of the predictor: a heading that is shown where strategies or backbones differ in it."""
+"""Heading of the predictor's size, shown where strategies or backbones differ in it."""
 
 _WIDTHS = {"Δ scratch": (17, 21), "Δ source_only": (14, 20)}
 """Characters in a terminal of 80 columns, enough for NEGATIVE TRANSFER and an interval on a line of its own; and of
@@ -54,7 +54,7 @@ class _Section(NamedTuple):
 
     Attributes:
         title: what is compared.
-        headings: of the columns.
+        headings: the columns' headings.
         rows: the rows of the table, for their verdicts.
         cells: the same rows as text by heading; a line break parts a cell's main text from its second line.
         remarks: a sentence for each row with negative transfer.
@@ -148,7 +148,7 @@ def _title(row: Row) -> str:
 
 
 def comparison_title(source: str, target: str, backbone: str, budget: int | str) -> str:
-    """What all rows of a comparison share, in words."""
+    """The title of a comparison: what all its rows share, in words."""
     labels = {"all": "all target labels", 0: "no target labels", 1: "1 target label per class"}
     return f"{source} → {target} · {backbone} · {labels.get(budget, f'{budget} target labels per class')}"
 
@@ -178,7 +178,7 @@ def _unwell(row: Row) -> str:
 
 
 def _name(row: Row) -> str:
-    """The strategy; with its loss where that is a choice (a preset such as ``dann`` says it already)."""
+    """The strategy; with its loss where that is a choice (the name of a preset such as ``dann`` implies it)."""
     name = f"{row['strategy']} · {row['loss']}" if row["strategy"] == "adapt" else row["strategy"]
     return f"{name} ({row['variant']})" if row["variant"] else name
 
@@ -251,7 +251,7 @@ def _latex_section(section: _Section, margin: float) -> str:
 
 def _latex_row(cells: Iterable[str]) -> str:
     text = " & ".join(cell.translate(_LATEX) for cell in cells)
-    guard = "{}" if text.startswith(("[", "*")) else ""  # else they belong to the end of the line above
+    guard = "{}" if text.startswith(("[", "*")) else ""  # without it, LaTeX reads them as options of the \\ above
     return rf"{guard}{text} \\"
 
 

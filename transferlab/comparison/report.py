@@ -18,7 +18,7 @@ PIPED_WIDTH = 120
 
 
 class _Console(Console):
-    """Rich's, which would end the program with exit code 1 where nobody reads on."""
+    """Rich's console, which would end the program with exit code 1 when the reader of stdout is gone."""
 
     def on_broken_pipe(self) -> None:
         """Leaves the error to ``shown``."""

@@ -1,4 +1,4 @@
-"""One result.json: what has to be in it, whether it is whole, and what of it a table needs."""
+"""One result.json: its required fields, its checksum, and the values that a table needs."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ OPTIONAL: dict[str, Any] = {
     **{"setting": "", "changes": None, "shared_changes": None},
     **{"selection": {}, "warnings": [], "environment": {}, "config": {}, "files": {}},
 }
-"""Further fields, and what a result without them counts as having; each is of its type, or null."""
+"""Further fields, and what a result without them counts as having."""
 
 SECTIONS = ("metrics", "timing")
 """Groups of numbers that a row needs."""
 
-LARGEST = 2**26
-"""Bytes of a result file; a real one has some thousands."""
+MAX_BYTES = 2**26
+"""Largest result file that is read; a real file has some thousand bytes."""
 
 COSTS = ("parameters", "milliseconds_per_image")
 
 
 def sealed(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A result as it is written: with the version of its form, and a checksum of the whole.
+    """A result as it is written: with the schema version, and a checksum of the whole.
 
     Raises:
         ValueError: if the fields aren't those of a result.
@@ -57,20 +57,20 @@ def sealed(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_usable(path: Path, about: Mapping[str, Any]) -> bool:
-    """Whether a result file is there, whole and undamaged, as are the files of which it knows the checksums.
+    """Whether a result file exists, whole and undamaged, and the files whose checksums it holds are undamaged.
 
-    One of these that is gone counts as removed by its owner: whole folders of weights take room.
+    A file that is gone counts as removed on purpose: weights take room.
 
     Args:
         path: the file.
-        about: fields that it must have, with their values, to be the result that is looked for.
+        about: fields with the values that the wanted result has.
     """
     try:
         row = read_result(path)
         if not _is_of(row, about):
             return False
         beside = {path.with_name(name): checksum for name, checksum in row["files"].items()}
-        return all(known_digest(one) == checksum for one, checksum in beside.items() if one.exists())
+        return all(known_digest(file) == checksum for file, checksum in beside.items() if file.exists())
     except (ValueError, OSError):
         return False
 
@@ -88,7 +88,7 @@ def _is_of(row: Mapping[str, Any], about: Mapping[str, Any]) -> bool:
 
 
 def files_of(path: Path) -> dict[str, str]:
-    """The checksums of the files beside a result, by their names; of one that can't be used none."""
+    """The checksums of the files beside a result, by name; empty if the result can't be used."""
     try:
         files: dict[str, str] = read_result(path)["files"]
     except (ValueError, OSError):
@@ -97,14 +97,14 @@ def files_of(path: Path) -> dict[str, str]:
 
 
 def read_result(path: Path) -> dict[str, Any]:
-    """One file as a row: the top-level fields, and by name what else ``read_results`` gives of it.
+    """One file as a row: the top-level fields and the other columns of ``read_results``.
 
     Raises:
         ValueError: with the reason why the file can't be used.
         OSError: if it can't be read.
     """
     try:
-        result = json.loads(read_ordinary(path, LARGEST).decode("utf-8"))
+        result = json.loads(read_ordinary(path, MAX_BYTES).decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON, perhaps cut off ({error})") from error
     if not isinstance(result, dict):
@@ -132,17 +132,18 @@ def read_result(path: Path) -> dict[str, Any]:
 
 
 def _warned(result: dict[str, Any]) -> tuple[str, ...]:
-    """The kinds of its warnings, each once; a file without any has none."""
+    """The kinds of the result's warnings, sorted, without repeats; empty if it has none."""
     warnings = result.get("warnings", [])
-    if not isinstance(warnings, list) or not all(isinstance(one, dict) for one in warnings):
+    if not isinstance(warnings, list) or not all(isinstance(warning, dict) for warning in warnings):
         raise ValueError(f"warnings is {warnings!r}, not a list of objects")
-    return tuple(sorted({str(one.get("kind")) for one in warnings}))
+    return tuple(sorted({str(warning.get("kind")) for warning in warnings}))
 
 
 def _optional(result: dict[str, Any], name: str) -> Any:
-    """A field that may be missing; one without a value of its own holds an object."""
+    """A field that may be missing; ``config`` and the changes may be null too."""
     absent = OPTIONAL[name]
-    value = _field({name: absent, **result}, name, (type({} if absent is None else absent), type(None)))
+    null = (type(None),) if name in ("config", "changes", "shared_changes") else ()
+    value = _field({name: absent, **result}, name, (type({} if absent is None else absent), *null))
     return absent if value is None else value
 
 
@@ -153,7 +154,7 @@ def _field(result: dict[str, Any], name: str, types: tuple[type, ...]) -> Any:
     if type(result[name]) not in types:
         raise ValueError(f"{name} is {result[name]!r}, not {' or '.join(kind.__name__ for kind in types)}")
     if isinstance(result[name], str):
-        result[name].encode("utf-8")  # half a surrogate could be in no table
+        result[name].encode("utf-8")  # half a surrogate could be written to no table
     return result[name]
 
 

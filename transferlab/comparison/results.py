@@ -28,27 +28,27 @@ def read_results(output_root: Path) -> tuple[pd.DataFrame, list[str]]:
         per file or folder left out, naming it and the reason.
     """
     rows: list[dict[str, Any]] = []
-    seen: set[tuple[str, str, int]] = set()
-    paths, warnings = _found(output_root / "runs")
+    known: set[tuple[str, str, int]] = set()
+    paths, warnings = _result_paths(output_root / "runs")
     for path in paths:
         try:
             row = read_result(path)
-            if (row["comparison_id"], row["run_id"], row["seed"]) in seen:
+            if (row["comparison_id"], row["run_id"], row["seed"]) in known:
                 raise ValueError(f"another file has seed {row['seed']} of run {row['run_id']}: a copy?")
-            seen.add((row["comparison_id"], row["run_id"], row["seed"]))
+            known.add((row["comparison_id"], row["run_id"], row["seed"]))
             rows.append(row)
         except (ValueError, OSError) as reason:
             warnings.append(f"{path} skipped: {reason}")
     return pd.DataFrame(rows, columns=_COLUMNS), warnings
 
 
-def _found(runs: Path) -> tuple[list[Path], list[str]]:
+def _result_paths(runs: Path) -> tuple[list[Path], list[str]]:
     """Every result's path, sorted, and a line for each folder that can't be read.
 
     Symbolic links are followed as ``train`` follows them. A folder that is reached twice counts once, by its own name
-    rather than by a link's, so that a link to a folder above it has no end to wait for.
+    rather than by a link's, so that a link to a folder above it makes no endless loop.
     """
-    found: list[Path] = []
+    paths: list[Path] = []
     warnings: list[str] = []
     visited: set[tuple[int, int]] = set()
     folders, links = [runs], list[Path]()
@@ -65,9 +65,9 @@ def _found(runs: Path) -> tuple[list[Path], list[str]]:
                 if entry.is_dir():
                     (links if entry.is_symlink() else folders).append(folder / entry.name)
                 elif entry.name == "result.json" and folder.name.startswith("seed"):
-                    found.append(folder / entry.name)
+                    paths.append(folder / entry.name)
         except FileNotFoundError:
-            continue  # nothing was trained yet, or it has gone meanwhile
+            continue  # nothing was trained yet, or the folder was removed meanwhile
         except OSError as reason:
             warnings.append(f"{folder} skipped: {reason.strerror}")
-    return sorted(found), sorted(warnings)
+    return sorted(paths), sorted(warnings)

@@ -18,22 +18,22 @@ from scipy.special import stdtr, stdtrit  # Student's t; importing scipy.stats t
 
 from transferlab.comparison.verdicts import Verdict
 
-FEWEST_PAIRS = 5
-MOST_PAIRS = 1000
+MIN_PAIRS = 5
+MAX_PAIRS = 1000
 
 
 @dataclass(frozen=True)
 class Paired:
-    """What paired differences say about their mean, by Student's t. NaN stands for what can't be known.
+    """An estimate of the mean of paired differences, by Student's t. NaN stands for what can't be known.
 
     Attributes:
         pairs: how many differences there are.
         mean: their mean, in points.
         deviation: their standard deviation (ddof=1), in points; NaN below two pairs.
         low: lower end of the 95% confidence interval of the mean, in points.
-        high: upper end of it.
+        high: upper end of the 95% interval.
         low90: lower end of the 90% interval.
-        high90: upper end of it.
+        high90: upper end of the 90% interval.
         q: twice the smaller of p[mean ≥ -margin] and p[mean ≤ margin], at most 1; 1 below two pairs.
     """
 
@@ -79,7 +79,7 @@ def verdict(estimate: Paired, q_holm: float, margin: float) -> Verdict:
         margin: in points.
     """
     below = estimate.mean < 0
-    if estimate.pairs < FEWEST_PAIRS:
+    if estimate.pairs < MIN_PAIRS:
         return "inconclusive"
     if q_holm < 0.05:
         return "negative" if below else "positive"
@@ -110,7 +110,7 @@ def seeds_to_decide(estimate: Paired, margin: float, family: int) -> int | None:
         return verdict(then, then.q * family, margin) in ("negative", "positive", "equivalent")
 
     # As pairs are added, the interval and q only shrink: what decides once decides from there on.
-    counts = range(FEWEST_PAIRS, MOST_PAIRS + 1)
+    counts = range(MIN_PAIRS, MAX_PAIRS + 1)
     fewest = bisect_left(counts, True, key=decides)
     return counts[fewest] if fewest < len(counts) else None
 

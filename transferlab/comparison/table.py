@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from transferlab.comparison.statistics import FEWEST_PAIRS, MOST_PAIRS, Paired, holm, paired, seeds_to_decide, verdict
+from transferlab.comparison.statistics import MAX_PAIRS, MIN_PAIRS, Paired, holm, paired, seeds_to_decide, verdict
 
 COLUMNS = [
     "source",
@@ -52,7 +52,7 @@ of a comparison says beside its columns."""
 
 _ROW = ["comparison_id", "source", "target", "backbone", "strategy", "variant", "loss", "target_labels_per_class"]
 _NUMBERS = ("target_accuracy", "seconds", "parameters", "milliseconds_per_image")
-_PLACES = {"scratch": 0, "source_only": 1, "target_oracle": 3}
+_POSITIONS = {"scratch": 0, "source_only": 1, "target_oracle": 3}
 _NOT_JUDGED = ("scratch", "target_oracle")
 _Record = Mapping[Any, Any]
 
@@ -80,18 +80,18 @@ def comparison_table(results: pd.DataFrame, margin: float) -> pd.DataFrame:
         row = tuple(run[name] for name in key)
         grouped.setdefault(run["comparison_id"], {}).setdefault(row, []).append(run)
     comparisons = [_comparison([_Row(runs) for runs in rows.values()], margin) for rows in grouped.values()]
-    comparisons.sort(key=lambda rows: _place_of_comparison(rows[0]))
+    comparisons.sort(key=lambda rows: _comparison_order(rows[0]))
     return pd.DataFrame([row for rows in comparisons for row in rows], columns=[*COLUMNS, *NOTES])
 
 
 def _mean(values: NDArray[np.float64]) -> float:
-    """Of those that are known."""
+    """The mean of the known values; NaN if none is known."""
     known = int((~np.isnan(values)).sum())
     return float(np.nansum(values) / known) if known else math.nan
 
 
 def _median(values: NDArray[np.float64]) -> float:
-    """Of those that are known."""
+    """The median of the known values; NaN if none is known."""
     known = values[~np.isnan(values)]
     return float(np.median(known)) if len(known) else math.nan
 
@@ -140,7 +140,7 @@ def _comparison(rows: list[_Row], margin: float) -> list[dict[str, Any]]:
         row.columns["negative_transfer"] = row.columns.get("verdict") == "negative"
         if source_only and oracle and row.strategy not in ("source_only", "target_oracle"):
             row.columns["gap_closed"] = _gap_closed(row, source_only, oracle, margin)
-    return sorted((row.columns for row in rows), key=_place)
+    return sorted((row.columns for row in rows), key=_row_order)
 
 
 def _judge(rows: list[_Row], baseline: _Row, verdict_column: str, note_column: str, margin: float) -> None:
@@ -165,10 +165,10 @@ def _judge(rows: list[_Row], baseline: _Row, verdict_column: str, note_column: s
 
 
 def _note(estimate: Paired, margin: float, family: int) -> str:
-    if estimate.pairs < FEWEST_PAIRS:
-        return f"fewer than {FEWEST_PAIRS} seeds"
+    if estimate.pairs < MIN_PAIRS:
+        return f"fewer than {MIN_PAIRS} seeds"
     seeds = seeds_to_decide(estimate, margin, family)
-    return f"≈{seeds} seeds would decide" if seeds else f">{MOST_PAIRS} seeds would decide"
+    return f"≈{seeds} seeds would decide" if seeds else f">{MAX_PAIRS} seeds would decide"
 
 
 def _gap_closed(row: _Row, source_only: _Row, oracle: _Row, margin: float) -> float:
@@ -179,23 +179,23 @@ def _gap_closed(row: _Row, source_only: _Row, oracle: _Row, margin: float) -> fl
     seeds = sorted(row.accuracies.keys() & source_only.accuracies.keys() & oracle.accuracies.keys())
     if not seeds:
         return math.nan
-    reached, start, end = (np.mean([one.accuracies[seed] for seed in seeds]) for one in (row, source_only, oracle))
+    reached, start, end = (np.mean([each.accuracies[seed] for seed in seeds]) for each in (row, source_only, oracle))
     if end <= start or round(100 * (end - start), 9) < margin:
         return math.nan
     return float((reached - start) / (end - start))
 
 
-def _place(columns: dict[str, Any]) -> tuple[Any, ...]:
+def _row_order(columns: dict[str, Any]) -> tuple[Any, ...]:
     """Sorts rows: the baselines to be beaten, then the best first, the ceiling last."""
     accuracy = columns["accuracy_mean"]
     return (
-        _PLACES.get(columns["strategy"], 2),
+        _POSITIONS.get(columns["strategy"], 2),
         math.inf if math.isnan(accuracy) else -accuracy,
         *(columns[name] for name in ("strategy", "variant", "loss")),
     )
 
 
-def _place_of_comparison(first: dict[str, Any]) -> tuple[Any, ...]:
+def _comparison_order(first: dict[str, Any]) -> tuple[Any, ...]:
     """Sorts comparisons by what they compare; a label budget of "all" comes after every number."""
     labels = first["target_labels_per_class"]
     return (

@@ -5,4 +5,4 @@ from __future__ import annotations
 from typing import Literal
 
 Verdict = Literal["negative", "leaning_negative", "inconclusive", "equivalent", "leaning_positive", "positive"]
-"""From "the transfer hurt" to "it helped"; imported with nothing heavy, for the config is checked against it."""
+"""From "the transfer hurt" to "it helped"; apart from heavy imports, because the config is checked against it."""

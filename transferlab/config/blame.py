@@ -1,4 +1,4 @@
-"""Turns an exception of code that a config names into one line: what was raised, in which file and line."""
+"""Turns an exception of code that a config names into one line: the error, its file and its line."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from transferlab.config.signatures import OWN
 from transferlab.errors import Interrupted, Refusal
 from transferlab.text import printable
 
-LONGEST = 300
-"""Characters of an exception's text."""
+MAX_TEXT = 300
+"""Characters shown of an exception's text."""
 
 
 @contextmanager
@@ -26,47 +26,47 @@ def blamed(name: str, component: Component) -> Generator[None]:
         component: whose code it is.
 
     Raises:
-        Refusal: for whatever it raises, with its file and line; a Refusal of its own stays as it is.
+        Refusal: for any exception of that code, with file and line; a Refusal of its own stays as it is.
     """
     try:
         yield
     except (Refusal, KeyboardInterrupt, Interrupted):
         raise
-    except BaseException as error:  # a panic of Rust's is no Exception
+    except BaseException as error:  # a panic in Rust code is no Exception
         raise Refusal(f"{name}: {failed(component, error)}") from error
 
 
 def failed(component: Component, error: BaseException) -> str:
-    """The component, what it raised, and where; the lines of a library count only where there are none of its own."""
+    """The component, what it raised, and where: in its own code or, if none of that ran, in a library's."""
     where = "" if is_ours(component) and isinstance(error, OSError) else where_in(component, error)
-    return f"{component.target} failed: {_told(error)}{where}{_beside(error)}"
+    return f"{component.target} failed: {_described(error)}{where}{_allow_hint(error)}"
 
 
 def is_ours(component: Component) -> bool:
-    """Whether this package defines it."""
+    """Whether this package defines the component."""
     return component.target.startswith(f"{OWN}.")
 
 
-def _told(error: BaseException) -> str:
+def _described(error: BaseException) -> str:
     try:
         text = " ".join(str(error).split())
     except Exception:
         text = "its text can't be made"
     if isinstance(error, MemoryError):
         return f"there isn't enough memory{f' ({text})' if text else ''}"
-    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    text = text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
     return printable(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
-def _beside(error: BaseException) -> str:
-    """What to write where a module is missed that lies in the working directory, and isn't allowed."""
+def _allow_hint(error: BaseException) -> str:
+    """A hint for a missing module that lies in the working directory and isn't allowed; else empty."""
     module = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
-    there = module and any((_working_folder() / name).exists() for name in (module, f"{module}.py"))
-    return f"; it lies in the working directory: add {module} to allow_packages=[…]" if there else ""
+    is_local = module and any((_working_folder() / name).exists() for name in (module, f"{module}.py"))
+    return f"; it lies in the working directory: add {module} to allow_packages=[…]" if is_local else ""
 
 
 def where_in(component: Component, error: BaseException) -> str:
-    """File and line of the innermost frame in the provider's package or below the working directory, else of any."""
+    """File and line of the innermost frame in the component's package or below the working directory, else of any."""
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({_shown(error.filename)}, line {error.lineno})"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
@@ -82,9 +82,10 @@ def _belongs(filename: str, component: Component) -> bool:
     if "site-packages" not in path.parts and path.is_relative_to(_working_folder()) and not _is_in_this_package(path):
         return True
     module = sys.modules.get(component.module.partition(".")[0])
-    places = [Path(place).absolute() for place in getattr(module, "__path__", [])]
+    folders = [Path(folder).absolute() for folder in getattr(module, "__path__", [])]
     file = getattr(module, "__file__", None)
-    return any(path.is_relative_to(place) for place in places) or (file is not None and path == Path(file).absolute())
+    in_package = any(path.is_relative_to(folder) for folder in folders)
+    return in_package or (file is not None and path == Path(file).absolute())
 
 
 def _is_in_this_package(path: Path) -> bool:
@@ -92,8 +93,8 @@ def _is_in_this_package(path: Path) -> bool:
 
 
 def _shown(filename: str) -> str:
-    path, here = Path(filename).absolute(), _working_folder()
-    return printable(str(path.relative_to(here) if path.is_relative_to(here) else path))
+    path, working = Path(filename).absolute(), _working_folder()
+    return printable(str(path.relative_to(working) if path.is_relative_to(working) else path))
 
 
 def _working_folder() -> Path:

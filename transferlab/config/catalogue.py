@@ -1,4 +1,4 @@
-"""Which strategies there are, and the facts of each, read from its stages rather than typed."""
+"""The list of strategies, with facts about each that are read from its stages."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from transferlab.config.extras import extras_of
 from transferlab.config.signatures import options_of
 
 EXAMPLES = {"adapt": ["loss=mmd"], "transitive": ["bridge=rendered_digits"]}
-"""What a strategy must be told before it can be described."""
+"""Overrides that a strategy needs before its stages can be listed."""
 
 HEADER = ("strategy", "family", "target labels?", "source at adaptation?", "classes may differ?", "reference", "extra")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One strategy.
+    """One strategy's row in the list of methods.
 
     Attributes:
-        name: of its YAML file.
+        name: its YAML file's name.
         family: what kind of transfer it is.
         target_labels: whether it reads labelled target examples.
-        source_read: whether the source is read once another domain is.
+        source_read: whether the source is still read once another domain is read.
         classes_differ: whether source and target may have different classes: yes, no, or with which option.
-        reference: whose method it is; empty for a baseline that is everybody's.
-        extra: how the package is installed that it needs and a plain installation lacks, whether it is there or not.
+        reference: the publication; empty for a common baseline.
+        extra: the command that installs the optional package it needs; empty if it needs none.
     """
 
     name: str
@@ -53,15 +53,15 @@ def markdown(entries: Sequence[Entry]) -> str:
     """The entries as a Markdown table."""
     rows = [
         (
-            one.name,
-            one.family,
-            _yes(one.target_labels),
-            _yes(one.source_read),
-            one.classes_differ,
-            one.reference,
-            f"`{one.extra}`" if one.extra else "",
+            entry.name,
+            entry.family,
+            _yes(entry.target_labels),
+            _yes(entry.source_read),
+            entry.classes_differ,
+            entry.reference,
+            f"`{entry.extra}`" if entry.extra else "",
         )
-        for one in entries
+        for entry in entries
     ]
     return "\n".join(f"| {' | '.join(row)} |" for row in [HEADER, ["---"] * len(HEADER), *rows])
 
@@ -71,17 +71,17 @@ def _yes(fact: bool) -> str:
 
 
 def _entry(name: str, text: str) -> Entry:
-    ((contender, *_),) = compose_train([f"strategy={name}", *EXAMPLES.get(name, []), "baselines=[]"])
-    strategy, loss = contender.config.strategy(), contender.config.loss
+    ((row, *_),) = compose_train([f"strategy={name}", *EXAMPLES.get(name, []), "baselines=[]"])
+    strategy, loss = row.config.strategy(), row.config.loss
     stages = strategy.stages(loss)
     reads = [set(stage.streams) for stage in stages]
-    adapts = next((place for place, streams in enumerate(reads) if streams - {"source"}), len(reads))
+    adapts = next((index for index, streams in enumerate(reads) if streams - {"source"}), len(reads))
     return Entry(
         name,
         strategy.family,
         "target_labelled" in strategy.reads(loss),
         any("source" in streams for streams in reads[adapts:]),
-        _differing(contender.config.strategy),
+        _differing(row.config.strategy),
         reference(text),
         ", ".join(extra.command for extra in extras_of(stages)),
     )
@@ -100,8 +100,8 @@ def _differing(strategy: Component) -> str:
 
 
 def reference(text: str) -> str:
-    """What stands in the last parentheses of a YAML file's leading comment, if it names a year."""
+    """The last text in parentheses with a year in a YAML file's leading comment; empty if there is none."""
     lines = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
     comment = " ".join(line.removeprefix("#").strip() for line in lines)
-    found = re.findall(r"\(([^()]*\b(?:19|20)\d\d[^()]*)\)", comment)
-    return found[-1] if found else ""
+    references = re.findall(r"\(([^()]*\b(?:19|20)\d\d[^()]*)\)", comment)
+    return references[-1] if references else ""

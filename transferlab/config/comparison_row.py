@@ -1,4 +1,4 @@
-"""One row of a comparison to be: its config, and what of it isn't the default."""
+"""One row of a planned comparison: its config, and where this differs from the defaults."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class ComparisonRow:
 
     Attributes:
         config: checked.
-        changes: what strategy, loss and bridges have that their defaults don't, by dotted key.
-        shared_changes: the same of all that the rows of a comparison share and its title doesn't say.
+        changes: values of strategy, loss and bridges that differ from the defaults, by dotted key.
+        shared_changes: likewise of the keys that all rows of a comparison share and its title doesn't name.
     """
 
     config: TrainConfig
@@ -27,7 +27,7 @@ class ComparisonRow:
 
     @property
     def shown_changes(self) -> dict[str, Any]:
-        """The changes by the keys that tables show, with the bridges as they are, if they were chosen too."""
+        """The changes by the keys that tables show, with the path, given or chosen, if bridges are crossed."""
         config = self.config
         crossed = {bridge.name for bridge in config.bridge.path or ()}
         shown = {
@@ -49,5 +49,5 @@ class ComparisonRow:
         return assignments(self.shared_changes)
 
     def with_bridges(self, path: tuple[Component, ...]) -> ComparisonRow:
-        """The same over these bridges."""
+        """The same row with these bridges as its path."""
         return replace(self, config=self.config.crossing(path))

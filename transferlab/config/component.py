@@ -1,4 +1,4 @@
-"""Parts of an experiment, named in YAML by ``_target_``: what is called, and with which options."""
+"""Components of an experiment, named in YAML by ``_target_``: what is called, and with which options."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Component:
 
     Attributes:
         target: dotted path, for example ``transferlab.losses.discrepancy.MMD``.
-        options: keyword arguments, complete and of the annotated types; a nested part is a ``Component`` too.
+        options: keyword arguments, complete and of the annotated types; a nested component is a ``Component`` too.
         name: how the user calls it; the name of its YAML file.
     """
 
@@ -24,14 +24,14 @@ class Component:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     name: str = ""
 
-    def __call__(self, *arguments: Any, **more: Any) -> Any:
-        """Imports the target and calls it with ``arguments``, ``more`` and the options."""
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """Imports the target and calls it with ``arguments``, ``keywords`` and the options."""
         name = self.target.rpartition(".")[2]
-        return getattr(importlib.import_module(self.module), name)(*arguments, **more, **self.options)
+        return getattr(importlib.import_module(self.module), name)(*arguments, **keywords, **self.options)
 
     @property
     def module(self) -> str:
-        """Where the target is defined."""
+        """The module that defines the target."""
         return self.target.rpartition(".")[0]
 
 
@@ -39,14 +39,14 @@ def components_of(value: Any) -> list[Component]:
     """Every component in a value: itself, or in a dataclass's fields, a sequence or a mapping, at any depth."""
     own = [value] if isinstance(value, Component) else []
     if is_dataclass(value):
-        inner = [getattr(value, one.name) for one in fields(value)]
+        elements = [getattr(value, attribute.name) for attribute in fields(value)]
     elif isinstance(value, Mapping):
-        inner = list(cast(Mapping[Any, Any], value).values())
+        elements = list(cast(Mapping[Any, Any], value).values())
     else:
-        inner = cast(list[Any], value) if isinstance(value, list | tuple) else []
-    return own + [part for one in inner for part in components_of(one)]
+        elements = cast(list[Any], value) if isinstance(value, list | tuple) else []
+    return own + [component for element in elements for component in components_of(element)]
 
 
 def modules_of(value: Any) -> set[str]:
     """The modules of every component in a value."""
-    return {one.module for one in components_of(value)}
+    return {component.module for component in components_of(value)}

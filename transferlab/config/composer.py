@@ -40,7 +40,7 @@ class Composed:
     Attributes:
         config: without Hydra's own settings.
         choices: by group, the name of the file that was taken.
-        hydra: Hydra's own settings, where Hydra composed all.
+        hydra: Hydra's own settings, where Hydra itself composed the config; else None.
     """
 
     config: DictConfig
@@ -72,7 +72,7 @@ class Composer:
 
     @property
     def hydras(self) -> Loader:
-        """What composes a config together with Hydra's own settings."""
+        """The loader that composes a config together with Hydra's own settings."""
         return _hydras_loader(self._folders)
 
     def groups(self) -> dict[str, list[str]]:
@@ -119,25 +119,29 @@ class Composer:
         Args:
             overrides: as Hydra reads them.
             partial: whether swept values are left out, instead of being refused.
-            number: of the job in its sweep.
+            number: the job's index in its sweep.
 
         Raises:
             Refusal: in one line, if there is no such config.
         """
         try:
             quick = self._quickly(overrides, partial=partial)
-        except Exception:  # whatever it is, Hydra says it
+        except Exception:  # Hydra composes it again below and reports it
             quick = None
         return quick or self._with_hydras_settings(overrides, partial=partial, number=number)
 
     def _quickly(self, overrides: Sequence[str], *, partial: bool) -> Composed | None:
-        """None where Hydra's own settings play a part."""
+        """Composes without Hydra's own settings; None where these play a part."""
         parsed = [_parsed(line) for line in overrides]
         sweeps = any(override.is_sweep_override() for override in parsed)
         if any("hydra" in line for line in overrides) or (sweeps and not partial):
             return None
         values = Overrides(self._loader.repository, parsed).config_overrides
-        groups = [one for one in parsed if not one.is_sweep_override() and all(one is not value for value in values)]
+        groups = [
+            override
+            for override in parsed
+            if not override.is_sweep_override() and all(override is not value for value in values)
+        ]
         lines = tuple(cast(str, group.input_line) for group in groups)
         base = _base(self.root, self._folders, lines, partial, self._files)
         if base is None:
@@ -160,12 +164,12 @@ class Composer:
 
     @contextmanager
     def refusing(self, overrides: Sequence[str]) -> Generator[None]:
-        """Inside the block whatever Hydra raises of these overrides becomes a Refusal."""
+        """Inside the block, any exception of Hydra's about these overrides becomes a Refusal."""
         try:
             yield
         except Refusal:
             raise
-        except Exception as error:  # of any kind: Hydra asserts, and takes attributes of what isn't there
+        except Exception as error:  # Hydra raises AssertionError and AttributeError too
             raise Refusal(in_one_line(error, overrides, lambda line: self.compose(line).config)) from None
 
 

@@ -1,4 +1,4 @@
-"""From a command line to checked jobs: Hydra composes, this file asks it to and says in one line what was wrong.
+"""From a command line to checked jobs, composed by Hydra; every mistake is refused in one line.
 
 Hydra runs no job here. Each one it composes is checked and collected, so that a mistake anywhere in
 a sweep is refused before the first run of it has begun.
@@ -68,7 +68,7 @@ def compose_compare(arguments: Sequence[str]) -> CompareConfig | None:
 
 
 class _Defaults:
-    """What strategies and choices of groups give by themselves, composed once for all jobs of a command."""
+    """The default configs of strategies and of choices of groups, composed once for all jobs of a command."""
 
     def __init__(self, composer: Composer) -> None:
         self.domains = composer.domains
@@ -134,7 +134,7 @@ def _takes_loss(config: TrainConfig) -> bool:
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:
-    """The config as plain values, a ``~`` of its output root meaning the home folder to all who refer to it."""
+    """The config as plain values. A ``~`` in output_root is expanded first, for the keys that refer to it too."""
     root: Any = config._get_node("output_root")  # pyright: ignore[reportPrivateUsage] (as written, not resolved)
     if root is not None and str(root._value()).startswith("~"):
         config = copy.copy(config)
@@ -154,19 +154,19 @@ def _changes(node: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str =
 
 
 def _followers(config: DictConfig) -> set[str]:
-    """Options of data sets that take the value of another key, which is said already."""
+    """Options of data sets that are interpolations of another key, whose own change is listed."""
     written = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
     data = {role: written[role] for role in (*ROLES, "bridge")}
     return {key for key, value in _changes(data, {}).items() if "${" in str(value)}
 
 
 def _components_by_name(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with a component that isn't the default's as its name alone: strategy.teacher=resnet18."""
-    parts = {key.removesuffix(".name") for key in changes if key.count(".") > 1 and key.endswith(".name")}
+    """``changes`` with every component that isn't the default reduced to its name: strategy.teacher=resnet18."""
+    components = {key.removesuffix(".name") for key in changes if key.count(".") > 1 and key.endswith(".name")}
     return {
-        key.removesuffix(".name") if key.removesuffix(".name") in parts else key: value
+        key.removesuffix(".name") if key.removesuffix(".name") in components else key: value
         for key, value in changes.items()
-        if key.removesuffix("._target_") not in parts
+        if key.removesuffix("._target_") not in components
     }
 
 

@@ -1,4 +1,4 @@
-"""Packages that an installation may lack: what needs one says so where it is defined, and nothing is imported."""
+"""Optional packages: a function that needs one is marked with it, and the mark is read without an import."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ def needs(name: str, package: str) -> Callable[[Kind], Kind]:
     """Marks a function or class that imports an extra's package once it is called.
 
     Args:
-        name: of the extra in pyproject.toml; written out, for it is read without importing the function's module.
-        package: which it installs; likewise.
+        name: the extra's name in pyproject.toml; a literal, for it is read from the source text.
+        package: the package that it installs; a literal too.
     """
     return lambda kind: kind
 
 
 def extras_of(value: Any) -> list[Extra]:
-    """What the components in a value need, at any depth, each once."""
-    return list(dict.fromkeys(extra for one in components_of(value) for extra in _marked(one.target)))
+    """The extras that the components in a value need, at any depth, without repeats."""
+    return list(dict.fromkeys(extra for component in components_of(value) for extra in _marked(component.target)))
 
 
 @cache
 def _marked(target: str) -> tuple[Extra, ...]:
-    """What ``needs`` says of the function or class, read from its source text."""
+    """The extras that ``needs`` marks the function or class with, read from its source text."""
     module, _, name = target.rpartition(".")
     source = source_of(module)
     if source is None or f"@{needs.__name__}(".encode() not in source.read_bytes():
@@ -66,8 +66,8 @@ def _marked(target: str) -> tuple[Extra, ...]:
     for statement in parsed(source).body:
         if isinstance(statement, ast.FunctionDef | ast.ClassDef) and statement.name == name:
             return tuple(
-                Extra(*map(ast.literal_eval, one.args))
-                for one in statement.decorator_list
-                if isinstance(one, ast.Call) and isinstance(one.func, ast.Name) and one.func.id == needs.__name__
+                Extra(*map(ast.literal_eval, mark.args))
+                for mark in statement.decorator_list
+                if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == needs.__name__
             )
     return ()

@@ -1,4 +1,4 @@
-"""What Hydra objects to, in one line that names the culprit and the choices."""
+"""Turns Hydra's errors into one line that names the culprit and the choices."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Compose = Callable[[list[str]], DictConfig]
 
 
 def in_one_line(error: Exception, overrides: Sequence[str], compose: Compose) -> str:
-    """What a user needs to know of an error that Hydra or OmegaConf raised.
+    """An error of Hydra's or OmegaConf's in one line for the user.
 
     Args:
         error: the exception.
-        overrides: what was asked.
-        compose: gives the config of other overrides, to find the keys that could have been meant.
+        overrides: those that were asked for.
+        compose: composes other overrides, to find the keys that could have been meant.
     """
     text = str(error)
     first = _first_line(error)
@@ -45,7 +45,7 @@ def in_one_line(error: Exception, overrides: Sequence[str], compose: Compose) ->
 
 
 def _first_line(error: BaseException) -> str:
-    """The first line of its text, with the second where the first ends in a colon; of an empty text, its cause's."""
+    """The first line of its text, with the second if the first ends in a colon; without a text, its cause's."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         cause = error.__cause__ or error.__context__
@@ -54,13 +54,13 @@ def _first_line(error: BaseException) -> str:
 
 
 def _keys_without(name: str, parent: str, overrides: Sequence[str], compose: Compose) -> list[str]:
-    """The keys that stand under ``parent``, where its group is chosen as ``overrides`` say, once ``name`` isn't one."""
+    """The keys under ``parent``, for the first of its group's chosen options that doesn't have ``name`` there."""
     group = parent.partition(".")[0]
-    chosen = [value for one in overrides if group and one.startswith(f"{group}=") for value in _swept(one)]
-    nested = [one.partition(",")[0] for one in overrides if parent and f"@{parent}=" in one]
+    chosen = [choice for line in overrides if group and line.startswith(f"{group}=") for choice in _swept(line)]
+    nested = [line.partition(",")[0] for line in overrides if parent and f"@{parent}=" in line]
     keys: list[str] = []
-    for override in chosen or [[]]:
-        config = compose([*override, *nested])
+    for choice in chosen or [[]]:
+        config = compose([*choice, *nested])
         node = OmegaConf.select(config, parent) if parent else config
         keys = [str(key) for key in node if key not in ("_target_", "name")] if isinstance(node, DictConfig) else []
         if name not in keys:

@@ -1,4 +1,4 @@
-"""Hydra's own settings, of which a config may change few: it would call functions, or write files."""
+"""Hydra's own settings. A config may change few of them: others call functions or write files."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from omegaconf import DictConfig, OmegaConf
 from transferlab.config.sources import Repository
 from transferlab.errors import Refusal
 
-FREE = re.compile(r"(mode|verbose|searchpath|sweeper\.params|overrides|runtime|job\.(?!chdir|env_set))\b")
+CHANGEABLE = re.compile(r"(mode|verbose|searchpath|sweeper\.params|overrides|runtime|job\.(?!chdir|env_set))\b")
 """Hydra's settings that a config may change, or that Hydra itself fills in."""
 
 
 class Loader(ConfigLoaderImpl):
-    """Hydra's loader on our view of the folders, which refuses what a config may not change of Hydra's settings.
+    """Hydra's loader on our ``Repository``; refuses configs that change settings of Hydra's beyond ``CHANGEABLE``.
 
-    A callback is any function that a ``_target_`` names, and so are a launcher and a handler of a log.
+    A callback, a launcher or a log's handler could be any function that a ``_target_`` names.
     """
 
     repository: Repository
@@ -52,11 +52,11 @@ class Loader(ConfigLoaderImpl):
             if override.lstrip("+").startswith("hydra.searchpath") and re.search(r"(?<!file)://", override):
                 raise Refusal(f"{override}: configs are read from folders alone, not from packages")
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="provider=hydra.searchpath")  # said below
+            warnings.filterwarnings("ignore", message="provider=hydra.searchpath")  # refused below
             config = super().load_configuration(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
         settings = _flat(config.hydra)
         for key in [*settings, *self._hydras_own]:
-            if not FREE.match(key) and settings.get(key, "") != self._hydras_own.get(key, ""):
+            if not CHANGEABLE.match(key) and settings.get(key, "") != self._hydras_own.get(key, ""):
                 own = "of Hydra's settings only hydra.mode, hydra.sweeper.params and hydra.searchpath are yours"
                 raise Refusal(f"hydra.{key}={settings.get(key, '')}: {own}; results go below output_root=…")
         for folder in config.hydra.searchpath or []:
@@ -73,10 +73,10 @@ class Loader(ConfigLoaderImpl):
             Exception: as above, and where a config changes Hydra's settings by its defaults list.
         """
         parsed, repository = self._parse_overrides_and_create_caching_repo(config_name, overrides)
-        found = create_defaults_list(repository, config_name, parsed, prepend_hydra=False, skip_missing=partial)
-        config = self._compose_config_from_defaults_list(found.defaults, repository)
+        defaults_list = create_defaults_list(repository, config_name, parsed, prepend_hydra=False, skip_missing=partial)
+        config = self._compose_config_from_defaults_list(defaults_list.defaults, repository)
         OmegaConf.set_struct(config, True)
-        return config, found.overrides.known_choices
+        return config, defaults_list.overrides.known_choices
 
     def apply(self, overrides: list[Override], config: DictConfig) -> None:
         """Changes the values of a config in place."""
@@ -84,12 +84,12 @@ class Loader(ConfigLoaderImpl):
 
     @cached_property
     def _hydras_own(self) -> dict[str, Any]:
-        """Hydra's settings as they are by themselves."""
+        """Hydra's default settings, by dotted key."""
         return _flat(super().load_configuration("compare", [], RunMode.RUN).hydra)
 
 
 def _flat(node: DictConfig) -> dict[str, Any]:
-    """Its values as written, by dotted key."""
+    """The node's values as written, by dotted key."""
 
     def walk(value: Any, key: str) -> list[tuple[str, Any]]:
         if not isinstance(value, dict) or not value:

@@ -1,4 +1,4 @@
-"""What makes two runs the same run, and two rows rows of one comparison."""
+"""Identities of runs, comparisons and stages: hashes of everything that decides their results."""
 
 from __future__ import annotations
 
@@ -56,30 +56,30 @@ NOT_IN_STAGE_KEY = NOT_IN_RUN_ID | {
     "validator",  # looks at what a stage leaves
     *("device", "precision", "threads"),  # as resolved, in what the machine is
 }
-"""Keys that a stage's result depends on by other ways than by themselves, or not at all."""
+"""Keys left out of a stage's key: they don't change its result, or are in the key in another form."""
 
 
 def start_key(
     config: TrainConfig, blueprints: Sequence[DataclassInstance], seed: int, machine: Mapping[str, Any]
 ) -> str:
-    """What a run's modules are before its first stage.
+    """The key of a run's modules before its first stage.
 
     Args:
         config: checked.
-        blueprints: say what modules are built for.
+        blueprints: what modules are built for.
         seed: the run's.
         machine: type of device, resolved precision, threads, version of torch.
     """
     values = {key: value for key, value in asdict(config).items() if key not in NOT_IN_STAGE_KEY}
-    built, packages = [asdict(one) for one in blueprints], tuple(config.allow_packages)
+    built, packages = [asdict(blueprint) for blueprint in blueprints], tuple(config.allow_packages)
     return _digest(_by_content({**values, "built": built, "seed": seed, **machine, "code": code_digest(packages)}), 40)
 
 
 def stage_key(before: str, stage: DataclassInstance, examples: Mapping[str, str]) -> str:
-    """What modules and estimates are after a stage.
+    """The key of modules and estimates after a stage.
 
     Args:
-        before: the key of what they were before it.
+        before: the key before the stage.
         stage: its description.
         examples: digests of what its streams hold.
     """
@@ -89,36 +89,36 @@ def stage_key(before: str, stage: DataclassInstance, examples: Mapping[str, str]
 
 @cache
 def code_digest(packages: tuple[str, ...] = ()) -> str:
-    """Of every module of this package and of ``packages``: what older code made isn't taken for today's."""
+    """SHA-256 of all source files of this package and of ``packages``: results of older code aren't reused."""
     digest = hashlib.sha256()
-    for root in [Path(__file__).parent.parent, *(place for package in packages for place in _places(package))]:
+    for root in [Path(__file__).parent.parent, *(path for package in packages for path in _source_paths(package))]:
         for path in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
             digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
     return digest.hexdigest()
 
 
-def _places(package: str) -> list[Path]:
+def _source_paths(package: str) -> list[Path]:
     """The folders of a package, or the file of a module; nothing is imported."""
     spec = importlib.util.find_spec(package)
     if spec is None:
         return []
     folders = spec.submodule_search_locations
-    return [Path(one) for one in (folders if folders is not None else [spec.origin]) if one]
+    return [Path(path) for path in (folders if folders is not None else [spec.origin]) if path]
 
 
 def run_id(config: TrainConfig, fingerprints: tuple[str, ...], revision: int = 0) -> str:
-    """Ten hexadecimal digits of everything that decides one run's results, data and files of weights by content.
+    """Ten hexadecimal digits: a hash of all that decides one run's results; data and files of weights by content.
 
     Args:
         config: checked.
         fingerprints: of source and target, then of the bridges in the order in which they are crossed.
-        revision: the strategy's; 0 leaves the identity as it was before there were any.
+        revision: the strategy's; 0 isn't hashed, so that identities older than revisions stay.
     """
     return _digest(_relevant(config, fingerprints) | ({"revision": revision} if revision else {}))
 
 
 def comparison_id(config: TrainConfig, fingerprints: tuple[str, ...]) -> str:
-    """The same of all that the rows of one comparison share: all but strategy, adaptation loss, bridges.
+    """Ten hexadecimal digits, a hash of what the rows of a comparison share: all but strategy, loss and bridges.
 
     The label budget counts as declared, also for ``target_oracle``, which reads beyond it.
     """
@@ -157,14 +157,14 @@ def _identifying(value: Any) -> Any:
 def _by_content(value: Any, key: str | None = None) -> Any:
     """``value`` with every option in it that is the path of a file replaced by what the file holds."""
     if isinstance(value, dict):
-        return {name: _by_content(one, name) for name, one in value.items()}
+        return {name: _by_content(inner, name) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_by_content(one, key) for one in value]
+        return [_by_content(inner, key) for inner in value]
     if isinstance(value, str):
         path = weights_path(value) if key == "weights" else Path(value) if Path(value).suffix else None
         try:
             return known_digest(path) if path and path.is_file() else value
-        except OSError:  # whoever reads it says what is wrong with it
+        except OSError:  # reported where the file is read
             return value
     return value
 
@@ -177,10 +177,10 @@ def _digest(values: dict[str, Any], length: int = 10) -> str:
 def commit() -> dict[str, Any]:
     """The git commit of this package's checkout, and whether it was changed since; both None where there is none."""
     root = Path(__file__).parent.parent
-    asked = [["rev-parse", "HEAD"], ["status", "--porcelain", "--", str(root)]]
+    commands = [["rev-parse", "HEAD"], ["status", "--porcelain", "--", str(root)]]
     try:
         head, changed = (
-            subprocess.check_output(["git", "-C", str(root), *one], stderr=subprocess.DEVNULL) for one in asked
+            subprocess.check_output(["git", "-C", str(root), *words], stderr=subprocess.DEVNULL) for words in commands
         )
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "dirty": None}

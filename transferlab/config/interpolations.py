@@ -1,4 +1,4 @@
-"""A composed config with its interpolations followed, and the rule for variables of the environment."""
+"""Resolves the interpolations of a composed config, and keeps environment variables to paths."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from omegaconf.resolvers import oc
 from transferlab.errors import Refusal
 
 MARK = "\ufdd0"
-"""A character that no text has, put before and after what the environment said."""
+"""A character that no text has, put before and after every value from the environment."""
 
-ESCAPED = repr(MARK)[1:-1]
-"""The same in a list that was made a text."""
+ESCAPED_MARK = repr(MARK)[1:-1]
+"""``MARK`` in a list that was turned into text."""
 
-PATHS = frozenset({"output_root", "path", "weights", "cache"})
+PATH_KEYS = frozenset({"output_root", "path", "weights", "cache"})
 """Keys where a variable of the environment may stand, beside the options of data sets."""
 
 
-NAMES = frozenset({"source.domains", "bridge.path", "bridge.pool"})
+NAME_LISTS = frozenset({"source.domains", "bridge.path", "bridge.pool"})
 """Lists of names of data sets."""
 
 
@@ -44,7 +44,7 @@ def resolved(config: DictConfig) -> dict[str, Any]:
 
 @contextmanager
 def _marked_environment() -> Generator[None]:
-    """Inside the block ``${oc.env:NAME}`` gives its value between two marks, so that it is known wherever it gets."""
+    """Inside the block ``${oc.env:NAME}`` gives its value between two marks, which show where it ends up."""
 
     def variable(name: str = "", *default: Any) -> Any:
         if name in os.environ:
@@ -69,14 +69,14 @@ def _marked_environment() -> Generator[None]:
 
 
 class _Whole(int):
-    """A number of the environment's: by itself it is one, and in a text it stands between marks."""
+    """A whole number from the environment: by itself a number, inside a text between marks."""
 
     def __str__(self) -> str:
         return f"{MARK}{int(self)!r}{MARK}"
 
 
 class _Real(float):
-    """Likewise."""
+    """A decimal number from the environment, likewise."""
 
     def __str__(self) -> str:
         return f"{MARK}{float(self)!r}{MARK}"
@@ -101,26 +101,26 @@ def _unmarked(value: Any, key: str) -> Any:
         return [_unmarked(inner, key) for inner in cast(list[Any], value)]
     if isinstance(value, _Whole | _Real):
         return int(value) if isinstance(value, int) else float(value)
-    if not isinstance(value, str) or not (MARK in value or ESCAPED in value):
+    if not isinstance(value, str) or not (MARK in value or ESCAPED_MARK in value):
         return value
     if not _is_path(key):
         raise Refusal(f"{key}: a variable of the environment may stand in a path alone, for results show all else")
-    return value.replace(MARK, "").replace(ESCAPED, "")
+    return value.replace(MARK, "").replace(ESCAPED_MARK, "")
 
 
 def _is_path(key: str) -> bool:
     group, last = key.partition(".")[0], key.rpartition(".")[2]
-    if key in NAMES:
+    if key in NAME_LISTS:
         return False
-    return last in PATHS or (group in ("source", "target", "bridge") and last not in ("name", "_target_"))
+    return last in PATH_KEYS or (group in ("source", "target", "bridge") and last not in ("name", "_target_"))
 
 
 def _no_value(error: Exception, config: DictConfig) -> str:
     """Which interpolation leads nowhere, and why."""
     key = str(getattr(error, "full_key", "") or "")
     written = OmegaConf.to_container(config)
-    for part in key.replace("[", ".").replace("]", "").split("."):
-        written = written.get(part) if isinstance(written, dict) else None
+    for name in key.replace("[", ".").replace("]", "").split("."):
+        written = written.get(name) if isinstance(written, dict) else None
     reason = str(error).partition("\n")[0] or "nested too deeply"
     if raised := re.match(r"\w+ raised while resolving interpolation: (.*)", reason):
         reason = raised[1].strip("\"'")

@@ -1,4 +1,4 @@
-"""Config nodes made components, once everything that they say is checked."""
+"""Turns config nodes into components, after checking everything in them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transferlab.config.values import checked, unknown
 from transferlab.errors import Refusal
 
 MISSING = "???"
-"""How YAML says that a value has to be given."""
+"""YAML's mark for a value that has to be given."""
 
 
 def component(node: Any, key: str, allow_packages: Iterable[str] = ()) -> Component:
@@ -54,7 +54,7 @@ def component(node: Any, key: str, allow_packages: Iterable[str] = ()) -> Compon
 
 
 def _nested(value: Any, annotation: Any, key: str, allow_packages: Iterable[str]) -> Any:
-    """``value``, or the part that it describes where ``annotation`` allows one."""
+    """``value``, or the component that it describes if ``annotation`` allows one."""
     either = get_origin(annotation) in (Union, types.UnionType)
     allowed = set(get_args(annotation)) if either else {annotation}
     if Component not in allowed:

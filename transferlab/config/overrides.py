@@ -1,4 +1,4 @@
-"""The words of a command line: which are flags, which overrides, and how Hydra's grammar takes a value as it stands."""
+"""Parses a command line: separates flags from overrides, and quotes values that Hydra's grammar can't read."""
 
 from __future__ import annotations
 
@@ -35,28 +35,28 @@ FLAGS: dict[tuple[str, ...], dict[str, Any]] = {
     ("--info", "-i"): {"nargs": "?", "const": "all", "help": "how Hydra found the configs"},
     ("--shell-completion", "-sc"): {"action": "store_true", "help": "what a shell asks for"},
 }
-"""Hydra's flags that are taken. The others run pickled or foreign configs."""
+"""Hydra's flags that are accepted. The others run pickled or foreign configs."""
 
 KEY = re.compile(r"\+{0,2}[A-Za-z_][\w./@-]*")
 
-TEXT = re.compile(r"(^|\.)(name|path|weights|output_root)$")
+TEXT_KEYS = re.compile(r"(^|\.)(name|path|weights|output_root)$")
 """Keys whose values are text, even where they look like numbers."""
 
 ALLOW_OVERRIDE = re.compile(r"\+*allow_packages=")
-"""What only the person at the command line may say: a config that could allow itself code would run any."""
+"""For the command line alone: a config that could allow itself packages could run any code."""
 
 LATE_CHECKED = re.compile(r"bridge\.|source\.[^.]+\.")
 """Keys that Hydra doesn't know, for a data set's options come with its name; ``config/roles.py`` checks them."""
 
-MOST_JOBS = 10_000
-"""Of one sweep, all of which are composed before the first one begins."""
+MAX_JOBS = 10_000
+"""Jobs of one sweep; all are composed before the first begins."""
 
-LONGEST_WORD = 10_000
-"""Characters; beyond that nothing is meant, and Python reads no number of so many digits."""
+MAX_WORD_LENGTH = 10_000
+"""Characters of a word; no sensible one is longer, and Python reads no number of so many digits."""
 
 
 def flags_in_words() -> str:
-    """What ``--hydra-help`` prints: each flag with what it does, and the values that it takes."""
+    """The text of ``--hydra-help``: each flag with its values and its purpose."""
     lines = [f"  {', '.join(names)} {'|'.join(options.get('choices', ()))}" for names, options in FLAGS.items()]
     return "\n".join(f"{line:38}{options['help']}" for line, options in zip(lines, FLAGS.values(), strict=True))
 
@@ -66,10 +66,10 @@ PRINTING = frozenset({"help", "hydra_help", "cfg", "info", "shell_completion"})
 
 @dataclass(frozen=True)
 class CommandLine:
-    """What follows ``transferlab train`` or ``transferlab compare``.
+    """The words after ``transferlab train`` or ``transferlab compare``, parsed.
 
     Attributes:
-        flags: those that were given, by their long names, with their values.
+        flags: the given flags, by long name, with their values.
         overrides: as Hydra reads them.
         config_dir: the user's own folder of configs.
         allowed: the packages that the command line itself allows.
@@ -92,7 +92,7 @@ class CommandLine:
 
 
 def understood(arguments: Sequence[str]) -> CommandLine:
-    """The command line as Hydra takes it.
+    """Parses the command line into the form that Hydra takes.
 
     Raises:
         Refusal: on an unknown flag, a word that is no override, or a list of a group's options, of which Hydra would
@@ -109,7 +109,7 @@ def understood(arguments: Sequence[str]) -> CommandLine:
         return CommandLine(given, words, config_dir, set())
     groups = {*ROLES, *(path.name for path in config_root().iterdir() if path.is_dir())}
     overrides = [_read(word, groups, several=flags.multirun) for word in words]
-    _say_twice(overrides)
+    _say_repeated(overrides)
     _refuse_too_many(overrides)
     for override in overrides:
         _refuse_foreign(override, groups)
@@ -122,8 +122,8 @@ def understood(arguments: Sequence[str]) -> CommandLine:
 
 
 def _refuse_odd(word: str) -> None:
-    if len(word) > LONGEST_WORD:
-        raise Refusal(f"{word[:60]}…: {len(word)} characters; a word of the command line has at most {LONGEST_WORD}")
+    if len(word) > MAX_WORD_LENGTH:
+        raise Refusal(f"{word[:60]}…: {len(word)} characters; a word of the command line has at most {MAX_WORD_LENGTH}")
     if printable(word) != word:
         raise Refusal(f"{printable(word)}: holds a character that can't be seen, shown here as \\…; leave it out")
 
@@ -134,9 +134,9 @@ def _parsed(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     for names, options in FLAGS.items():
         parser.add_argument(*names, **options)
     parser.add_argument("overrides", nargs="*")
-    flags, strange = parser.parse_known_intermixed_args(list(arguments))
-    if strange:
-        raise Refusal(_no_flag(strange[0], arguments))
+    flags, unknown = parser.parse_known_intermixed_args(list(arguments))
+    if unknown:
+        raise Refusal(_no_flag(unknown[0], arguments))
     words: list[str] = vars(flags).pop("overrides")
     if flags.info not in (None, "all", "config", "defaults", "defaults-tree", "plugins", "searchpath"):
         words, flags.info = [flags.info, *words], "all"
@@ -148,18 +148,18 @@ def _refuse(message: str) -> NoReturn:
 
 
 def _no_flag(word: str, arguments: Sequence[str]) -> str:
-    """What to say of a flag that there isn't: how the key of that name is written, if there is one."""
+    """The message for an unknown flag: how the key of that name is written, if there is such a key."""
     name, equals, value = word.lstrip("-").partition("=")
     key = name.replace("-", "_")
     groups = {*ROLES, "bridge", *(path.stem for path in config_root().iterdir())}
-    if key.partition(".")[0] in groups | {str(one) for one in OmegaConf.load(config_root() / "train.yaml")}:
+    if key.partition(".")[0] in groups | {str(top) for top in OmegaConf.load(config_root() / "train.yaml")}:
         after = list(arguments)[list(arguments).index(word) + 1 :][:1]
         if not equals and after and "=" not in after[0] and not after[0].startswith("-"):
             value = after[0]
         return f"{word}: no such flag; keys are written without dashes: {key}={value or '…'}"
     flags = [flag for names in FLAGS for flag in names if flag.startswith("--")]
-    near = difflib.get_close_matches(word.partition("=")[0], flags, n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
+    similar = difflib.get_close_matches(word.partition("=")[0], flags, n=1)
+    hint = f" Did you mean {similar[0]}?" if similar else ""
     return f"{word}: no such flag.{hint} transferlab train --help lists groups and keys; --hydra-help, the flags"
 
 
@@ -167,9 +167,9 @@ def _read(word: str, groups: Collection[str], *, several: bool) -> Override:
     """One override, its value taken as text where Hydra's grammar can't read it.
 
     Args:
-        word: of the command line.
+        word: one word of the command line.
         groups: keys whose values are names of files.
-        several: whether commas part several values.
+        several: whether commas separate values.
     """
     key, equals, value = word.partition("=")
     if word.startswith("~"):  # an option of a component may be taken away, where another component lacks it
@@ -184,7 +184,7 @@ def _read(word: str, groups: Collection[str], *, several: bool) -> Override:
     if override is None:
         raise Refusal(f"{word}: can't be read; write key=value")
     is_group = key in groups
-    if not is_group and not TEXT.search(key):
+    if not is_group and not TEXT_KEYS.search(key):
         return override
     others = {int, float} if is_group or key == "bridge.path" else {int, float, list, dict}
     commas_belong = override.is_sweep_override() and not several and not is_group
@@ -193,7 +193,7 @@ def _read(word: str, groups: Collection[str], *, several: bool) -> Override:
 
 
 def _values(override: Override) -> list[Any]:
-    """Its value, or those that it sweeps over as far as they are written down."""
+    """The override's value, or the values of its sweep if they are listed; empty if neither can be read."""
     try:
         return list(override.sweep_iterator()) if override.is_choice_sweep() else [override.value()]
     except HydraException:
@@ -212,8 +212,8 @@ def quoted(text: str) -> str:
     return QuotedString(text, Quote.double).with_quotes()
 
 
-def _say_twice(overrides: Sequence[Override]) -> None:
-    """Says which of two values counts, as where a script adds one to those that it always gives."""
+def _say_repeated(overrides: Sequence[Override]) -> None:
+    """Says which value counts where a key is given more than once, as by a script that adds to fixed overrides."""
     given = Counter(override.get_key_element().lstrip("+") for override in overrides)
     last = {override.get_key_element().lstrip("+"): override.input_line for override in overrides}
     for key in [key for key, times in given.items() if times > 1]:
@@ -223,11 +223,11 @@ def _say_twice(overrides: Sequence[Override]) -> None:
 def _refuse_too_many(overrides: Sequence[Override]) -> None:
     jobs = 1
     for override in overrides:
-        with suppress(HydraException, ValueError, AttributeError, TypeError):  # what sweeps over no values, says Hydra
+        with suppress(HydraException, ValueError, AttributeError, TypeError):  # Hydra reports a sweep without values
             if override.is_sweep_override():
-                jobs *= sum(1 for _ in islice(override.sweep_iterator(), MOST_JOBS + 1)) or 1
-    if jobs > MOST_JOBS:
-        raise Refusal(f"more than {MOST_JOBS} jobs in one sweep; divide it")
+                jobs *= sum(1 for _ in islice(override.sweep_iterator(), MAX_JOBS + 1)) or 1
+    if jobs > MAX_JOBS:
+        raise Refusal(f"more than {MAX_JOBS} jobs in one sweep; divide it")
 
 
 def _refuse_foreign(override: Override, groups: Iterable[str]) -> None:
@@ -243,6 +243,6 @@ def _refuse_foreign(override: Override, groups: Iterable[str]) -> None:
 
 
 def _allowed(overrides: Sequence[Override]) -> set[str]:
-    said = [override for override in overrides if ALLOW_OVERRIDE.match(cast(str, override.input_line))]
-    values = chain.from_iterable(map(_values, said))
+    allowing = [override for override in overrides if ALLOW_OVERRIDE.match(cast(str, override.input_line))]
+    values = chain.from_iterable(map(_values, allowing))
     return {str(name) for value in values if isinstance(value, list) for name in value}

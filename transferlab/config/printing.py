@@ -1,4 +1,4 @@
-"""What ``transferlab train`` and ``transferlab compare`` print where a flag asks for it, instead of running."""
+"""Prints help, configs or Hydra's own information, where a flag asks for it instead of a run."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _help(line: CommandLine, composer: Composer) -> str:
 
 
 def _print_hydras(line: CommandLine, composer: Composer) -> None:
-    """What Hydra prints of itself and of how it found the configs."""
+    """Prints what Hydra says about itself and about how it found the configs."""
     program = Hydra(f"transferlab {composer.root}", composer.hydras)
     text = io.StringIO()
     with composer.refusing(line.overrides), redirect_stdout(text):

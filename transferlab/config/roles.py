@@ -14,11 +14,11 @@ from transferlab.errors import Refusal
 
 @dataclass(frozen=True)
 class Source:
-    """What is transferred from.
+    """The source: where knowledge is transferred from.
 
     Attributes:
-        name: in tables and folders; of several, their names joined by ``+``.
-        domains: one, or several in order.
+        name: shown in tables and folders; the names of several domains are joined by ``+``.
+        domains: one domain, or several in order.
     """
 
     name: str
@@ -30,9 +30,9 @@ class Bridge:
     """Intermediate domains between source and target.
 
     Attributes:
-        path: those that are crossed, in order; None as long as they are to be chosen from the pool.
-        pool: what to choose from.
-        probe: says how far apart two domains are, from their images.
+        path: the domains that are crossed, in order; None until they are chosen from the pool.
+        pool: domains to choose from.
+        probe: measures from their images how far apart two domains are.
     """
 
     path: tuple[Component, ...] | None
@@ -41,8 +41,8 @@ class Bridge:
 
     @property
     def spelling(self) -> str:
-        """What a command line says to ask for it."""
-        names = [one.name for one in self.path or ()]
+        """The override that asks for these bridges on the command line."""
+        names = [domain.name for domain in self.path or ()]
         if len(names) > 1:
             return f"bridge.path=[{','.join(names)}]"
         return f"bridge={'auto' if self.path is None else names[0] if names else 'none'}"
@@ -55,14 +55,14 @@ def source(node: Any, packages: list[str]) -> Source:
         Refusal: if it is neither, or an option of a data set is at fault.
     """
     if not isinstance(node, Mapping) or "_target_" in node or "domains" not in node:
-        one = component(node, "source", packages)
-        return Source(one.name, (one,))
+        domain = component(node, "source", packages)
+        return Source(domain.name, (domain,))
     domains = _named(node, "source", "domains", packages)
     if not domains:
         raise Refusal("source=multi: several data sets, please: source.domains=[mnist5k,rendered_digits]")
     _refuse_others(node, "source", {"name", "domains"}, domains)
     name = checked(node.get("name"), str | None, "source.name")
-    return Source(name or "+".join(one.name for one in domains), domains)
+    return Source(name or "+".join(domain.name for domain in domains), domains)
 
 
 def bridge(node: Any, packages: list[str]) -> Bridge:
@@ -86,7 +86,7 @@ def bridge(node: Any, packages: list[str]) -> Bridge:
     if "pool" in node:
         raise Refusal("bridge.pool: only bridge=auto chooses from a pool; to cross them in order, bridge.path=[…]")
     domains = _named(node, "bridge", "path", packages)
-    if name not in ("none", None) and [one.name for one in domains] != [name]:
+    if name not in ("none", None) and [domain.name for domain in domains] != [name]:
         raise Refusal(f"bridge={name} means bridge.path=[{name}]; for another path, leave it out")
     _refuse_others(node, "bridge", {"name", "path"}, domains)
     return Bridge(domains)
@@ -101,7 +101,7 @@ def _named(node: Mapping[str, Any], role: str, key: str, packages: list[str]) ->
 
 
 def _refuse_others(node: Mapping[str, Any], role: str, keys: set[str], domains: tuple[Component, ...]) -> None:
-    known = keys | {one.name for one in domains}
+    known = keys | {domain.name for domain in domains}
     for key in node:
         if key not in known:
             raise Refusal(unknown(f"{role}.{key}", str(key), known - {"name", "probe"}))

@@ -19,32 +19,32 @@ from transferlab.system.imports import allow
 
 Labels = int | Literal["all"]
 
-MOST = {
+MAX_COUNTS = {
     **{"steps": 10**9, "batch_size": 10**6, "bottleneck": 10**6, "threads": 1024, "snapshots": 10**4},
     **{"log_every": 10**9},
 }
-"""Whole numbers that have to be at least 1, and what is more than anybody can mean."""
+"""The largest sensible values of whole numbers that have to be at least 1."""
 
-LARGEST_IMAGE = 8192
-LONGEST_NAME = 255
-"""Bytes; no usual file system takes more."""
+MAX_IMAGE_SIZE = 8192
+MAX_NAME_BYTES = 255
+"""Length of a folder's name; no usual file system takes more."""
 
-MOST_SEEDS = 10_000
+MAX_SEEDS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageConfig:
-    """What every example becomes before it is trained on."""
+    """The form that every image is brought into before training."""
 
     size: int
     """Height and width in pixels."""
     channels: int | Literal["auto"]
-    """1, 3, or auto: the larger of source and target."""
+    """Of an image: 1 (grey) or 3 (colour); ``auto`` is the larger number of source and target."""
 
     def __post_init__(self) -> None:
         _at_least("image.size", self.size, 4)
-        if self.size > LARGEST_IMAGE:
-            raise Refusal(f"image.size={self.size}: expected at most {LARGEST_IMAGE}")
+        if self.size > MAX_IMAGE_SIZE:
+            raise Refusal(f"image.size={self.size}: expected at most {MAX_IMAGE_SIZE}")
         if self.channels not in (1, 3, "auto"):
             raise Refusal(f"image.channels={self.channels}: expected 1, 3 or auto")
 
@@ -85,7 +85,7 @@ class TrainConfig:
     batch_statistics: Literal["joint", "per_domain"]
     """Whether the batches of several streams go through BatchNorm in one pass, or each in its own."""
     pretrained_lr_scale: float
-    """Learning rate of a backbone that began with weights, relative to the optimiser's, where a stage has none."""
+    """Learning rate of a pretrained backbone, relative to the optimiser's, unless the stage has a scale of its own."""
     bottleneck: int
     """Width of the feature that heads and alignment losses see."""
     image: ImageConfig
@@ -101,7 +101,7 @@ class TrainConfig:
     log_every: int
     baselines: list[str]
     margin: float
-    """In points of accuracy: differences inside it don't matter."""
+    """The largest difference that doesn't matter, in points of accuracy."""
     fail_on: Verdict | list[Verdict] | None
     output_root: str
     overwrite: bool
@@ -109,7 +109,7 @@ class TrainConfig:
     """Whether Fits that several runs begin with are kept under output_root/cache; changes no number."""
     cache_gigabytes: float
     checkpoint_seconds: float
-    """Between two checkpoints of a Fit under way; changes no number."""
+    """Time between two checkpoints of a Fit; changes no number."""
     allow_packages: list[str]
 
     def __post_init__(self) -> None:
@@ -139,12 +139,12 @@ class TrainConfig:
                 raise Refusal(f"name={role.name!r}: it becomes a folder name, so {allowed}")
 
     def _refuse_out_of_range(self) -> None:
-        for key, most in MOST.items():
+        for key, largest in MAX_COUNTS.items():
             _at_least(key, getattr(self, key), 1)
-            if getattr(self, key) > most:
-                raise Refusal(f"{key}={getattr(self, key)}: expected at most {most}")
-        if isinstance(self.seeds, int) and self.seeds > MOST_SEEDS:
-            raise Refusal(f"seeds={self.seeds}: expected a count of at most {MOST_SEEDS}")
+            if getattr(self, key) > largest:
+                raise Refusal(f"{key}={getattr(self, key)}: expected at most {largest}")
+        if isinstance(self.seeds, int) and self.seeds > MAX_SEEDS:
+            raise Refusal(f"seeds={self.seeds}: expected a count of at most {MAX_SEEDS}")
 
     @property
     def seed_list(self) -> list[int]:
@@ -157,7 +157,7 @@ class TrainConfig:
         return "bridges" in self.strategy.options
 
     def crossing(self, path: tuple[Component, ...]) -> TrainConfig:
-        """The same over these bridges, of whose number the strategy is told."""
+        """The same config with these bridges as its path; the strategy's option ``bridges`` gets their number."""
         strategy = replace(self.strategy, options={**self.strategy.options, "bridges": len(path)})
         return replace(self, bridge=Bridge(path), strategy=strategy)
 
@@ -265,9 +265,9 @@ def _adaptation_loss(node: Any, packages: list[str]) -> AdaptationLoss | None:
 def _refuse_no_folder(output_root: str) -> None:
     if not output_root.strip():
         raise Refusal("output_root=: expected a folder; . is the working directory")
-    sizes = [len(part.encode(errors="surrogateescape")) for part in output_root.split("/")]
-    if max(sizes) > LONGEST_NAME:
-        raise Refusal(f"output_root: the name of a folder has at most {LONGEST_NAME} bytes, and one has {max(sizes)}")
+    sizes = [len(name.encode(errors="surrogateescape")) for name in output_root.split("/")]
+    if max(sizes) > MAX_NAME_BYTES:
+        raise Refusal(f"output_root: the name of a folder has at most {MAX_NAME_BYTES} bytes, and one has {max(sizes)}")
     if "\0" in output_root or sum(sizes) > 3000:
         raise Refusal("output_root: no path, or too long a one; results lie in folders below it")
 

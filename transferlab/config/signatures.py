@@ -21,7 +21,7 @@ OWN = "transferlab"
 """The package whose functions and classes may always be named."""
 
 OPTIMIZERS = "torch.optim."
-"""PyTorch's, which take parameter groups as ours do, and which the group ``optimizer`` may name."""
+"""Prefix of PyTorch's optimisers, which take parameter groups as ours do; the group ``optimizer`` may name them."""
 
 PLAIN: dict[str, Any] = {"int": int, "float": float, "bool": bool, "str": str, "list": list, "Any": Any, "object": Any}
 
@@ -33,7 +33,7 @@ class Option:
     """One keyword option of a component.
 
     Attributes:
-        type: what its values are held against; Any takes all.
+        type: the type that its values must have; Any accepts all.
         required: whether the signature has no default for it.
     """
 
@@ -41,12 +41,12 @@ class Option:
     required: bool
 
 
-LONGEST_WAY = 20
-"""From an imported name to its definition; names that mean each other have none."""
+MAX_IMPORTS = 20
+"""Imports followed from a name to its definition; names that are defined by each other would have no end."""
 
 
 class _UnreadableError(Exception):
-    """An annotation, as it is written."""
+    """An annotation that can't be read; its text is the annotation as written."""
 
 
 @cache
@@ -68,11 +68,11 @@ def options_of(target: str, key: str) -> dict[str, Option]:
     where = f"{key}._target_={target}"
     if source_of(module) is None:
         raise Refusal(f"{where}: there is no Python module {module!r}")
-    found = _definition(name, module, within=(OPTIMIZERS,))
-    if found is None:
+    definition = _definition(name, module, within=(OPTIMIZERS,))
+    if definition is None:
         raise Refusal(f"{where}: {module} defines no function or class {name!r}")
     try:
-        return found.options()
+        return definition.options()
     except _UnreadableError as unreadable:
         reason = f"its option {unreadable} can't be read"
         raise Refusal(f"{where}: {reason}; a type is {READABLE} (docs/options.md)") from None
@@ -81,9 +81,9 @@ def options_of(target: str, key: str) -> dict[str, Option]:
 def positional(target: str) -> list[str]:
     """The parameters that the target takes by position, which are no options."""
     module, _, name = target.rpartition(".")
-    found = _definition(name, module, within=(OPTIMIZERS,))
-    arguments = found.arguments if found else None
-    return [one.arg for one in arguments.args if one.arg != "self"] if arguments else []
+    definition = _definition(name, module, within=(OPTIMIZERS,))
+    arguments = definition.arguments if definition else None
+    return [argument.arg for argument in arguments.args if argument.arg != "self"] if arguments else []
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,11 @@ class _Definition:
 
     @property
     def arguments(self) -> ast.arguments | None:
-        """What it is called with; None of a class without ``__init__``."""
+        """The parameters of the function or of ``__init__``; None for a class without one."""
         if isinstance(self.statement, ast.FunctionDef):
             return self.statement.args
-        inits = [one for one in self.statement.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"]
+        methods = [method for method in self.statement.body if isinstance(method, ast.FunctionDef)]
+        inits = [method for method in methods if method.name == "__init__"]
         return inits[-1].args if inits else None
 
     def options(self) -> dict[str, Option]:
@@ -115,7 +116,7 @@ class _Definition:
         }
 
     def _with_defaults(self, arguments: ast.arguments) -> dict[str, Option]:
-        """Of code that isn't made for us, parameters with defaults too; a number, where only the default says so."""
+        """For PyTorch's optimisers, parameters with defaults too; with a numeric default an unknown type is float."""
         count = len(arguments.defaults)
         if not self._foreign or not count:
             return {}
@@ -138,12 +139,12 @@ class _Definition:
         }
 
     def _inherited(self) -> dict[str, Option]:
-        """The options of the base classes whose source text may be read; the first base's count before the next's."""
+        """The options of the base classes whose source text may be read; the first base takes precedence."""
         options: dict[str, Option] = {}
         for base in reversed(self.statement.bases if isinstance(self.statement, ast.ClassDef) else []):
             family = (f"{OWN}.", f"{self.module.partition('.')[0]}.")
-            found = _definition(base.id, self.module, within=family) if isinstance(base, ast.Name) else None
-            options |= found.options() if found else {}
+            definition = _definition(base.id, self.module, within=family) if isinstance(base, ast.Name) else None
+            options |= definition.options() if definition else {}
         return options
 
     def _type(self, name: str, annotation: ast.expr | None) -> Any:
@@ -162,25 +163,26 @@ class _Definition:
 
 
 def _definition(name: str, module: str, within: tuple[str, ...], steps: int = 0) -> _Definition | None:
-    """Where a name that a module uses is defined: there or, if that begins with one of ``within``, where it comes from.
+    """Finds the definition of a name that a module uses: in that module, or where it is imported from.
 
-    A name that a module of ours takes from elsewhere is none of its own: anything could be called by it.
+    Imports from paths that begin with none of ``within`` aren't followed: through them a config could call anything
+    that a module of ours imports.
     """
     for statement in reversed(_body(module)):
         if isinstance(statement, ast.FunctionDef | ast.ClassDef) and statement.name == name:
             return _Definition(statement, module)
         origin = _imported(name, statement, module)
-        if origin and origin.startswith(within) and steps < LONGEST_WAY:
-            there, _, itself = origin.rpartition(".")
-            return _definition(itself, there, within, steps + 1)
+        if origin and origin.startswith(within) and steps < MAX_IMPORTS:
+            origin_module, _, original = origin.rpartition(".")
+            return _definition(original, origin_module, within, steps + 1)
     return None
 
 
 def _meaning(node: ast.expr, module: str, steps: int = 0) -> Any:
     """The type that an annotation in a module stands for."""
-    either = _alternatives(node)
-    if len(either) > 1:
-        meanings = tuple(_meaning(one, module, steps) for one in either)
+    alternatives = _alternatives(node)
+    if len(alternatives) > 1:
+        meanings = tuple(_meaning(alternative, module, steps) for alternative in alternatives)
         return Any if Any in meanings else Union[meanings]  # noqa: UP007 (made at run time)
     match node:
         case ast.Constant(value=None):
@@ -198,7 +200,7 @@ def _meaning(node: ast.expr, module: str, steps: int = 0) -> Any:
 
 
 def _alternatives(node: ast.expr) -> list[ast.expr]:
-    """The types that an annotation allows, where it says several."""
+    """The types that a union annotation allows; of any other annotation, itself alone."""
     match node:
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             return [left, right]
@@ -211,19 +213,19 @@ def _alternatives(node: ast.expr) -> list[ast.expr]:
 
 
 def _alias(name: str, module: str, steps: int) -> Any:
-    """What ``X = Literal[…]`` says of X, in the module or where it imports X from."""
-    if steps > LONGEST_WAY:
-        raise _UnreadableError  # names that mean each other
+    """The type that an alias ``X = Literal[…]`` stands for, in the module or where it imports X from."""
+    if steps > MAX_IMPORTS:
+        raise _UnreadableError  # aliases of each other
     for statement in reversed(_body(module)):
         if isinstance(statement, ast.Assign) and any(
-            isinstance(t, ast.Name) and t.id == name for t in statement.targets
+            isinstance(target, ast.Name) and target.id == name for target in statement.targets
         ):
             return _meaning(statement.value, module, steps + 1)
         if origin := _imported(name, statement, module):
-            there, _, itself = origin.rpartition(".")
+            origin_module, _, original = origin.rpartition(".")
             if origin == f"{Component.__module__}.{Component.__name__}":
                 return Component
-            return _alias(itself, there, steps + 1)
+            return _alias(original, origin_module, steps + 1)
     raise _UnreadableError
 
 
@@ -253,7 +255,7 @@ def _imported(name: str, statement: ast.stmt, module: str) -> str | None:
 
 @cache
 def _body(module: str) -> list[ast.stmt]:
-    """The statements of a module; none of one that isn't written in Python."""
+    """The statements of a module; empty for a module that isn't written in Python."""
     source = source_of(module)
     return parsed(source).body if source else []
 
@@ -283,6 +285,6 @@ def source_of(module: str) -> Path | None:
     if not inner:
         paths = [Path(spec.origin)] if spec.origin else []
     else:
-        places = [Path(place, *inner) for place in spec.submodule_search_locations or ()]
-        paths = [path for place in places for path in (place.with_suffix(".py"), place / "__init__.py")]
+        stems = [Path(folder, *inner) for folder in spec.submodule_search_locations or ()]
+        paths = [path for stem in stems for path in (stem.with_suffix(".py"), stem / "__init__.py")]
     return next((path for path in paths if path.suffix == ".py" and path.is_file()), None)

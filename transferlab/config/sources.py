@@ -1,4 +1,4 @@
-"""Where Hydra finds configs: in folders of YAML files, where each file of ``domain/`` serves every role."""
+"""Hydra's sources of configs: folders of YAML files, where each file of ``domain/`` serves every role."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ from transferlab.config.yaml_files import refuse_unreadable
 from transferlab.errors import Refusal
 from transferlab.text import printable
 
-RESERVED = ("multi", "none", "auto", "name", "domains", "path", "pool", "probe")
-"""Options and keys of the groups source and bridge, beside which a data set's name must stand out."""
+RESERVED_NAMES = ("multi", "none", "auto", "name", "domains", "path", "pool", "probe")
+"""Names that no data set may have: options and keys of the groups source and bridge."""
 
 LISTS = (("source", "domains"), ("bridge", "path"), ("bridge", "pool"))
 """Where a config names several data sets."""
 
 
 class Repository(ConfigRepository):
-    """Hydra's view of all folders of configs: Files for each, and before them the Domains of all."""
+    """Hydra's view of all folders of configs: one ``Files`` for each, and before them the ``Domains`` of all."""
 
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
         """Called by Hydra with the folders in the order in which they are searched."""
         own: dict[str, Callable[[str, str], ConfigSource]] = {"file": Files, "structured": StructuredConfigSource}
         self.sources = []
-        for where in config_search_path.get_path():
-            scheme = self._get_scheme(str(where.path))
+        for folder in config_search_path.get_path():
+            scheme = self._get_scheme(str(folder.path))
             kind = own.get(scheme) or SourcesRegistry.instance().resolve(scheme)
-            self.sources.append(kind(str(where.provider), str(where.path)))
+            self.sources.append(kind(str(folder.provider), str(folder.path)))
         self.domains = Domains([source for source in self.sources if isinstance(source, Files)])
         self.sources.insert(0, self.domains)
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> Repository:
-        """Hydra copies a repository before it changes the folders; what is in them it never changes."""
+        """A shallow copy: Hydra changes the list of folders in its copy, never what is in them."""
         return copy.copy(self)
 
 
 class Files(FileConfigSource):
-    """A folder of YAML files. One that can't be read is refused by name."""
+    """A folder of YAML files; a file that can't be read is refused by name."""
 
     def is_config(self, config_path: str) -> bool:
         """Whether there is such a file, of whatever kind."""
@@ -70,7 +70,7 @@ class Files(FileConfigSource):
         text = path.read_text(encoding="utf-8-sig")
         try:
             config = OmegaConf.create(yaml.load(text, yaml_loader()) or {})
-        except Exception as error:  # OmegaConf's, YAML's, and what Python says of a number that is too long
+        except Exception as error:  # OmegaConf's, YAML's, or Python's about a number with too many digits
             reason = " ".join(str(error).partition("full_key:")[0].split())
             raise Refusal(f"{path}: {printable(reason[:300]) or 'no config'}") from None
         header = self._get_header_dict(text[:512])
@@ -78,28 +78,28 @@ class Files(FileConfigSource):
 
 
 class Domains(ConfigSource):
-    """Every file of ``domain/`` as an option of each role, and as a bridge, then the only one.
+    """Every file of ``domain/`` as an option of ``source``, of ``target``, and of ``bridge`` as the only bridge.
 
     Args:
-        folders: of two files of one name the later folder's counts.
+        folders: where two have a file of one name, the later folder's counts.
 
     Raises:
-        Refusal: if a file's name means something else.
+        Refusal: if a file has one of ``RESERVED_NAMES``.
     """
 
     def __init__(self, folders: Sequence[Files]) -> None:
         super().__init__("transferlab", "domain://")
         self._folders = list(reversed(folders))
-        for folder, name in itertools.product(folders, RESERVED):
+        for folder, name in itertools.product(folders, RESERVED_NAMES):
             if folder.is_config(f"domain/{name}"):
                 path = Path(folder.path, "domain", f"{name}.yaml")
                 raise Refusal(f"{path}: a data set can't be called {name}, which source= and bridge= use")
 
     @property
     def names(self) -> list[str]:
-        """Of every data set."""
-        here = [folder for folder in self._folders if folder.is_group("domain")]
-        return sorted({name for folder in here for name in folder.list("domain", ObjectType.CONFIG)})
+        """The names of all data sets, sorted."""
+        folders = [folder for folder in self._folders if folder.is_group("domain")]
+        return sorted({name for folder in folders for name in folder.list("domain", ObjectType.CONFIG)})
 
     def node(self, name: str) -> DictConfig:
         """A data set's keys.
@@ -118,11 +118,11 @@ class Domains(ConfigSource):
 
     @staticmethod
     def scheme() -> str:
-        """As Hydra's other sources have one."""
+        """The prefix of its paths, which Hydra asks every source for."""
         return "domain"
 
     def available(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
     def is_group(self, config_path: str) -> bool:
@@ -135,7 +135,7 @@ class Domains(ConfigSource):
         return self.is_group(role) and any(folder.is_config(f"domain/{name}") for folder in self._folders)
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """The data set's keys; of a bridge, its name."""
+        """The data set's keys; for a bridge, its name and path alone."""
         role, _, name = config_path.partition("/")
         node = self.node(name) if role in ROLES else OmegaConf.create({"name": name, "path": [name]})
         return ConfigResult(config=node, path=self.full_path(), provider=self.provider, header={"package": None})
@@ -150,19 +150,19 @@ Lists = Mapping[tuple[str, str], Any]
 
 
 def lists_in(config: DictConfig) -> Lists:
-    """What the config has of LISTS, whether these are lists of names or not."""
+    """The config's values under ``LISTS``, whether these are lists of names or not."""
     nodes = {(role, key): config.get(role) for role, key in LISTS}
     several = {at: node.get(at[1]) for at, node in nodes.items() if isinstance(node, DictConfig)}
     return {at: names for at, names in several.items() if names is not None and "_target_" not in config[at[0]]}
 
 
 def with_named_domains(config: DictConfig, domains: Domains, lists: Lists) -> DictConfig:
-    """The composed config where a data set that a list names has a node of its own: its file's, with what was changed.
+    """A copy of the composed config in which every data set that a list names has its node: the file's, with changes.
 
     Args:
         config: left as it is.
         domains: the data sets.
-        lists: the config's own, or another's, which are taken instead.
+        lists: the config's own lists, or another config's to take instead.
 
     Raises:
         Refusal: on a name that none of ``domains`` has.

@@ -1,4 +1,4 @@
-"""Values of a config held against their types, and what to say of one that doesn't fit."""
+"""Checks values of a config against their types, and words the message for a value that doesn't fit."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def _fits(value: Any, annotation: Any) -> Any:
     if origin is Literal and isinstance(value, str) and value in arguments:
         return value
     if origin in (Union, types.UnionType):
-        for one in arguments:
+        for alternative in arguments:
             try:
-                return _fits(value, one)
+                return _fits(value, alternative)
             except TypeError:
                 continue
     if origin is list and isinstance(value, list):
-        return [_fits(one, arguments[0]) for one in value]
+        return [_fits(element, arguments[0]) for element in value]
     if annotation is float and type(value) is int:
         return float(value)
     if annotation is float and isinstance(value, float) and not math.isfinite(value):
@@ -64,7 +64,7 @@ def expected(annotation: Any) -> str:
     if origin is Literal:
         return " or ".join(map(str, arguments))
     if origin in (Union, types.UnionType):
-        return ", or ".join(expected(one) for one in arguments)
+        return ", or ".join(expected(alternative) for alternative in arguments)
     if origin is list:
         kinds = {int: "a list of whole numbers", float: "a list of numbers", str: "a list of names"}
         return kinds.get(arguments[0], "a list of these")
@@ -74,13 +74,13 @@ def expected(annotation: Any) -> str:
 def unknown(where: str, name: str, choices: Iterable[str]) -> str:
     """The message for a name that isn't one of ``choices``, with the nearest ones first."""
     names = sorted(choices)
-    near = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    similar = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
+    hint = f" Did you mean {' or '.join(similar)}?" if similar else ""
     return f"{where}: no such name.{hint} Choices: {', '.join(names) or 'none'}"
 
 
 def _shown(value: Any) -> str:
     text = str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)
     if isinstance(value, str) and re.fullmatch(r"[-+.\de_]+|true|false|null", text):
-        text = f'"{text}"'  # so that one sees why a number isn't one
+        text = f'"{text}"'  # quotes show that it is text, not a number
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"

@@ -13,16 +13,16 @@ NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 def weights_path(weights: str) -> Path | None:
     """The path, with its ``~`` expanded, if a file is meant; None for a name.
 
-    A file is meant by what looks like a path, and by anything else that exists and isn't in capitals.
+    Anything that looks like a path means a file; so does any other text not in capitals, if such a file exists.
     """
     if not weights or NAME.fullmatch(weights):
         return None
     try:
         path = Path(weights).expanduser()
-    except RuntimeError:  # of a person whom this machine doesn't know
+    except RuntimeError:  # the home folder of an unknown user
         path = Path(weights)
-    looks = "." in weights or os.sep in weights or weights.startswith("~")
+    looks_like_path = "." in weights or os.sep in weights or weights.startswith("~")
     try:
-        return path if looks or path.exists() else None
-    except OSError:  # as of a name too long for a file
+        return path if looks_like_path or path.exists() else None
+    except OSError:  # such as a name too long for a file
         return None

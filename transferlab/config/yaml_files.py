@@ -1,4 +1,4 @@
-"""YAML files of configs: what is refused before anything is made of one."""
+"""Refuses YAML files that can't be a config, before they are read as one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from transferlab.text import printable
 MAX_BYTES = 2**20
 MAX_DEPTH = 40
 MAX_NODES = 100_000
-"""Values of a file once every alias stands for a copy of what it names: each of a few lines could double them."""
+"""Values of a file, each alias counted as a copy of what it names: every further line could double their number."""
 
 MAX_DIGITS = 400
 
@@ -28,12 +28,12 @@ def refuse_unreadable(path: Path) -> None:
         Refusal: naming the file and the reason: no ordinary file, too large, not UTF-8, not YAML, or too much of it.
     """
     try:
-        about = path.stat()
+        status = path.stat()
         if not path.is_file():
             raise Refusal(f"{path}: no ordinary file")
-        if about.st_size > MAX_BYTES:
-            raise Refusal(f"{path}: {about.st_size} bytes; a config has at most {MAX_BYTES}")
-        _refuse(path, about.st_mtime_ns, about.st_size)
+        if status.st_size > MAX_BYTES:
+            raise Refusal(f"{path}: {status.st_size} bytes; a config has at most {MAX_BYTES}")
+        _refuse(path, status.st_mtime_ns, status.st_size)
     except OSError as error:
         raise Refusal(f"{path}: can't be read ({error.strerror})") from None
 
@@ -81,7 +81,7 @@ def _refuse_size(path: Path, text: str) -> None:
             if anchor not in sizes and anchor not in {name for name, _ in open_nodes}:
                 where = f"{path}, line {event.start_mark.line + 1}"
                 raise Refusal(f"{where}: *{anchor}, and nothing there is called &{anchor}")
-            size = sizes.get(anchor or "", MAX_NODES)  # none yet: it is inside what it names
+            size = sizes.get(anchor or "", MAX_NODES)  # no size yet: the alias is inside what it names
         elif isinstance(event, yaml.ScalarEvent):
             size = 1
             if re.search(rf"\d{{{MAX_DIGITS}}}", event.value):

@@ -1,4 +1,4 @@
-"""The arrays of a domain, checked at the door; each refusal says how to convert what was given."""
+"""Checks the arrays of a domain; each refusal says how to convert what was given."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _refuse_masked(name: str, array: Any) -> None:
 
 
 def check_images(images: Any) -> None:
-    """Raises Refusal unless images are uint8, (examples, height, width, 1 or 3), one at least."""
+    """Raises Refusal unless images are uint8, (examples, height, width, 1 or 3), with at least one example."""
     wanted = "images must be a NumPy array, uint8 (examples, height, width, 1 or 3)"
     if not isinstance(images, np.ndarray | LazyImages):
         how = ": np.stack(images)" if isinstance(images, list | tuple) else ""
@@ -32,15 +32,16 @@ def check_images(images: Any) -> None:
     if len(images.shape) == 0 or len(images) == 0:
         raise Refusal("the domain has no examples")
     if images.dtype != np.uint8:
-        raise Refusal(f"{wanted}, not {images.dtype} {images.shape}: {_to_bytes(images)}")
+        raise Refusal(f"{wanted}, not {images.dtype} {images.shape}: {_advice_on_dtype(images)}")
     if images.ndim != 4 or images.shape[3] not in (1, 3):
-        how = _to_shape(images.shape)
+        how = _advice_on_shape(images.shape)
         raise Refusal(f"{wanted}, not {images.dtype} {images.shape}{f': {how}' if how else ''}")
     if 0 in images.shape:
         raise Refusal(f"{wanted}, not {images.shape}: they have no pixels")
 
 
-def _to_bytes(images: Any) -> str:
+def _advice_on_dtype(images: Any) -> str:
+    """How to convert images of another type to uint8."""
     if not (np.issubdtype(images.dtype, np.number) or images.dtype == np.bool_):
         return "images of different shapes? Make them one size, and then np.stack(images)"
     if images.dtype == np.bool_:
@@ -56,7 +57,8 @@ def _to_bytes(images: Any) -> str:
     return f"np.rint(images{times}).astype(np.uint8)"
 
 
-def _to_shape(shape: tuple[int, ...]) -> str:
+def _advice_on_shape(shape: tuple[int, ...]) -> str:
+    """How to bring images to (examples, height, width, 1 or 3); empty if unknown."""
     if len(shape) == 3:
         return "images[..., None]"
     if len(shape) == 4 and shape[1] in (1, 3):
@@ -71,7 +73,7 @@ def _to_shape(shape: tuple[int, ...]) -> str:
 
 
 def whole_labels(labels: Any, examples: int) -> NDArray[np.int64]:
-    """Labels as an array of whole numbers, one for each example: a list, or true and false, are taken too.
+    """Labels as an array of whole numbers, (examples,); lists and booleans are accepted too.
 
     Raises:
         Refusal: if they are anything else.

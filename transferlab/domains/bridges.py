@@ -1,4 +1,4 @@
-"""The way from source to target over a pool of intermediate domains, chosen by a distance of unlabelled images."""
+"""The path from source to target over a pool of intermediate domains, chosen by distances of unlabelled images."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from transferlab.images.mapped import Images, chosen
 
 @dataclass(frozen=True)
 class Choice:
-    """The bridges that were chosen.
+    """The chosen path.
 
     Attributes:
-        path: in the order in which they are crossed; none where the straight way is as good.
-        hops: distances from the source over the path to the target.
+        path: bridges in the order in which they are crossed; empty if going straight to the target is as good.
+        hops: distances between neighbours on the path, from source to target.
         straight: distance from source to target.
-        probe: what the distances are.
+        probe: name of the distance.
     """
 
     path: tuple[Component, ...]
@@ -37,46 +37,46 @@ class Choice:
 def choose_path(config: TrainConfig) -> Choice:
     """The path through the config's pool whose largest hop is smallest (after Tan et al. 2015, who choose one bridge).
 
-    Hops are measured on the images of the training splits, as networks are fed them and whatever the seed. The
+    Hops are measured on the images of the training splits, converted as for networks; the seed plays no part. The
     probe sees no label and no test image.
 
     Raises:
-        Refusal: if a domain of the pool doesn't load, or the probe can't compare two.
+        Refusal: if a domain of the pool doesn't load, or the probe can't compare two domains.
     """
     pool, probe = config.bridge.pool, config.bridge.probe
     assert probe is not None, "a path is chosen once"
     task = load_task(config.crossing(pool))
     stations = [_training_images(domain) for domain in (task.source, *task.bridges, task.target)]
     distances = np.zeros((len(stations), len(stations)))
-    for one, other in combinations(range(len(stations)), 2):
+    for first, second in combinations(range(len(stations)), 2):
         try:
-            distances[one, other] = distances[other, one] = probe(stations[one], stations[other])
+            distances[first, second] = distances[second, first] = probe(stations[first], stations[second])
         except Refusal as refusal:
             raise Refusal(f"bridge.probe: {refusal}") from None
-    way = best_path(distances)
-    hops = tuple(float(distances[one, other]) for one, other in pairwise(way))
-    return Choice(tuple(pool[place - 1] for place in way[1:-1]), hops, float(distances[0, -1]), probe.name)
+    visited = best_path(distances)
+    hops = tuple(float(distances[start, end]) for start, end in pairwise(visited))
+    return Choice(tuple(pool[index - 1] for index in visited[1:-1]), hops, float(distances[0, -1]), probe.name)
 
 
 def best_path(distances: NDArray[np.float64]) -> list[int]:
-    """The way from the first to the last whose largest hop is smallest; of several, the shortest, then the first.
+    """The path from first to last domain whose largest hop is smallest; of several, the shortest, then the first.
 
     Args:
         distances: (n, n), symmetric.
 
     Returns:
-        The places that it visits, from 0 to n − 1.
+        Indices of the visited domains, from 0 to n − 1.
     """
     from scipy.sparse.csgraph import breadth_first_order
 
     last = len(distances) - 1
     for limit in np.unique(distances):
-        _, before = breadth_first_order((distances <= limit).astype(float), 0, directed=False)
-        if before[last] >= 0:
-            way = [last]
-            while way[-1] != 0:
-                way.append(int(before[way[-1]]))
-            return way[::-1]
+        _, predecessors = breadth_first_order((distances <= limit).astype(float), 0, directed=False)
+        if predecessors[last] >= 0:
+            visited = [last]
+            while visited[-1] != 0:
+                visited.append(int(predecessors[visited[-1]]))
+            return visited[::-1]
     raise AssertionError("no hop is longer than the longest")
 
 

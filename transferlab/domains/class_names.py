@@ -1,4 +1,4 @@
-"""Names of classes: as text, told apart, and compared between domains."""
+"""Names of classes: converted to text, checked for look-alikes, compared between domains."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import numpy as np
 from transferlab.errors import Refusal
 from transferlab.text import printable
 
-SHOWN = 8
-"""Names that a message lists at most."""
+MAX_NAMES_SHOWN = 8
+"""Largest number of names in a message."""
 
-_UNSEEN = re.compile(
+_INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-"""Characters that show nothing though they are neither formats nor blanks: Unicode's Default_Ignorable ones,
-and the empty pattern of Braille."""
+"""Characters that show nothing, though they are neither format characters nor blanks: Unicode's Default_Ignorable
+characters and the empty Braille pattern."""
 
 _LIKE_LATIN = str.maketrans("АВЕКМНОРСТУХЅІЈаеорсухѕіјԁһΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEKMHOPCTYXSIJaeopcyxsijdhABEZHIKMNOPTYXo")
-"""Cyrillic and Greek letters, and the Latin ones that look the same."""
+"""From Cyrillic and Greek letters to the Latin letters that look the same."""
 
 
 def as_text(names: Any) -> tuple[str, ...]:
@@ -37,9 +37,9 @@ def as_text(names: Any) -> tuple[str, ...]:
         names = names.tolist()
     if not isinstance(names, list | tuple):
         raise Refusal(f"class_names must be a tuple of names, not {type(names).__name__}")
-    given = tuple(unicodedata.normalize("NFC", _text(name)) for name in cast(Sequence[Any], names))
-    refuse_alike(given)
-    return given
+    texts = tuple(unicodedata.normalize("NFC", _text(name)) for name in cast(Sequence[Any], names))
+    refuse_alike(texts)
+    return texts
 
 
 def _text(name: Any) -> str:
@@ -56,13 +56,13 @@ def _text(name: Any) -> str:
 
 
 def refuse_alike(names: Sequence[str]) -> None:
-    """Raises Refusal if a class of a domain has a name that shows nothing, or one that looks the same as another's."""
-    seen: dict[str, int] = {}
-    for place, name in enumerate(names):
+    """Raises Refusal if a class name of a domain shows nothing, or looks the same as another."""
+    first_with: dict[str, int] = {}
+    for index, name in enumerate(names):
         if not (look := _of_one_width(_visible(name))):
             raise Refusal(f"class name {name!a} shows nothing: rename it")
-        first = seen.setdefault(look, place)
-        if first == place:
+        first = first_with.setdefault(look, index)
+        if first == index:
             continue
         if names[first] == name:
             raise Refusal(f"class names repeat: {listed(names)}")
@@ -70,14 +70,14 @@ def refuse_alike(names: Sequence[str]) -> None:
 
 
 def _visible(name: str) -> str:
-    """The name without what doesn't show: formats such as U+200B, and blanks at its ends or of odd kinds."""
+    """The name without format characters such as U+200B and blanks at its ends; other blanks become single spaces."""
     composed = unicodedata.normalize("NFC", name)
     shown = "".join(character for character in composed if unicodedata.category(character) not in ("Cf", "Cc"))
-    return " ".join(_UNSEEN.sub("", shown).split())
+    return " ".join(_INVISIBLE.sub("", shown).split())
 
 
 def _of_one_width(name: str) -> str:
-    """With wide, narrow and joined forms of letters as the ordinary ones; m² and m2 look different, and stay so."""
+    """The name with wide, narrow and joined letters in their ordinary form; m² and m2 look different, and stay so."""
     return "".join(
         unicodedata.normalize("NFKC", character)
         if unicodedata.decomposition(character).startswith(("<wide>", "<narrow>", "<compat>"))
@@ -95,19 +95,19 @@ FOLDS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("blanks, hyphens and case", lambda name: re.sub(r"[\s_-]+", "", _visible(name)).casefold()),
     ("letters of other alphabets that look the same", lambda name: _visible(name).translate(_LIKE_LATIN).casefold()),
 )
-"""What two names may differ in for one reader and not for another, and how to see past it; the least first."""
+"""Differences that a reader may overlook, each with a function that removes it; the smallest difference first."""
 
 
-def alike(one: str, other: str) -> str | None:
-    """In words, what two names that a reader may take for the same differ in; None if they are plainly different."""
+def alike(first: str, second: str) -> str | None:
+    """Says in what two names that a reader may confuse differ; None if they are plainly different."""
     for words, fold in FOLDS:
-        if fold(one) == fold(other):
-            return f"'{_escaped(one, other)}' and '{_escaped(other, one)}' differ only in {words}"
+        if fold(first) == fold(second):
+            return f"'{_escaped(first, second)}' and '{_escaped(second, first)}' differ only in {words}"
     return None
 
 
 def _escaped(name: str, other: str) -> str:
-    """Fit to be shown, with escapes for blanks of odd kinds, combining marks, and letters that the other one lacks."""
+    """The name, printable; escapes unusual blanks, combining marks, and non-ASCII letters that ``other`` lacks."""
     return "".join(
         ascii(character)[1:-1]
         if not character.isascii() and (character not in other or unicodedata.category(character) in ("Zs", "Mn"))
@@ -117,16 +117,16 @@ def _escaped(name: str, other: str) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """The first of the names, fit to be shown."""
-    every = [printable(name) for name in names]
-    return f"{', '.join(every[:SHOWN])}{', …' if len(every) > SHOWN else ''}"
+    """The first names, printable, separated by commas."""
+    shown = [printable(name) for name in names]
+    return f"{', '.join(shown[:MAX_NAMES_SHOWN])}{', …' if len(shown) > MAX_NAMES_SHOWN else ''}"
 
 
 def differing(domains: Sequence[tuple[str, str, Sequence[str]]]) -> str:
-    """Which of the classes that not all have each domain has, and which of them may be meant for the same.
+    """Lists the classes of each domain that not all domains have, and says which may be meant to be the same.
 
     Args:
-        domains: of each its role, its name and its classes.
+        domains: role, name and class names of each.
     """
     names = [name for _, name, _ in domains]
     roles = [name if names.count(name) == 1 else f"{role}={name}" for role, name, _ in domains]
@@ -137,11 +137,13 @@ def differing(domains: Sequence[tuple[str, str, Sequence[str]]]) -> str:
 
 
 def look_alikes(groups: Sequence[Sequence[str]]) -> str:
-    """A clause for a message: the names of different groups that differ in next to nothing; empty if there are none."""
-    found: list[str] = []
-    for place, group in enumerate(groups):
-        for other in groups[place + 1 :]:
-            found += [
-                words for one, two in product(group[:200], other[:200]) if one != two and (words := alike(one, two))
+    """A clause for a message, on look-alike names in different groups; empty if there are none."""
+    pairs: list[str] = []
+    for index, group in enumerate(groups):
+        for other in groups[index + 1 :]:
+            pairs += [
+                words
+                for first, second in product(group[:200], other[:200])
+                if first != second and (words := alike(first, second))
             ]
-    return f"; {found[0]}{f', and {len(found) - 1} others likewise' if len(found) > 1 else ''}" if found else ""
+    return f"; {pairs[0]}{f', and {len(pairs) - 1} others likewise' if len(pairs) > 1 else ''}" if pairs else ""

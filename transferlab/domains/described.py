@@ -1,4 +1,4 @@
-"""What the data sets of a command hold, in words: a line for each, and one for each thing that makes them doubtful."""
+"""Describes the data sets of a command in words: a line for each, and a line for each doubt about them."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from transferlab.domains.loading import loaded
 from transferlab.domains.overlaps import overlaps
 from transferlab.domains.splits import VALIDATION_FRACTION, test_mask
 from transferlab.images.mapped import in_file
-from transferlab.images.remarks import DARK, dark
+from transferlab.images.remarks import MAX_DARK_VALUE, dark
 from transferlab.text import counted, printable
 
 MAJORITY = 0.9
-"""Share of one class from which accuracy tells little: whoever always answers it is within ten points of perfect."""
+"""From this share of one class on, accuracy tells little: always answering that class reaches this accuracy."""
 
 FEW_TEST = 10
-"""Test examples below which a single one is more than ten points."""
+"""With fewer test examples than this, each counts for more than ten points of accuracy."""
 
 CLASSES_SHOWN = 8
-"""Classes whose examples are counted one by one; of more, the smallest and the largest."""
+"""Up to this many classes are listed with their counts; of more, only the smallest and the largest."""
 
 
 def described(configs: Iterable[TrainConfig]) -> list[str]:
     """Every data set of the configs once: its classes, its examples and what was left out; then what is odd about them.
 
     Args:
-        configs: whose data sets have been loaded.
+        configs: their data sets have been loaded.
     """
     lines: dict[str, None] = {}
     warnings: dict[str, None] = {}
     pairs: dict[str, TrainConfig] = {}
     for config in configs:
         pairs.setdefault(repr((config.source, config.target)), config)
-        roles = [("source", one) for one in config.source.domains]
-        roles += [("target", config.target), *(("bridge", one) for one in config.bridge.path or ())]
+        roles = [("source", component) for component in config.source.domains]
+        roles += [("target", config.target), *(("bridge", component) for component in config.bridge.path or ())]
         for role, component in roles:
             domain = loaded(role, component)
             lines[_line(role, component, domain)] = None
-            warnings |= dict.fromkeys(_odd(role, component, domain))
+            warnings |= dict.fromkeys(_warnings(role, component, domain))
     for config in pairs.values():
         warnings |= dict.fromkeys(overlaps(config.source, config.target))
     return [*lines, *warnings]
@@ -65,7 +65,7 @@ def _line(role: str, component: Component, domain: Domain) -> str:
 
 
 def _is_few(count: int) -> bool:
-    """Whether so many training examples of a class leave none of it for validation."""
+    """Whether a class with ``count`` training examples gets none for validation."""
     return round(VALIDATION_FRACTION * count) == 0
 
 
@@ -78,13 +78,13 @@ def _classes(names: tuple[str, ...], counts: NDArray[np.int64]) -> str:
     return f"smallest {names[least]} with {counts[least]:,}, largest {names[most]} with {counts[most]:,}"
 
 
-def _odd(role: str, component: Component, domain: Domain) -> list[str]:
-    """Lines on what makes a data set's accuracy, or its images, say little."""
+def _warnings(role: str, component: Component, domain: Domain) -> list[str]:
+    """Warnings about a data set: a majority class, few test examples, dark images."""
     name = f"{role}={component.name}"
     lines: list[str] = []
     test = test_mask(domain)
-    part, what = (test, "test") if role == "target" else (~test, "training")
-    counts = np.bincount(domain.labels[part], minlength=len(domain.class_names))
+    mask, what = (test, "test") if role == "target" else (~test, "training")
+    counts = np.bincount(domain.labels[mask], minlength=len(domain.class_names))
     share = counts.max() / max(counts.sum(), 1)
     if share >= MAJORITY:
         largest = domain.class_names[int(counts.argmax())]
@@ -98,6 +98,6 @@ def _odd(role: str, component: Component, domain: Domain) -> list[str]:
         weight = f"{100 / max(test.sum(), 1):.0f}% of its accuracy"
         lines.append(f"{name}: {counted(int(test.sum()), 'test example')}: each is {weight}")
     if not in_file(domain.images):
-        black = np.asarray(domain.images).max(axis=(1, 2, 3)) <= DARK
-        lines += [f"{name}: {remark}" for remark in dark(black, domain.labels, domain.class_names)]
+        is_dark = np.asarray(domain.images).max(axis=(1, 2, 3)) <= MAX_DARK_VALUE
+        lines += [f"{name}: {remark}" for remark in dark(is_dark, domain.labels, domain.class_names)]
     return [printable(line) for line in lines]

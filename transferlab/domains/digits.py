@@ -21,13 +21,13 @@ def digits() -> Domain:
     Source: the test part of "Optical Recognition of Handwritten Digits", UCI Machine Learning
     Repository, https://doi.org/10.24432/C50P49 (Alpaydin and Kaynak, 1998), CC BY 4.0.
     """
-    counts, labels = _counted()
+    counts, labels = _counts_and_labels()
     grey = np.rint(counts * (255 / 16)).astype(np.uint8)
     return Domain(grey.reshape(-1, 8, 8, 1), labels.astype(np.int64), CLASS_NAMES)
 
 
-def _counted() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Counts (1797, 64) and labels, as load_digits has them."""
+def _counts_and_labels() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Counts (1797, 64) and labels (1797,), as ``load_digits`` returns them."""
     if file := scikit_learn_file("data/digits.csv.gz"):
         table = np.loadtxt(file, delimiter=",")
         return table[:, :-1], table[:, -1]

@@ -1,4 +1,4 @@
-"""What a provider of examples returns: one domain, whole, before any split or resize."""
+"""What a provider of examples returns: one whole domain, before any split or resize."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class Domain:
 
     Attributes:
         images: uint8, ``(examples, height, width, channels)``, channels 1 or 3. An ``np.memmap`` or ``LazyImages`` is
-            never read whole, and so neither resized nor recoloured.
-        labels: int64, ``(examples,)``, each an index into ``class_names``; a list is taken too.
+            never read whole, so it is neither resized nor recoloured.
+        labels: int64, ``(examples,)``, each an index into ``class_names``; a list is accepted too.
         class_names: one name per class, each used once; numbers become text, and text Unicode's composed form.
         test: bool, ``(examples,)``, true for the examples of an official test split;
             None where there is none, and the shared rule of ``splits.py`` draws one.
-        domain_sizes: where it is several domains one after the other, how many examples each has; else empty.
-        fingerprint: of all that stands above, from a provider that knows it without reading every pixel.
-        remarks: what its provider did that a user should know, such as files left out; changes nothing.
+        domain_sizes: number of examples of each domain, if several are concatenated here; else empty.
+        fingerprint: identifies the values above; from a provider that knows it without reading every pixel.
+        remarks: what the provider did that a user should know, such as files left out; changes no result.
 
     Raises:
-        Refusal: if the arrays break what stands above.
+        Refusal: if the values aren't as described above.
     """
 
     images: Images

@@ -1,4 +1,4 @@
-"""How a folder of images is laid out: its splits, its classes, their files; and what can't be meant, refused."""
+"""Reads how a folder of images is laid out: splits, classes and files; refuses what can't be meant so."""
 
 from __future__ import annotations
 
@@ -21,22 +21,26 @@ SPLITS = {
 }
 """Names of folders that mean a split, as ``split_kind`` compares them."""
 
-_BEHIND = re.compile(r"(set|data|split|images?|imgs?|folder|\d+)$")
-"""What may stand behind the name of a split, as in ``train2017`` and ``TestImages``."""
+_SPLIT_SUFFIX = re.compile(r"(set|data|split|images?|imgs?|folder|\d+)$")
+"""What may follow the name of a split, as in ``train2017`` and ``TestImages``."""
 
-_SINGULAR = """
+_ALSO_IN_PLURAL = """
     image img mask label annotation annot segmentation ground_truth groundtruth result output thumbnail
     jpegimage imageset segmentationclass segmentationobject
 """
-_AS_THEY_ARE = """
+_ONLY_AS_WRITTEN = """
     gt figures thumbs metadata logs checkpoints __macosx __pycache__ @eadir lost+found $recycle.bin
     system_volume_information
 """
-NO_CLASSES = frozenset(_SINGULAR.split()) | {f"{name}s" for name in _SINGULAR.split()} | set(_AS_THEY_ARE.split())
-"""Names of folders that lie beside classes and are none; upper case counts as lower, a blank or hyphen as ``_``."""
+NO_CLASSES = (
+    frozenset(_ALSO_IN_PLURAL.split())
+    | {f"{name}s" for name in _ALSO_IN_PLURAL.split()}
+    | set(_ONLY_AS_WRITTEN.split())
+)
+"""Names of folders beside classes that are no classes; upper case counts as lower, a blank or hyphen as ``_``."""
 
-FOLDERS_BELOW = 1000
-"""Folders that are looked into for images which lie too deep."""
+MAX_FOLDERS_SEARCHED = 1000
+"""Largest number of folders searched for images that lie too deep."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,10 @@ class Layout:
     """The images of a folder, in order of split, class and name.
 
     Attributes:
-        class_names: as the folders are called.
-        names: of the files, relative to the folder.
-        labels: of each its class.
-        test: of each whether it is in the test split; None where there are no splits.
+        class_names: names of the class folders.
+        names: paths of the files, relative to the folder.
+        labels: index of the class of each file.
+        test: whether each file is in the test split; None where there are no splits.
         remarks: what was left out, in words.
     """
 
@@ -59,42 +63,42 @@ class Layout:
 
 
 def layout(root: Path) -> Layout:
-    """Reads which files there are, and opens none but those whose ending doesn't say what they are.
+    """Lists the image files. Opens only files whose ending doesn't say whether they are images.
 
     Args:
         root: a folder.
 
     Raises:
-        Refusal: if it isn't folders of images per class, alone or below folders of splits; it says what lies there.
+        Refusal: if the folder has no sub-folder per class, directly or below folders of splits; says what it has.
     """
-    top = _of_folders(root, "")
-    parts, unread = _parts(root, top)
-    inside = [top if not part else _of_folders(root, part) for part in parts]
+    top = _unbroken_content(root, "")
+    parts, unread = _split_folders(root, top)
+    inside = [top if not part else _unbroken_content(root, part) for part in parts]
     above = inside if parts == ("",) else [top, *inside]
-    classes = [_classes(root, part, seen) for part, seen in zip(parts, inside, strict=True)]
+    classes = [_classes(root, part, entries) for part, entries in zip(parts, inside, strict=True)]
     _refuse_other_classes(root, parts, classes)
     files = Layout(tuple(classes[0].values()), [], [], [] if len(parts) == 2 else None, ())
-    others = sum((seen.others for seen in above), Counter[str]())
-    for place, part in enumerate(parts):
+    others = sum((entries.others for entries in above), Counter[str]())
+    for index, part in enumerate(parts):
         for label, name in enumerate(classes[0]):
-            below = f"{part}{classes[place][name]}"
-            seen = _of_a_class(root, below)
-            others += seen.others
-            files.names.extend(f"{below}/{image}" for image in seen.images)
-            files.labels.extend([label] * len(seen.images))
+            below = f"{part}{classes[index][name]}"
+            entries = _class_content(root, below)
+            others += entries.others
+            files.names.extend(f"{below}/{image}" for image in entries.images)
+            files.labels.extend([label] * len(entries.images))
             if files.test is not None:
-                files.test.extend([place == 1] * len(seen.images))
-    remarks = _left_out(others, sum(len(seen.images) for seen in above), unread)
+                files.test.extend([index == 1] * len(entries.images))
+    remarks = _left_out(others, sum(len(entries.images) for entries in above), unread)
     return Layout(files.class_names, files.names, files.labels, files.test, remarks)
 
 
-def _of_folders(root: Path, part: str) -> Content:
-    """The content of a folder of folders, if no link in it leads to nothing: that folder would go missing."""
-    seen = content(root / part)
-    if lost := [f"{part}{name}" for name in seen.nowhere]:
-        one, several = "is a link to nothing: mend or remove it", "are links to nothing: mend or remove them"
-        raise Refusal(f"path={_shown(root)}: {listed(lost)} {agreeing(len(lost), one, several)}")
-    return seen
+def _unbroken_content(root: Path, part: str) -> Content:
+    """The content of a folder of folders; raises Refusal if it has broken links, which might be folders."""
+    entries = content(root / part)
+    if broken := [f"{part}{name}" for name in entries.nowhere]:
+        singular, plural = "is a link to nothing: mend or remove it", "are links to nothing: mend or remove them"
+        raise Refusal(f"path={_shown(root)}: {listed(broken)} {agreeing(len(broken), singular, plural)}")
+    return entries
 
 
 def _refuse_other_classes(root: Path, parts: Sequence[str], classes: Sequence[Mapping[str, str]]) -> None:
@@ -117,8 +121,8 @@ def _left_out(others: Counter[str], outside: int, unread: Sequence[str]) -> tupl
     return (f"left out: {', '.join(remarks)}",) if remarks else ()
 
 
-def _parts(root: Path, top: Content) -> tuple[tuple[str, ...], list[str]]:
-    """The folders above the classes, the test split's second: none, or two, each with a slash; and those not read."""
+def _split_folders(root: Path, top: Content) -> tuple[tuple[str, ...], list[str]]:
+    """The folders above the classes, ``train/`` and ``test/``, or an empty name without splits; folders not read."""
     kinds = {name: kind for name in top.folders if (kind := split_kind(name))}
     others = [name for name in top.folders if name not in kinds]
     if not kinds or (others and [name.casefold() for name in kinds] == ["train"]):
@@ -153,27 +157,29 @@ def _parts(root: Path, top: Content) -> tuple[tuple[str, ...], list[str]]:
 
 
 def split_kind(name: str) -> str | None:
-    """Which split a folder of that name is: ``train``, ``test``, ``validation``; None: it may be a class."""
+    """The split that a folder's name means: ``train``, ``test`` or ``validation``; None if it may be a class."""
     plain = re.sub(r"[\s_-]+", "", name.casefold())
-    while (shorter := _BEHIND.sub("", plain)) != plain:
+    while (shorter := _SPLIT_SUFFIX.sub("", plain)) != plain:
         plain = shorter
     return next((kind for kind, names in SPLITS.items() if plain in names), None)
 
 
-def _classes(root: Path, part: str, seen: Content) -> dict[str, str]:
-    """The names of the classes, each in the form in which domains compare it, and of their folders."""
+def _classes(root: Path, part: str, entries: Content) -> dict[str, str]:
+    """From the name of each class, in the form in which domains compare it, to the name of its folder."""
     where = f"path={_shown(root / part)}"
-    names = seen.folders
+    names = entries.folders
     if not names:
-        itself = f"; it holds {counted(len(seen.images), 'image')} itself: the level too low?" if seen.images else ""
+        itself = (
+            f"; it holds {counted(len(entries.images), 'image')} itself: the level too low?" if entries.images else ""
+        )
         raise Refusal(f"{where}: expected a folder of images per class, and there is none{itself}")
     for name in names:
         if not _is_text(name):
             raise Refusal(f"{where}: the name of the folder '{printable(name)}' is not UTF-8: rename it")
     if len(names) == 1:
-        level = _level(root, part, names[0])
+        level = _level_hint(root, part, names[0])
         raise Refusal(f"{where}: one class only, {printable(names[0])}: nothing to tell apart{level}")
-    if bad := _no_classes(names):
+    if bad := _not_classes(names):
         others = listed(name for name in names if name not in bad) or "each other"
         raise Refusal(
             f"{where}: {listed(bad)} beside {others}: folders of such names are no classes; "
@@ -185,15 +191,15 @@ def _classes(root: Path, part: str, seen: Content) -> dict[str, str]:
     return dict(zip(as_text(names), names, strict=True))
 
 
-def _no_classes(names: Sequence[str]) -> list[str]:
-    """Those of the names that can't be classes; a ``mask`` beside a ``no_mask`` can."""
+def _not_classes(names: Sequence[str]) -> list[str]:
+    """The names that can't be classes; ``mask`` can be one beside ``no_mask``."""
     plain = [re.sub(r"[\s-]+", "_", name.casefold().strip()) for name in names]
     denied = {name.partition("_")[2] for name in plain if name.startswith(("no_", "not_", "non_", "without_"))}
-    return [name for name, one in zip(names, plain, strict=True) if one in NO_CLASSES and one not in denied]
+    return [name for name, base in zip(names, plain, strict=True) if base in NO_CLASSES and base not in denied]
 
 
-def _level(root: Path, part: str, name: str) -> str:
-    """The likely cause of a single class; below a split no other path is one."""
+def _level_hint(root: Path, part: str, name: str) -> str:
+    """The likely cause of a single class. Below a split, no other path is suggested."""
     inside = content(root / part / name)
     if inside.folders:
         lower = "move them up" if part else f"path={_shown(root / name)}"
@@ -202,26 +208,26 @@ def _level(root: Path, part: str, name: str) -> str:
     return f". It holds {counted(len(inside.images), 'image')} and no folder: {lower}sort them by class"
 
 
-def _of_a_class(root: Path, name: str) -> Content:
-    """The content of a class's folder, which has images, and none in folders further down."""
-    seen = content(root / name)
-    below = images_below(root / name, FOLDERS_BELOW) if seen.folders else {}
+def _class_content(root: Path, name: str) -> Content:
+    """The content of a class folder; raises Refusal if it has no images, or folders below it have some."""
+    entries = content(root / name)
+    below = images_below(root / name, MAX_FOLDERS_SEARCHED) if entries.folders else {}
     if below:
         deeper = f"{counted(sum(below.values()), 'image')} in {listed(f'{name}/{path}' for path in below)}"
-        if not seen.images:
+        if not entries.images:
             raise Refusal(
                 f"class {printable(name)}: its folder has no images, but {deeper}: a level too high? "
                 f"Then path={_shown(root / name)}; else move them up"
             )
         raise Refusal(
-            f"class {printable(name)}: {counted(len(seen.images), 'image')} in its folder, and {deeper}: move these up "
-            "if they belong to the class, and away if not"
+            f"class {printable(name)}: {counted(len(entries.images), 'image')} in its folder, and {deeper}: "
+            "move these up if they belong to the class, and away if not"
         )
-    if not seen.images:
-        raise Refusal(f"class {printable(name)}: its folder has no images ({by_kind(seen.others) or 'empty'})")
-    if seen.folders:
-        seen.others["folders without images"] += len(seen.folders)
-    return seen
+    if not entries.images:
+        raise Refusal(f"class {printable(name)}: its folder has no images ({by_kind(entries.others) or 'empty'})")
+    if entries.folders:
+        entries.others["folders without images"] += len(entries.folders)
+    return entries
 
 
 def _is_text(name: str) -> bool:

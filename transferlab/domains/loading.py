@@ -1,4 +1,4 @@
-"""Calls the providers of domains, and says in words what goes wrong in them."""
+"""Calls the providers of domains, and turns their errors into refusals."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from transferlab.errors import Refusal
 
 
 def loaded(role: str, component: Component) -> Domain:
-    """What the provider returns, asked once per process.
+    """The domain that a provider returns; the provider is called once per process.
 
     Raises:
-        Refusal: naming ``role`` and data set, if the provider refuses, fails in whatever way, or returns what isn't a
-            domain; with the file and line of its code, where that isn't ours.
+        Refusal: naming ``role`` and data set, if the provider refuses, raises any error, or returns no ``Domain``;
+            with the file and line of its code, if that isn't part of this package.
     """
     name = f"{role}={component.name}"
     with blamed(name, component):
@@ -32,10 +32,10 @@ def loaded(role: str, component: Component) -> Domain:
 
 @cache
 def load(target: str, options: str) -> object:
-    """What the function or class returns when it is given the options, which are JSON; once per process."""
+    """Calls a function or class with options given as JSON text; once per process for the same arguments."""
     return Component(target, json.loads(options))()
 
 
 def options_text(component: Component) -> str:
-    """The options of a component as ``load`` takes them."""
+    """The options of a component as JSON text, for ``load``."""
     return json.dumps(component.options, sort_keys=True)

@@ -19,13 +19,13 @@ def mnist5k_m(*, crop: int, seed: int) -> Domain:
     28x28 and then cropped, so ``crop`` changes the frame and nothing else. No official test split.
 
     Paper: Ganin et al., "Domain-adversarial training of neural networks", JMLR 2016, section 5.2.4,
-    which takes the patches from BSDS500. Here they come from the two sample photographs of
+    which takes the patches from BSDS500. Here patches come from the two sample photographs of
     scikit-learn (china.jpg by danielbuechele, flower.jpg by vultilion; CC BY 2.0), so the backgrounds
     vary less, and published MNIST-M accuracies are not comparable.
 
     Args:
         crop: side of the central square that is kept, as in ``mnist5k``.
-        seed: fixes which photograph and which place each patch comes from.
+        seed: decides from which photograph, and where in it, each patch is cut.
 
     Raises:
         Refusal: if ``crop`` is not within 1 to 28, or ``seed`` is negative.
@@ -50,13 +50,13 @@ def mnist5k_m(*, crop: int, seed: int) -> Domain:
 
 
 def _photographs() -> NDArray[np.uint8]:
-    """(2, height, width, 3), as load_sample_images has them."""
+    """uint8, (2, height, width, 3), as ``load_sample_images`` returns them."""
     from PIL import Image
 
     files = [scikit_learn_file(f"images/{name}.jpg") for name in ("china", "flower")]
-    found = [np.asarray(Image.open(file)) for file in files if file]
-    if len(found) == len(files):
-        return np.stack(found)
+    images = [np.asarray(Image.open(file)) for file in files if file]
+    if len(images) == len(files):
+        return np.stack(images)
     from sklearn.datasets import load_sample_images
 
     return np.stack(load_sample_images().images)

@@ -1,4 +1,4 @@
-"""Several domains as one: one after the other, classes in one order, each with the test split that it has alone."""
+"""Several domains as one: concatenated, with classes in one order; each keeps the test split that it has alone."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from transferlab.images.mapped import Images, LazyImages, in_file
 
 
 def concatenated(domains: Sequence[Domain]) -> Domain:
-    """One domain of all examples; its ``domain_sizes`` say which of them are whose.
+    """One domain of all examples; its ``domain_sizes`` are the numbers of examples of each.
 
     Args:
-        domains: of one set of classes and one image shape; the first one's order of classes holds. A single
-            one is returned as it is.
+        domains: with the same set of classes and the same image shape; classes get the first domain's order. A single
+            domain is returned unchanged.
     """
     if len(domains) == 1:
         return domains[0]
@@ -37,26 +37,28 @@ def concatenated(domains: Sequence[Domain]) -> Domain:
 def _joined(domains: Sequence[Domain]) -> Images:
     if not any(in_file(domain.images) for domain in domains):
         return np.concatenate([np.asarray(domain.images) for domain in domains])
-    every = [
-        one.images if isinstance(one.images, LazyImages) else LazyImages((one.images,), content=one.fingerprint)
-        for one in domains
+    lazy = [
+        domain.images
+        if isinstance(domain.images, LazyImages)
+        else LazyImages((domain.images,), content=domain.fingerprint)
+        for domain in domains
     ]
-    return reduce(LazyImages.joined, every)
+    return reduce(LazyImages.joined, lazy)
 
 
 def in_order(domain: Domain, class_names: tuple[str, ...]) -> Domain:
-    """The domain with its classes in the given order, which has them all."""
-    places = np.array([class_names.index(name) for name in domain.class_names], dtype=np.int64)
-    return replace(domain, labels=places[domain.labels], class_names=class_names)
+    """The domain with its classes in the order of ``class_names``, which must contain all of them."""
+    new_labels = np.array([class_names.index(name) for name in domain.class_names], dtype=np.int64)
+    return replace(domain, labels=new_labels[domain.labels], class_names=class_names)
 
 
 def refuse_other_classes(names: Sequence[str], domains: Sequence[Domain]) -> None:
     """Raises Refusal, saying which domain lacks which classes, unless all have the same."""
-    every = {name for domain in domains for name in domain.class_names}
+    all_names = {name for domain in domains for name in domain.class_names}
     lacking = {
         name: missing
         for name, domain in zip(names, domains, strict=True)
-        if (missing := sorted(every - set(domain.class_names)))
+        if (missing := sorted(all_names - set(domain.class_names)))
     }
     if lacking:
         text = " and ".join(f"{name} lacks {listed(missing)}" for name, missing in lacking.items())

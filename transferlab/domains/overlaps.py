@@ -17,17 +17,17 @@ from transferlab.domains.loading import loaded
 from transferlab.domains.splits import test_mask
 from transferlab.text import agreeing, counted
 
-SAME = 0.5
-"""Share of a target's different images in a source from which the two are said to be the same data."""
+MIN_SHARED_FRACTION = 0.5
+"""From this share of a target's distinct images in a source on, the two are reported as the same data."""
 
 
 @dataclass(frozen=True)
 class _Part:
-    """The different images of one part of a domain, by their digests.
+    """The distinct images in one part of a domain, by their digests.
 
     Attributes:
-        labels: of each the first.
-        several: of those that stand under more than one, all.
+        labels: the first label of each image.
+        several: all labels of each image that has more than one.
     """
 
     labels: dict[bytes, int]
@@ -35,31 +35,30 @@ class _Part:
 
 
 def overlaps(source: Source, target: Component) -> list[str]:
-    """Lines on images that stand where they shouldn't.
+    """Warnings about images that occur where they shouldn't.
 
-    One for each source that is the target's data, for each part of the training data with the target's test images, and
-    for each part of a data set in which images stand under two labels.
+    One line for each source that is the target's data, for each source or target whose training part contains test
+    images of the target, and for each part of a data set in which images have two labels.
 
-    Images count as equal if they are so byte for byte, as their providers returned them; grey ones in three channels
-    count as in one.
+    Images are equal if their bytes are, as providers returned them; grey in three channels equals grey in one.
 
     Args:
-        source: its training images count, whatever domains they are of.
-        target: likewise.
+        source: one or several domains.
+        target: the target domain.
     """
     domain = loaded("target", target)
     parts = _by_split(domain)
     test, training = (part.labels.keys() for part in parts)
     lines = _shared(test, training, "target", target, target) + _two_labels(parts, "target", target, domain)
-    for one in source.domains:
-        domain = loaded("source", one)
+    for component in source.domains:
+        domain = loaded("source", component)
         parts = _by_split(domain)
         held_out, others = (part.labels.keys() for part in parts)
         common, count = len((test | training) & (held_out | others)), len(test | training)
-        if common >= SAME * count:
-            same = f"{common} of the {count} different images of target={target.name} are source={one.name}'s too"
+        if common >= MIN_SHARED_FRACTION * count:
+            same = f"{common} of the {count} different images of target={target.name} are source={component.name}'s too"
             lines.append(f"{same}: is there anything to transfer?")
-        lines += _shared(test, others, "source", one, target) + _two_labels(parts, "source", one, domain)
+        lines += _shared(test, others, "source", component, target) + _two_labels(parts, "source", component, domain)
     return lines
 
 
@@ -72,10 +71,10 @@ def _shared(test: Set[bytes], training: Set[bytes], role: str, component: Compon
 
 
 def digests(domain: Domain) -> Iterator[bytes]:
-    """The SHA-256 of each image, in one channel where its three are equal."""
-    for place in range(len(domain.images)):
-        image = np.asarray(domain.images[place])
-        if _is_grey(image[0]) and _is_grey(image):  # of a coloured image the first row is seldom grey, and soon read
+    """The SHA-256 of each image, of one channel only if its three are equal."""
+    for index in range(len(domain.images)):
+        image = np.asarray(domain.images[index])
+        if _is_grey(image[0]) and _is_grey(image):  # the first row rules out most coloured images quickly
             image = image[..., :1]
         yield hashlib.sha256(np.ascontiguousarray(image).data).digest()
 
@@ -88,7 +87,9 @@ def _two_labels(parts: tuple[_Part, _Part], role: str, component: Component, dom
     lines: list[str] = []
     for part, what in zip(parts, ("test", "training"), strict=True):
         if several := [sorted(labels) for labels in part.several.values()]:
-            named = listed(dict.fromkeys(" and ".join(domain.class_names[one] for one in labels) for labels in several))
+            named = listed(
+                dict.fromkeys(" and ".join(domain.class_names[label] for label in labels) for labels in several)
+            )
             images = f"{counted(len(several), 'image')} of its {what} part"
             stand = agreeing(len(several), "stands", "stand")
             lines.append(f"{role}={component.name}: {images} {stand} under two labels: {named}")
@@ -96,7 +97,7 @@ def _two_labels(parts: tuple[_Part, _Part], role: str, component: Component, dom
 
 
 def _by_split(domain: Domain) -> tuple[_Part, _Part]:
-    """The test images, and the others."""
+    """The test images and the training images."""
     test, training = _Part({}, {}), _Part({}, {})
     for digest, label, is_test in zip(digests(domain), domain.labels.tolist(), test_mask(domain).tolist(), strict=True):
         part = test if is_test else training

@@ -17,9 +17,9 @@ from transferlab.errors import Refusal
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
-# Named one by one, so that a font which a later matplotlib adds doesn't change the domain. Left out: symbol
+# Listed by name, so that fonts added by a later matplotlib don't change the domain. Left out: symbol
 # fonts (cmex10, cmsy10, STIXSiz*, STIXNonUni*), DejaVu*Display and LastResortHE, which have no digits or letters,
-# and cmmi10, whose old-style one is a small "I".
+# and cmmi10, whose digit 1 looks like a small "I".
 FONTS = (
     *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique"),
     *("DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSansMono-Oblique", "DejaVuSansMono-BoldOblique"),
@@ -29,7 +29,7 @@ FONTS = (
 )
 
 DRAWN_AT = 128  # font size in pixels; a digit or capital is then about 85 high, three times the usual canvas
-MARGIN = 24  # around the drawn character, so that its distance field reaches further than pen and edge do
+MARGIN = 24  # pixels around the drawn character, so that its distance field reaches beyond the pen and the soft edge
 
 
 def rendered_characters(
@@ -46,12 +46,12 @@ def rendered_characters(
     blur: float,
     noise: float,
 ) -> Domain:
-    """Printed characters in 21 faces of the DejaVu, STIX and Computer Modern families, each one varied.
+    """Printed characters in 21 faces of the DejaVu, STIX and Computer Modern families, with random variations.
 
     Images are ``(examples, size, size, 1)``, white on black, 0 to 255; example ``i`` shows character number
     ``i % len(characters)``, whole and inside the frame. Every variation is uniform within its range and drawn from a
-    generator of its own, seeded by its name: fewer examples are the first ones of more, and switching
-    one variation off leaves the others as they were. No official test split.
+    generator of its own, seeded by its name: a smaller domain equals the beginning of a larger one, and switching
+    one variation off leaves the others unchanged. No official test split.
 
     Source: font files inside the matplotlib package, never the system's: DejaVu (Bitstream Vera
     licence), STIX (STIX Font License), Computer Modern by BaKoMa (BaKoMa Fonts Licence). The same
@@ -59,16 +59,16 @@ def rendered_characters(
 
     Args:
         characters: the classes, in order; letters and digits of ASCII, each once, at least two.
-        examples: how many, at least one of each character.
+        examples: number of images, at least one of each character.
         seed: fixes everything that is drawn by chance.
         size: side of the canvas in pixels, at least 8.
-        fill: the character's longer side is at least this part of the canvas, at most all of it.
-        rotation: degrees, either way.
-        shear: sideways lean per unit of height, either way.
-        stretch: the character is wider or narrower by up to this part.
-        stroke: the pen is up to this part of the canvas wider on either side; fonts have thin enough ones.
-        blur: standard deviation, up to this part of the canvas.
-        noise: standard deviation of the pixel noise, up to this part of full white.
+        fill: the character's longer side takes between this fraction and all of the canvas.
+        rotation: largest angle in degrees, either way.
+        shear: largest sideways lean per unit of height, either way.
+        stretch: the character is wider or narrower by up to this fraction.
+        stroke: the pen is widened on either side by up to this fraction of the canvas, never thinned.
+        blur: standard deviation of the Gaussian blur, up to this fraction of the canvas.
+        noise: standard deviation of the pixel noise, up to this fraction of full white.
 
     Raises:
         Refusal: if an option is out of its range, or matplotlib lacks one of the fonts.
@@ -101,7 +101,7 @@ def rendered_characters(
     widths = uniform("stretch", 1 - stretch, 1 + stretch)
     pens = uniform("stroke", 0, stroke) * size
     spans = uniform("fill", fill, 1) * size
-    # What the character leaves of the canvas is also how far it may move.
+    # A character may move by as much as it leaves free of the canvas.
     shifts = generator("shift").uniform(-0.5, 0.5, (examples, 2)) * (size - spans)[:, None]
     blurs = uniform("blur", 0, blur) * size
     grains = uniform("noise", 0, noise)
@@ -123,17 +123,17 @@ def _check(name: str, value: float, low: float, high: float) -> None:
 
 
 def _matrix(angle: float, lean: float, width: float) -> NDArray[np.float64]:
-    """Turn after lean after stretch, acting on ``(row, column)``."""
+    """The 2x2 map of ``(row, column)`` that stretches, then shears, then rotates."""
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     return turn @ np.array([[1.0, 0.0], [lean, 1.0]]) @ np.diag([1.0, width])
 
 
 @dataclass(frozen=True)
 class Glyph:
-    """One character of one font, as drawn once and then placed many times.
+    """One character of one font, drawn once and placed many times.
 
     Attributes:
-        distance: float32 ``(height, width)``, pixels to the outline, positive inside.
+        distance: float32 ``(height, width)``, distance to the outline in pixels, positive inside.
         outline: float64 ``(points, 2)``, row and column of the first and last inked pixel of each row.
     """
 
@@ -142,7 +142,7 @@ class Glyph:
 
 
 def draw_glyphs(fonts: Sequence[str], characters: str) -> list[list[Glyph]]:
-    """The characters in each font.
+    """The characters in each font: one list per font, one glyph per character.
 
     Raises:
         Refusal: if the installed matplotlib lacks one of the fonts.
@@ -156,7 +156,7 @@ def draw_glyphs(fonts: Sequence[str], characters: str) -> list[list[Glyph]]:
         file = folder / f"{name}.ttf"
         if not file.is_file():
             raise Refusal(f"matplotlib {mpl.__version__} has no font {name}; looked in {folder}")
-        # The basic layout, for the other one depends on libraries outside Pillow.
+        # The basic layout: the other engine depends on libraries outside Pillow.
         font = ImageFont.truetype(file, DRAWN_AT, layout_engine=ImageFont.Layout.BASIC)
         drawn.append([_draw(text, font) for text in characters])
     return drawn
@@ -169,7 +169,7 @@ def _draw(text: str, font: FreeTypeFont) -> Glyph:
     canvas = Image.new("L", (2 * DRAWN_AT, 2 * DRAWN_AT))
     ImageDraw.Draw(canvas).text((DRAWN_AT // 2, DRAWN_AT // 2), text, fill=255, font=font)
     inked = np.pad(np.asarray(canvas.crop(canvas.getbbox())) > 127, MARGIN)
-    # Each transform measures to the nearest pixel centre across the outline, half a pixel beyond it.
+    # Each transform measures to the nearest pixel centre on the other side, half a pixel beyond the outline.
     inside, outside = (np.asarray(distance_transform_edt(region)) for region in (inked, ~inked))
     distance = np.where(inked, inside - 0.5, 0.5 - outside).astype(np.float32)
 
@@ -188,18 +188,18 @@ def place(
     shift: NDArray[np.float64],
     size: int,
 ) -> NDArray[np.float32]:
-    """Ink in 0 to 1, ``(size, size)``: the glyph under a 2x2 map, scaled so that its longer side is ``span`` pixels.
+    """Ink in [0, 1], ``(size, size)``: the glyph under the 2x2 map ``shape``, with a longer side of ``span`` pixels.
 
-    The pen, in pixels, adds to the outline on every side and counts towards the span; ``shift`` is how far the middle
-    of the character lies from the middle of the canvas. The distance field gives soft edges at any scale.
+    The pen, in pixels, widens the outline on every side and counts towards the span; ``shift`` is the offset of the
+    character's middle from the middle of the canvas. The distance field gives soft edges at any scale.
     """
     from scipy.ndimage import affine_transform
 
     corners = glyph.outline @ shape.T
     low, high = corners.min(axis=0), corners.max(axis=0)
     scale = (span - 2 * pen) / ((high - low).max() + 1)
-    back = np.linalg.inv(scale * shape)
+    inverse = np.linalg.inv(scale * shape)
     middle = np.linalg.solve(shape, (low + high) / 2)
-    start = middle - back @ ((size - 1) / 2 + shift)
-    distance = affine_transform(glyph.distance, back, start, (size, size), order=1, mode="nearest")
+    start = middle - inverse @ ((size - 1) / 2 + shift)
+    distance = affine_transform(glyph.distance, inverse, start, (size, size), order=1, mode="nearest")
     return (distance * scale + pen + 0.5).clip(0, 1)

@@ -29,7 +29,7 @@ class Labelled:
     """Images (n, height, width, channels) uint8 and labels (n,) int64.
 
     Attributes:
-        domain_sizes: how many examples are of the first of its domains, of the second, …; (n,) where there is one.
+        domain_sizes: number of examples of each concatenated domain, in their order; (n,) if there is only one.
     """
 
     images: Images
@@ -40,10 +40,10 @@ class Labelled:
         if not self.domain_sizes:
             object.__setattr__(self, "domain_sizes", (len(self.labels),))
 
-    def part(self, place: int) -> Labelled:
-        """The examples of one of the domains."""
-        those = slice(sum(self.domain_sizes[:place]), sum(self.domain_sizes[: place + 1]))
-        return Labelled(self.images[those], self.labels[those])
+    def part(self, index: int) -> Labelled:
+        """The examples of one of the concatenated domains, counted from 0."""
+        rows = slice(sum(self.domain_sizes[:index]), sum(self.domain_sizes[: index + 1]))
+        return Labelled(self.images[rows], self.labels[rows])
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class TrainingData:
 
     Attributes:
         source: the source's training split, less the validation part.
-        source_validation: held out by seed.
-        target_labelled: as many examples per class as the budget says; none for a budget of 0.
+        source_validation: part of the source's training split, held out by seed.
+        target_labelled: target training examples, as many per class as the budget says; none for a budget of 0.
         target_unlabelled: the whole target training split.
         target_test_unlabelled: the images of the target's test split, for strategies that say so (``transductive``).
         bridges: the training split of each intermediate domain, in the order in which they are crossed.
@@ -74,7 +74,7 @@ class TrainingData:
     bridges: tuple[Labelled, ...] = ()
 
     def stream(self, name: str) -> Labelled | Unlabelled:
-        """What a stage reads by this name.
+        """The examples that a stage reads under this name.
 
         Args:
             name: an attribute; ``bridge1``, ``bridge1_unlabelled``, ``bridge2`` and on; or ``source1``, ``source2``
@@ -83,14 +83,14 @@ class TrainingData:
         numbered = re.fullmatch(r"(bridge|source)(\d+)(_unlabelled)?", name)
         if numbered is None:
             return getattr(self, name)
-        kind, place = numbered[1], int(numbered[2]) - 1
-        examples = self.bridges[place] if kind == "bridge" else self.source.part(place)
+        kind, index = numbered[1], int(numbered[2]) - 1
+        examples = self.bridges[index] if kind == "bridge" else self.source.part(index)
         return Unlabelled(examples.images) if numbered[3] else examples
 
 
 @dataclass(frozen=True)
 class TestData:
-    """What evaluation alone sees: the target's test split, and where its examples stand in the domain."""
+    """What evaluation alone sees: the target's test split, and the indices of its examples in the domain."""
 
     __test__ = False  # not a test case, whatever pytest thinks of its name
 
@@ -105,11 +105,11 @@ def split(
     """Splits one pair of domains for one seed.
 
     Args:
-        source: images already converted.
+        source: with its images already converted.
         target: likewise; same class names in the same order, or another label space altogether.
         labels_per_class: the budget of target labels.
         seed: draws the source's validation part and the target's labelled part.
-        bridges: images converted as the others' are.
+        bridges: likewise.
     """
     test = np.flatnonzero(test_mask(target))
     training, validation = _validation(source, seed)
@@ -117,19 +117,19 @@ def split(
     labelled = _budget(train, target.labels, labels_per_class, seed)
     return (
         TrainingData(
-            _of(source, training),
-            _of(source, validation),
+            _labelled(source, training),
+            _labelled(source, validation),
             Labelled(_images(target, labelled), target.labels[labelled]),
             Unlabelled(_images(target, train)),
             Unlabelled(_images(target, test)),
-            tuple(_of(bridge, np.flatnonzero(~test_mask(bridge))) for bridge in bridges),
+            tuple(_labelled(bridge, np.flatnonzero(~test_mask(bridge))) for bridge in bridges),
         ),
         TestData(_images(target, test), target.labels[test], test),
     )
 
 
 def test_mask(domain: Domain) -> NDArray[np.bool_]:
-    """The domain's own test split, or else 30% of each class, drawn once and for all.
+    """The domain's own test split, or else 30% of each class, drawn with a fixed seed.
 
     Returns:
         bool, (examples,).
@@ -148,7 +148,7 @@ test_mask.__test__ = False  # type: ignore[attr-defined]
 
 
 def refuse_budget(target: Domain, name: str, labels_per_class: int | Literal["all"]) -> None:
-    """Raises Refusal, naming the classes, if a class has fewer training examples than the budget or none to test."""
+    """Raises Refusal, naming the classes, if some have fewer training examples than the budget or no test example."""
     test = test_mask(target)
     if lacking := _fewer_than(1, target, test):
         raise Refusal(f"target={name}: no test examples of {', '.join(lacking)}")
@@ -160,17 +160,19 @@ def refuse_budget(target: Domain, name: str, labels_per_class: int | Literal["al
 
 
 def labels_of_classes(target: Domain, labels_per_class: int | Literal["all"]) -> list[int]:
-    """How many labelled target examples each class has, within the budget."""
+    """Number of labelled target examples of each class, within the budget."""
     counts: list[int] = np.bincount(target.labels[~test_mask(target)], minlength=len(target.class_names)).tolist()
     return [count if labels_per_class == "all" else min(count, labels_per_class) for count in counts]
 
 
-def _fewer_than(least: int, domain: Domain, part: NDArray[np.bool_]) -> list[str]:
-    counts = np.bincount(domain.labels[part], minlength=len(domain.class_names))
+def _fewer_than(least: int, domain: Domain, mask: NDArray[np.bool_]) -> list[str]:
+    """Names, with counts, of the classes that have fewer than ``least`` examples in the mask."""
+    counts = np.bincount(domain.labels[mask], minlength=len(domain.class_names))
     return [f"{printable(domain.class_names[i])} ({counts[i]})" for i in np.flatnonzero(counts < least)]
 
 
-def _of(domain: Domain, indices: NDArray[np.int64]) -> Labelled:
+def _labelled(domain: Domain, indices: NDArray[np.int64]) -> Labelled:
+    """The examples at ascending ``indices``, with the number of them from each concatenated domain."""
     ends = np.cumsum(domain.domain_sizes)
     domain_sizes = np.diff(np.searchsorted(indices, ends), prepend=0)
     return Labelled(_images(domain, indices), domain.labels[indices], tuple(domain_sizes.tolist()))
@@ -181,15 +183,15 @@ def _images(domain: Domain, indices: NDArray[np.int64]) -> Images:
 
 
 def _validation(source: Domain, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices of the training and of the validation part; of several domains, each's is that which it has alone."""
+    """Indices of the training and the validation part; each of several domains is split as it would be alone."""
     indices = np.flatnonzero(~test_mask(source))
     held_out: list[NDArray[np.int64]] = []
     ends = np.cumsum(source.domain_sizes or (len(source.labels),))
-    for own in np.split(indices, np.searchsorted(indices, ends[:-1])):
+    for domain_indices in np.split(indices, np.searchsorted(indices, ends[:-1])):
         random = np.random.default_rng([seed, 1])
         held_out += [
             random.permutation(members)[: round(VALIDATION_FRACTION * len(members))]
-            for members in _by_class(own, source.labels)
+            for members in _by_class(domain_indices, source.labels)
         ]
     return np.setdiff1d(indices, np.concatenate(held_out)), np.sort(np.concatenate(held_out))
 
@@ -197,6 +199,7 @@ def _validation(source: Domain, seed: int) -> tuple[NDArray[np.int64], NDArray[n
 def _budget(
     indices: NDArray[np.int64], labels: NDArray[np.int64], per_class: int | Literal["all"], seed: int
 ) -> NDArray[np.int64]:
+    """Indices of the labelled target examples: ``per_class`` of each class, drawn by the seed."""
     if per_class == "all":
         return indices
     random = np.random.default_rng([seed, 2])

@@ -1,4 +1,4 @@
-"""A source, a target and the bridges between them made comparable: one image shape, classes in one order."""
+"""Loads source, target and bridges, and makes them comparable: one image shape, classes in one order."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from transferlab.text import agreeing, printable
 
 @dataclass(frozen=True)
 class TransferTask:
-    """Source and target with images of one shape, and what lies between them.
+    """Source, target and bridges, with images of one shape.
 
     Attributes:
-        source: the source domain; several are one after the other.
-        target: the target domain; its classes in the source's order where they are the same.
+        source: the source domain; several are concatenated.
+        target: the target domain; the same classes as the source's are in the source's order.
         fingerprints: of source, target and each bridge as their providers returned them.
-        channels: of all images.
-        bridges: intermediate domains in the order in which they are crossed; classes as of the target.
+        channels: of all images, 1 or 3.
+        bridges: intermediate domains in the order in which they are crossed; classes ordered as the target's.
     """
 
     source: Domain
@@ -46,48 +46,48 @@ class TransferTask:
 
 
 def load_task(config: TrainConfig) -> TransferTask:
-    """The config's source, target and bridges, each loaded once per process; no bridge if the path isn't chosen yet.
+    """The config's source, target and bridges, each loaded once per process; no bridges while the path isn't chosen.
 
     Raises:
         Refusal: if a provider refuses, fails, or returns what isn't a domain or has less than two classes to train on;
             if several sources differ in their classes; if a bridge holds images of the target.
     """
-    sources = [loaded("source", one) for one in config.source.domains]
-    refuse_other_classes([one.name for one in config.source.domains], sources)
+    sources = [loaded("source", component) for component in config.source.domains]
+    refuse_other_classes([component.name for component in config.source.domains], sources)
     target = loaded("target", config.target)
     channels = config.image.channels
     if channels == "auto":
-        # Not of the bridges, or the network of a row with a bridge would be another than its baselines'.
+        # Bridges don't count, or a row with a bridge would have another network than its baselines.
         channels = max(domain.images.shape[3] for domain in (*sources, target))
     path = config.bridge.path or ()
-    bridges = [loaded_bridge(one, config.target) for one in path]
+    bridges = [loaded_bridge(component, config.target) for component in path]
     roles = [
-        *(("source", one) for one in config.source.domains),
+        *(("source", component) for component in config.source.domains),
         ("target", config.target),
-        *(("bridge", one) for one in path),
+        *(("bridge", component) for component in path),
     ]
-    for (role, one), domain in zip(roles, (*sources, target, *bridges), strict=True):
-        _refuse_one_class(role, one, domain)
+    for (role, component), domain in zip(roles, (*sources, target, *bridges), strict=True):
+        _refuse_one_class(role, component, domain)
     names = sources[0].class_names
 
-    def fed(component: Component) -> Domain:
-        domain = _fed(component, config.image.size, channels)
+    def comparable(component: Component) -> Domain:
+        domain = _at_run_size(component, config.image.size, channels)
         return in_order(domain, names) if set(domain.class_names) == set(names) else domain
 
     return TransferTask(
-        concatenated([fed(one) for one in config.source.domains]),
-        fed(config.target),
+        concatenated([comparable(component) for component in config.source.domains]),
+        comparable(config.target),
         (_joint_fingerprint(sources), *(_fingerprint(domain) for domain in (target, *bridges))),
         channels,
-        tuple(fed(one) for one in path),
+        tuple(comparable(component) for component in path),
     )
 
 
 def loaded_bridge(component: Component, target: Component) -> Domain:
-    """The same of a bridge, all of whose labels are read: it must not hold an image of the target's.
+    """Loads a bridge. All its labels are read, so it must not contain an image of the target.
 
     Raises:
-        Refusal: if it does, and as ``loaded`` does.
+        Refusal: if it contains one, or ``loaded`` refuses it.
     """
     domain = loaded("bridge", component)
     images = set(digests(loaded("target", target)))
@@ -101,22 +101,22 @@ def loaded_bridge(component: Component, target: Component) -> Domain:
 
 
 def _refuse_one_class(role: str, component: Component, domain: Domain) -> None:
-    """Of a source or bridge, its training part counts; of a target, all: ``refuse_budget`` looks at its parts."""
+    """Raises Refusal unless two classes have training examples; of a target, examples of either split."""
     labels = domain.labels if role == "target" else domain.labels[~test_mask(domain)]
-    there, what = np.unique(labels).tolist(), "examples" if role == "target" else "training examples"
-    if not there:
+    present, what = np.unique(labels).tolist(), "examples" if role == "target" else "training examples"
+    if not present:
         raise Refusal(
             f"{role}={component.name}: no training examples, all {len(domain.labels):,} are of its test split: "
             "give it some, or mend its test mask"
         )
-    if len(there) == 1:
-        name, others = printable(domain.class_names[there[0]]), len(domain.class_names) - 1
+    if len(present) == 1:
+        name, others = printable(domain.class_names[present[0]]), len(domain.class_names) - 1
         which = f"{name}; none of the other {others}" if others else name
         raise Refusal(f"{role}={component.name}: {what} of one class only, {which}: nothing to tell apart")
 
 
-def _fed(component: Component, size: int, channels: int) -> Domain:
-    """A domain that loads, as it is fed to networks and probes."""
+def _at_run_size(component: Component, size: int, channels: int) -> Domain:
+    """A domain with its images as networks and probes get them: ``size`` × ``size``, with ``channels``."""
     domain = load(component.target, options_text(component))
     assert isinstance(domain, Domain)
     if in_file(domain.images) and domain.images.shape[1:] != (size, size, channels):

@@ -1,4 +1,4 @@
-"""BatchNorm statistics estimated anew on the examples of another domain."""
+"""BatchNorm statistics estimated anew on the examples of a domain."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
 
 @torch.no_grad()
 def batch_norm_statistics(modules: Modules, examples: Mapping[str, Examples]) -> Estimates:
-    """Replaces every BatchNorm statistic of the encoder by the one of the examples (Li et al. 2017).
+    """Replaces the encoder's BatchNorm statistics by those of the examples (Li et al. 2017).
 
-    Layer by layer from the input, so that a later layer's statistics are those of its inputs as the
-    earlier, already replaced ones make them; means and variances are of all examples, not of a batch.
+    Layers are updated in order from the input, so the statistics of a later layer are of inputs that the
+    updated earlier layers give. Means and variances are over all examples, not over a batch.
 
     Args:
         modules: ``backbone`` and ``bottleneck`` are changed.
         examples: of one stream.
     """
-    (images,) = (one.inputs for one in examples.values())
+    (images,) = (stream.inputs for stream in examples.values())
     network = nn.Sequential(modules["backbone"], modules["bottleneck"]).eval()
     for layer in network.modules():
         if isinstance(layer, BATCH_NORM):

@@ -1,4 +1,4 @@
-"""How much each channel of a backbone's feature maps matters to the labels at hand."""
+"""How much each channel of a backbone's feature maps matters for given labels."""
 
 from __future__ import annotations
 
@@ -23,36 +23,41 @@ def channel_weights(
     names: Sequence[str],
     channels: Literal["attention", "uniform"],
 ) -> Estimates:
-    """Adds ``channel_weights``, a ``Record`` of weights of each backbone block's channels, which sum to 1 (DELTA).
+    """Adds ``channel_weights``, a ``Record`` of each backbone block's channel weights, which sum to 1 (DELTA).
 
     ``attention``: softmax over a block's channels of the rise in mean cross-entropy when the channel is set to 0
-    (Li et al. 2019, who set the filter's weights to 0; behind a BatchNorm that leaves a constant). ``uniform``: all
-    alike.
+    (Li et al. 2019, who set the filter's weights to 0; behind a BatchNorm that leaves a constant). ``uniform``:
+    equal weights.
 
     Args:
         modules: ``channel_weights`` is added.
         examples: labelled, of one stream.
-        names: of the chain of modules, backbone first, classifier last.
-        channels: which weights.
+        names: the chain of modules, backbone first, classifier last.
+        channels: how the weights are computed.
     """
     (labelled,) = examples.values()
     backbone = modules["backbone"]
-    parts = [name for name, child in backbone.named_children() if any(True for _ in child.parameters())]
-    counts = [len(one[0]) for one in feature_maps(backbone, parts, inputs_of(next(iter(labelled.inputs.split(1)))))]
-    found = {part: torch.full((count,), 1 / count) for part, count in zip(parts, counts, strict=True)}
+    block_names = [name for name, child in backbone.named_children() if any(True for _ in child.parameters())]
+    counts = [
+        len(maps[0]) for maps in feature_maps(backbone, block_names, inputs_of(next(iter(labelled.inputs.split(1)))))
+    ]
+    weights = {name: torch.full((count,), 1 / count) for name, count in zip(block_names, counts, strict=True)}
     if channels == "attention":
         network = nn.Sequential(*(modules[name] for name in names))
-        found = {part: _attention(network, backbone.get_submodule(part), labelled, len(found[part])) for part in parts}
-    modules["channel_weights"] = Record({part: weights.to(labelled.inputs.device) for part, weights in found.items()})
+        weights = {
+            name: _attention(network, backbone.get_submodule(name), labelled, len(weights[name]))
+            for name in block_names
+        }
+    modules["channel_weights"] = Record({name: values.to(labelled.inputs.device) for name, values in weights.items()})
     return {}
 
 
 def _attention(network: nn.Module, block: nn.Module, labelled: Examples, channels: int) -> Tensor:
-    whole = _loss(network, labelled)
+    baseline = _loss(network, labelled)
     rises: list[Tensor] = []
     for channel in range(channels):
         hook = block.register_forward_hook(_without(channel))
-        rises.append(_loss(network, labelled) - whole)
+        rises.append(_loss(network, labelled) - baseline)
         hook.remove()
     return torch.stack(rises).softmax(0)
 

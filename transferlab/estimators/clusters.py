@@ -1,4 +1,4 @@
-"""Labels by clustering: the target's groups, each under the name of the source class it lies nearest to."""
+"""Pseudo-labels by clustering: each target cluster gets the label of a source class."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ Algorithm = Literal["kmeans", "ward"]
 def from_clusters(
     modules: Modules, examples: Mapping[str, Examples], *, algorithm: Literal["kmeans", "ward"]
 ) -> Estimates:
-    """``pseudo_label``, by ``matched_clusters`` in the encoder's features, of every unlabelled target example.
+    """Estimates ``pseudo_label`` of each unlabelled target example by ``matched_clusters`` in the encoder's features.
 
     Args:
         modules: ``backbone`` and ``bottleneck`` give the features.
-        examples: of ``source``, whose labels give the classes, and of ``target_unlabelled``.
+        examples: of ``source``, whose labels give the classes, and ``target_unlabelled``.
         algorithm: how the target is clustered.
 
     Raises:
@@ -38,13 +38,17 @@ def from_clusters(
     encoder = nn.Sequential(modules["backbone"], modules["bottleneck"])
     source, target = examples["source"], examples["target_unlabelled"]
     assert source.labels is not None
-    one, other = (in_chunks(encoder, those.inputs) for those in (source, target))
-    if not (one.isfinite().all() and other.isfinite().all()):
+    source_features, target_features = (in_chunks(encoder, stream.inputs) for stream in (source, target))
+    if not (source_features.isfinite().all() and target_features.isfinite().all()):
         raise Diverged("the features to cluster aren't finite")
-    # From torch's generator, so that the run's seed decides.
+    # Drawn from torch's generator, so that the run's seed fixes it.
     seed = int(torch.randint(2**31, ()))
     labels = matched_clusters(
-        one.cpu().double().numpy(), source.labels.cpu().numpy(), other.cpu().double().numpy(), algorithm, seed
+        source_features.cpu().double().numpy(),
+        source.labels.cpu().numpy(),
+        target_features.cpu().double().numpy(),
+        algorithm,
+        seed,
     )
     return {"target_unlabelled": {"pseudo_label": torch.from_numpy(labels).to(target.inputs.device)}}
 
@@ -56,35 +60,35 @@ def matched_clusters(
     algorithm: Algorithm,
     seed: int,
 ) -> NDArray[np.int64]:
-    """As many clusters of the target as the source has classes, each named after a class of its own.
+    """Finds as many clusters of the target as the source has classes; labels each with a class of its own.
 
     Clusters and classes are paired one to one so that the squared distances from the clusters' means to the classes'
-    means have the least sum (the Hungarian method). Of fewer target examples than classes each is a cluster, and
-    some classes go without.
+    means have the least sum (the Hungarian method). With fewer target examples than classes,
+    each example is a cluster, and some classes have none.
 
     Args:
         source: features (n, d).
-        labels: of the source, (n,).
+        labels: the source's labels, (n,).
         target: features (m, d).
         algorithm: ``kmeans`` (the best of ten starts) or ``ward`` (needs memory for all m² distances).
-        seed: of k-means' starts.
+        seed: fixes k-means' starts.
 
     Returns:
         (m,), the label of each target example.
     """
     classes = np.unique(labels)
-    found = _clustered(target, min(len(classes), len(target)), algorithm, seed)
-    clusters, members = np.unique(found, return_inverse=True)
-    centres = np.stack([target[found == cluster].mean(0) for cluster in clusters])
+    assigned = _cluster(target, min(len(classes), len(target)), algorithm, seed)
+    clusters, members = np.unique(assigned, return_inverse=True)
+    centres = np.stack([target[assigned == cluster].mean(0) for cluster in clusters])
     centroids = np.stack([source[labels == label].mean(0) for label in classes])
     _, chosen = linear_sum_assignment(cdist(centres, centroids, "sqeuclidean"))
     return classes[chosen][members]
 
 
-def _clustered(target: NDArray[np.float64], count: int, algorithm: Algorithm, seed: int) -> NDArray[np.int64]:
+def _cluster(target: NDArray[np.float64], count: int, algorithm: Algorithm, seed: int) -> NDArray[np.int64]:
     if algorithm == "ward":
         return AgglomerativeClustering(count, linkage="ward").fit_predict(target)
-    # Sums of several threads come in any order, and so with any rounding: with one, a seed fixes everything.
-    starts: Any = 10  # scikit-learn's signature is read as if it took text alone
+    # Several threads add up in any order, with different rounding; with one thread, the seed fixes everything.
+    starts: Any = 10  # the inferred type of n_init is text alone
     with threadpool_limits(1):
         return KMeans(count, n_init=starts, random_state=seed).fit_predict(target)

@@ -1,4 +1,4 @@
-"""Labels that the network, as it is, gives to a domain that it is about to move to."""
+"""Pseudo-labels from the current network, and which of them are confident."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from transferlab.training.streams import Examples, in_chunks
 
 
 def most_confident(logits: Tensor, keep_fraction: float) -> Tensor:
-    """Which examples are among the ⌈keep_fraction · m⌉ whose largest probability is largest (Kumar et al. 2020, §3).
+    """Marks the ⌈keep_fraction · m⌉ examples with the highest top probability (Kumar et al. 2020, §3).
 
-    They drop the least confident tenth; their program measures confidence by the range of the network's outputs. Of
-    equally confident examples those that stand first are kept.
+    They drop the least confident tenth; their program measures confidence by the range of the network's outputs. Among
+    equally confident examples, the first are kept.
 
     Args:
         logits: (m, C).
-        keep_fraction: the part that is kept, above 0 and at most 1.
+        keep_fraction: the fraction to keep, above 0 and at most 1.
 
     Returns:
         (m,) bool.
@@ -35,16 +35,16 @@ def most_confident(logits: Tensor, keep_fraction: float) -> Tensor:
 
 @torch.no_grad()
 def confident_labels(modules: Modules, examples: Mapping[str, Examples], *, keep_fraction: float) -> Estimates:
-    """``pseudo_label``, the predicted class, and ``kept``, 1 for the ``most_confident`` examples and 0 for the others.
+    """Estimates ``pseudo_label``, the predicted class, and ``kept``, 1 for ``most_confident`` examples, else 0.
 
     Args:
-        modules: of which ``backbone``, ``bottleneck`` and ``head`` predict.
-        examples: by stream; their labels, where they have any, are not read.
-        keep_fraction: the part that is kept.
+        modules: ``backbone``, ``bottleneck`` and ``head`` predict.
+        examples: by stream; labels are not read.
+        keep_fraction: the fraction to keep.
     """
     network = nn.Sequential(*(modules[name] for name in NETWORK)).eval()
-    logits = {name: in_chunks(network, one.inputs) for name, one in examples.items()}
+    logits = {name: in_chunks(network, stream.inputs) for name, stream in examples.items()}
     return {
-        name: {"pseudo_label": each.argmax(1), "kept": most_confident(each, keep_fraction).to(each.dtype)}
-        for name, each in logits.items()
+        name: {"pseudo_label": values.argmax(1), "kept": most_confident(values, keep_fraction).to(values.dtype)}
+        for name, values in logits.items()
     }

@@ -17,29 +17,29 @@ from sklearn.preprocessing import StandardScaler
 Array = NDArray[np.float64]
 
 KMM_EXAMPLES = 2000
-"""Source examples whose weights kernel mean matching finds together; a matter of memory (their kernel matrix)."""
+"""Most source examples that kernel mean matching weights together; limits the memory of their kernel matrix."""
 
 KLIEP_CENTRES = 100
-"""Kernels that KLIEP's ratio is made of (Sugiyama et al. 2008)."""
+"""Number of kernels in KLIEP's ratio (Sugiyama et al. 2008)."""
 
 KLIEP_BANDWIDTHS = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
-"""Among which KLIEP's cross-validation chooses."""
+"""Bandwidths that KLIEP's cross-validation chooses from."""
 
 
 def discriminator_ratios(source: Array, target: Array, *, seed: int) -> Array:
     """The odds of a logistic regression that tells the domains apart (Bickel et al. 2009).
 
-    In many dimensions a regression separates the very examples it was fitted to, equal domains too. So each example
-    is judged by a regression that it had no part in (five folds), and the strength of the L2 penalty is the one of
-    best held-out likelihood. Features are standardised first.
+    In many dimensions a regression separates the examples it was fitted to even if the domains are equal. So each
+    example is judged by a regression fitted without it (five folds), with the L2 penalty of the best held-out
+    likelihood. Features are standardised first.
 
     Args:
         source: features (n, d).
         target: features (m, d).
-        seed: of the folds.
+        seed: fixes the folds.
 
     Returns:
-        (n,), more than 0; near 1 for equal domains.
+        (n,), above 0; near 1 for equal domains.
     """
     features, is_target = np.concatenate([source, target]), np.repeat([0, 1], [len(source), len(target)])
     folds = StratifiedKFold(min(5, len(source), len(target)), shuffle=True, random_state=seed)
@@ -57,14 +57,14 @@ def kmm_ratios(source: Array, target: Array, *, bandwidth: float, bound: float, 
 
     Minimises ½ wᵀKw − κᵀw, with K_ij = k(x_i, x_j) and κ_i = n/m Σ_j k(x_i, x′_j), over 0 ≤ w ≤ ``bound``. The
     paper's |mean w − 1| ≤ ε is left out: the kernel is exp(−‖x−x′‖²/2σ²) + 1, whose 1 makes (mean w − 1)² a part of
-    what is minimised. Of many source examples, random groups of at most ``KMM_EXAMPLES`` are matched one by one.
+    what is minimised. More than ``KMM_EXAMPLES`` source examples are matched in random groups.
 
     Args:
         source: features (n, d).
         target: features (m, d).
         bandwidth: σ² is this multiple of the mean squared distance of all n + m examples.
         bound: the largest weight.
-        seed: of the groups.
+        seed: fixes the groups.
 
     Returns:
         (n,), from 0 to ``bound``.
@@ -78,8 +78,8 @@ def kmm_ratios(source: Array, target: Array, *, bandwidth: float, bound: float, 
 
 
 def _matched(source: Array, target: Array, gamma: float, bound: float) -> Array:
-    parts = _groups(np.arange(len(target)))
-    summed = np.sum([rbf_kernel(source, target[part], gamma).sum(1) for part in parts], axis=0)
+    groups = _groups(np.arange(len(target)))
+    summed = np.sum([rbf_kernel(source, target[group], gamma).sum(1) for group in groups], axis=0)
     # Divided by n throughout: the solver's tolerances are meant for slopes near 1.
     kernel, kappa = (rbf_kernel(source, source, gamma) + 1) / len(source), summed / len(target) + 1
 
@@ -97,25 +97,26 @@ def _groups(indices: NDArray[np.int64]) -> list[NDArray[np.int64]]:
 
 
 def kliep_ratios(source: Array, target: Array, *, seed: int) -> Array:
-    """The w(x) = Σ_l α_l k(x, c_l), α ≥ 0, of most mean log w on the target and mean 1 on the source (Sugiyama 2008).
+    """KLIEP: w(x) = Σ_l α_l k(x, c_l), α ≥ 0, fitted by maximum likelihood (Sugiyama et al. 2008).
 
-    The kernel is exp(−‖x−c‖²/2σ²), the c_l are random target examples. σ² is the multiple of the mean squared
-    distance under which mean log w of held-out target examples is largest (five folds).
+    Maximises the mean of log w on the target, with mean w = 1 on the source. The kernel is exp(−‖x−c‖²/2σ²), and the
+    c_l are random target examples. σ² is the multiple of the mean squared distance for which mean log w of held-out
+    target examples is largest (five folds).
 
     Args:
         source: features (n, d).
         target: features (m, d).
-        seed: of the centres and the folds.
+        seed: fixes the centres and the folds.
 
     Returns:
-        (n,), at least 0, of mean 1.
+        (n,), at least 0, with mean 1.
     """
     shuffled = np.random.default_rng(seed).permutation(target)
     folds = np.array_split(np.arange(len(target)), min(5, len(target)))
 
     def held_out(gamma: float) -> float:
         rest = [np.delete(shuffled, fold, axis=0) for fold in folds]
-        ratios = [_kliep(source, known, shuffled[fold], gamma) for known, fold in zip(rest, folds, strict=True)]
+        ratios = [_kliep(source, training, shuffled[fold], gamma) for training, fold in zip(rest, folds, strict=True)]
         return float(np.log(np.concatenate(ratios) + np.finfo(float).tiny).mean())
 
     gammas = [_gamma(source, target, bandwidth) for bandwidth in KLIEP_BANDWIDTHS]
@@ -123,14 +124,14 @@ def kliep_ratios(source: Array, target: Array, *, seed: int) -> Array:
 
 
 def _kliep(source: Array, target: Array, at: Array, gamma: float) -> Array:
-    """KLIEP's ratio, made of one sample of each domain, at other points (k, d).
+    """KLIEP's ratio, fitted to a sample of each domain, at the points ``at`` (k, d).
 
     With β_l = α_l · mean k(source, c_l), which sum to 1, this is the likelihood of a mixture of known components:
     expectation maximisation climbs to its one maximum and keeps both constraints by itself, where the paper's
     gradient ascent needs a step size and a projection.
     """
     tiny, centres = np.finfo(float).tiny, target[:KLIEP_CENTRES]
-    # A kernel that no source example feels can't be scaled to mean 1 there: it comes out as 0.
+    # A kernel that is 0 at every source example can't be scaled to mean 1 there: it stays 0.
     scale = 1 / np.maximum(rbf_kernel(source, centres, gamma).mean(0), 1e-100)
     components = rbf_kernel(target, centres, gamma) * scale
     beta = np.full(len(centres), 1 / len(centres))
@@ -149,19 +150,19 @@ def _gamma(source: Array, target: Array, bandwidth: float) -> float:
 
 
 def capped(ratios: Array, clip: float) -> Array:
-    """``ratios`` times the one number for which the mean is 1 once those above ``clip`` are ``clip``.
+    """Scales ``ratios`` by one factor and cuts them off at ``clip``, so that their mean is 1.
 
     Args:
-        ratios: (n,), at least 0 and not all 0. Where so many are 0 that the rest can't make up for them, they count
-            as equal, and as very small.
+        ratios: (n,), at least 0 and not all 0. If too many are 0 for the rest to reach mean 1, the zeros count as
+            equal, very small ratios.
         clip: at least 1.
 
     Returns:
-        (n,), of mean 1, none above ``clip``.
+        (n,), with mean 1, none above ``clip``.
     """
     raised = np.maximum(ratios, ratios.max() * 1e-12)
     falling = np.sort(raised)[::-1]
-    # With the k largest at the cap, the others must sum to n − k · clip: of all k, the first that leaves none above.
+    # With the k largest at the cap, the others must sum to n − k · clip. The least k that leaves none above is right.
     rest = np.cumsum(falling[::-1])[::-1]
     scales = (len(falling) - clip * np.arange(len(falling))) / rest
     return np.minimum(scales[np.argmax(scales * falling <= clip * (1 + 1e-9))] * raised, clip)

@@ -1,4 +1,4 @@
-"""How sure the source is of each weight."""
+"""Fisher information: how sure the source is of each weight."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ def fisher_information(modules: Modules, examples: Mapping[str, Examples], *, na
 
     Args:
         modules: ``fisher`` is added.
-        examples: of one stream; their labels aren't read.
-        names: of the chain, the classifier last.
+        examples: of one stream; labels aren't read.
+        names: the chain of modules, the classifier last.
     """
-    (one,) = examples.values()
+    (stream,) = examples.values()
     network = nn.Sequential()
     for name in names:
         network.add_module(name, modules[name])
-    modules["fisher"] = Record(squared_gradients(network, one.inputs))
+    modules["fisher"] = Record(squared_gradients(network, stream.inputs))
     return {}
 
 
 def squared_gradients(network: nn.Module, inputs: Inputs) -> dict[str, Tensor]:
-    """By name of the parameter, the mean over examples of the squared gradient of log p(y|x), y drawn from p(·|x).
+    """Mean over examples of the squared gradient of log p(y|x), y drawn from p(·|x); by parameter name.
 
-    One example at a time: memory for one gradient, and any layer will do.
+    Takes one example at a time, so it needs memory for one gradient only and works with any layer.
     """
     parameters = dict(network.requires_grad_(True).named_parameters())
     totals = [torch.zeros_like(parameter) for parameter in parameters.values()]

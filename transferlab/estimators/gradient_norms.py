@@ -1,4 +1,4 @@
-"""Which block of the network the labels at hand would move most."""
+"""Which block of the network given labels would change most."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from transferlab.training.streams import CHUNK, Examples, inputs_of
 def relative_gradient_norms(modules: Modules, examples: Mapping[str, Examples], *, names: Sequence[str]) -> Estimates:
     """Adds ``gradient_norms``, a ``Record`` of ``ratios``: ‖∂L/∂w‖ / ‖w‖ of each block (Lee et al. 2023).
 
-    L is the mean cross-entropy of all examples, in evaluation mode; w, all parameters of a block together.
+    L is the mean cross-entropy of all examples, in evaluation mode; w is all parameters of a block together.
 
     Args:
         modules: ``gradient_norms`` is added.
         examples: labelled, of one stream.
-        names: of the chain of modules that the blocks are of, the classifier last.
+        names: the chain of modules whose blocks are measured, the classifier last.
     """
     (labelled,) = examples.values()
     assert labelled.labels is not None

@@ -1,4 +1,4 @@
-"""How much each source example counts, by how like the target's it is."""
+"""Weights of the source examples: more for those that are like the target's."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def importance_weights(
     bandwidth: float,
     clip: float,
 ) -> Estimates:
-    """``weight`` of every source example, of mean 1: its density ratio, capped (Shimodaira 2000).
+    """Estimates ``weight`` of each source example, with mean 1: its capped density ratio (Shimodaira 2000).
 
     Args:
         modules: ``backbone`` and ``bottleneck`` give the features that the densities are of.
         examples: of ``source`` and ``target_unlabelled``; labels are not read.
-        estimator: which function of ``density_ratios.py``.
-        bandwidth: of kmm's kernel.
+        estimator: which function of ``density_ratios.py`` is used.
+        bandwidth: the bandwidth of kmm's kernel.
         clip: the largest weight.
     """
     features = _features(modules, examples)
@@ -47,12 +47,12 @@ def importance_weights(
 
 
 def kept_or_not(modules: Modules, examples: Mapping[str, Examples], *, keep_fraction: float) -> Estimates:
-    """``weight`` of every source example: n / kept for the top fraction by ``discriminator_ratios``, 0 for the rest.
+    """Estimates ``weight`` of each source example: n / kept for the top ``discriminator_ratios``, 0 for the rest.
 
     Args:
         modules: ``backbone`` and ``bottleneck`` give the features that the densities are of.
         examples: of ``source`` and ``target_unlabelled``; labels are not read.
-        keep_fraction: the fraction, rounded to whole examples; at least one is kept.
+        keep_fraction: the fraction to keep, rounded to whole examples; at least one is kept.
     """
     ratios = discriminator_ratios(*_features(modules, examples), seed=_seed())
     kept = max(round(keep_fraction * len(ratios)), 1)
@@ -62,7 +62,7 @@ def kept_or_not(modules: Modules, examples: Mapping[str, Examples], *, keep_frac
 
 
 def _seed() -> int:
-    """From torch's generator, so that the run's seed decides."""
+    """Drawn from torch's generator, so that the run's seed fixes it."""
     return int(torch.randint(2**31, ()))
 
 

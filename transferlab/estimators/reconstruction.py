@@ -1,4 +1,4 @@
-"""Which examples an autoencoder that knows the target makes again from their features."""
+"""Selects examples that an autoencoder trained on the target reconstructs well."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ log = logging.getLogger("transferlab")
 
 @torch.no_grad()
 def well_reconstructed(modules: Modules, examples: Mapping[str, Examples], *, max_error_ratio: float) -> Estimates:
-    """``kept``, 1 for the examples that are made again about as well as the target's are, else 0 (Tan et al. 2017).
+    """Estimates ``kept``: 1 for examples reconstructed about as well as the target's, else 0 (Tan et al. 2017).
 
     The paper's v_i = [error_i < λ], with λ = ``max_error_ratio`` · the target's mean error, so that it has no unit.
 
     Args:
-        modules: of which ``backbone``, ``bottleneck`` and ``decoder`` are the autoencoder.
-        examples: by stream, the target's last; labels are not read. All of the target's are kept.
-        max_error_ratio: how many times the target's mean error an error may be.
+        modules: ``backbone``, ``bottleneck`` and ``decoder`` are the autoencoder.
+        examples: by stream, the target's last; labels are not read. All target examples are kept.
+        max_error_ratio: largest error that is kept, as a multiple of the target's mean error.
     """
     autoencoder = nn.Sequential(*(modules[name] for name in ("backbone", "bottleneck", "decoder"))).eval()
-    errors = {name: _errors(autoencoder, one.inputs) for name, one in examples.items()}
+    errors = {name: _errors(autoencoder, stream.inputs) for name, stream in examples.items()}
     target = list(examples)[-1]
     limit = max_error_ratio * errors[target].mean()
-    kept = {name: torch.ones_like(each) if name == target else (each <= limit).float() for name, each in errors.items()}
-    log.info("kept %s", ", ".join(f"{each.mean():.0%} of {name}" for name, each in kept.items() if name != target))
-    return {name: {"kept": each} for name, each in kept.items()}
+    kept = {
+        name: torch.ones_like(error) if name == target else (error <= limit).float() for name, error in errors.items()
+    }
+    log.info("kept %s", ", ".join(f"{flags.mean():.0%} of {name}" for name, flags in kept.items() if name != target))
+    return {name: {"kept": flags} for name, flags in kept.items()}
 
 
 def _errors(autoencoder: nn.Module, examples: Inputs) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a teacher says of every example, found once."""
+"""A teacher's features and logits of every example, computed once."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def from_teacher(modules: Modules, examples: Mapping[str, Examples]) -> Estimate
         By stream, ``teacher_features`` (n, d) and ``teacher_logits`` (n, classes).
     """
     encoder, classifier = named(modules, "teacher.encoder"), named(modules, "teacher.classifier")
-    features = {name: in_chunks(encoder, those.inputs) for name, those in examples.items()}
+    features = {name: in_chunks(encoder, stream.inputs) for name, stream in examples.items()}
     return {
-        name: {"teacher_features": found, "teacher_logits": in_chunks(classifier, found)}
-        for name, found in features.items()
+        name: {"teacher_features": values, "teacher_logits": in_chunks(classifier, values)}
+        for name, values in features.items()
     }

@@ -1,4 +1,4 @@
-"""How good a network's predictions are: the only use that is made of target test labels."""
+"""Measures how good a network's predictions are. Target test labels are used for nothing else."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a network says of labelled examples.
+    """A network's predictions for labelled examples.
 
     Attributes:
         probabilities: (n, classes), rows sum to 1.
-        labels: (n,), the truth.
+        labels: (n,), the true classes.
     """
 
     probabilities: NDArray[np.float64]
@@ -23,20 +23,20 @@ class Predictions:
 
     @property
     def classes(self) -> NDArray[np.int64]:
-        """(n,), the most probable class of each example."""
+        """The most probable class of each example, (n,)."""
         return self.probabilities.argmax(axis=1)
 
     @property
     def accuracy(self) -> float:
-        """Fraction of right answers, in [0, 1]."""
+        """Fraction of right predictions, in [0, 1]."""
         return float((self.classes == self.labels).mean())
 
 
 def target_metrics(predictions: Predictions, class_names: tuple[str, ...]) -> dict[str, Any]:
     """Accuracy, macro F1, expected calibration error and accuracy per class; fractions in [0, 1].
 
-    And how well the predictions group the examples, whatever the groups are called: the adjusted Rand index, in
-    [−½, 1], and normalised mutual information, in [0, 1] (0 by chance, 1 for the same grouping).
+    Also two measures of how well the predictions group the examples, whatever the groups are called: the adjusted Rand
+    index, in [−½, 1], and normalised mutual information, in [0, 1] (0 by chance, 1 for the same grouping).
     """
     right = predictions.classes == predictions.labels
     table = contingency(predictions.labels, predictions.classes, len(class_names))
@@ -52,40 +52,42 @@ def target_metrics(predictions: Predictions, class_names: tuple[str, ...]) -> di
     }
 
 
-# The next four are scikit-learn's, whose import would take longer than many a run.
+# scikit-learn has the next four functions too, but its import takes longer than many runs.
 
 
 def contingency(labels: NDArray[np.int64], classes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """How many examples of each label, the rows, are of each class, the columns: (count, count)."""
+    """Number of examples for each label (row) and predicted class (column): (count, count)."""
     return np.bincount(labels.astype(np.int64) * count + classes, minlength=count * count).reshape(count, count)
 
 
 def macro_f1(table: NDArray[np.int64]) -> float:
-    """The mean over the classes of 2TP / (2TP + FP + FN), which is 0 for a class that neither side has; in [0, 1]."""
+    """The mean over the classes of 2TP / (2TP + FP + FN), 0 for a class without labels and predictions; in [0, 1]."""
     return float(np.mean(2 * table.diagonal() / np.maximum(table.sum(0) + table.sum(1), 1)))
 
 
 def adjusted_rand_index(table: NDArray[np.int64]) -> float:
-    """Pairs that both sides put together, beyond those by chance, of all beyond chance (Hubert & Arabie 1985).
+    """Agreement of labels and predictions on pairs of examples, corrected for chance (Hubert & Arabie 1985).
+
+    (pairs together in both − expected by chance) / (mean of pairs together in each − expected by chance).
 
     Returns:
-        In [−½, 1]; 1 where both put all examples in one group, or each in its own.
+        In [−½, 1]; 1 also if both put all examples in one group, or each example in its own.
     """
 
     def pairs(counts: NDArray[np.int64]) -> int:
         return sum(count * (count - 1) // 2 for count in counts[counts > 1].tolist())
 
-    both, rows, columns, all_pairs = (pairs(one) for one in (table, table.sum(1), table.sum(0), table.sum()))
+    both, rows, columns, all_pairs = (pairs(counts) for counts in (table, table.sum(1), table.sum(0), table.sum()))
     chance = rows * columns / max(all_pairs, 1)
-    most = (rows + columns) / 2
-    return 1.0 if most == chance else (both - chance) / (most - chance)
+    maximum = (rows + columns) / 2
+    return 1.0 if maximum == chance else (both - chance) / (maximum - chance)
 
 
 def normalized_mutual_information(table: NDArray[np.int64]) -> float:
     """Mutual information of rows and columns over the mean of their entropies (Vinh et al. 2010).
 
     Returns:
-        In [0, 1]; 1 where both put all examples in one group.
+        In [0, 1]; 1 also if both put all examples in one group.
     """
 
     def entropy(counts: NDArray[np.int64]) -> float:
@@ -103,7 +105,7 @@ def expected_calibration_error(predictions: Predictions, bins: int = 15) -> floa
     """Σ over equal-width bins of confidence: share of examples · |accuracy − mean confidence| (Guo et al. 2017).
 
     Returns:
-        In [0, 1]; 0 where confidence is exactly as often right as it claims.
+        In [0, 1]; 0 if accuracy equals mean confidence in every bin.
     """
     confidence = predictions.probabilities.max(axis=1)
     right = predictions.classes == predictions.labels

@@ -1,6 +1,6 @@
-"""Validators: which of a run's snapshots to keep, without a look at target test labels.
+"""Validators choose which of a run's snapshots to keep, without target test labels.
 
-A validator scores one snapshot; the highest score is kept, the latest among equals.
+A validator scores one snapshot; the snapshot with the highest score is kept, the latest among equals.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ class Evidence:
     """What a validator may see of a snapshot.
 
     Attributes:
-        step: when it was taken.
-        predict_source: gives (n, classes), probabilities on held-out source examples; None where the run reads no
-            source.
-        source_labels: (n,).
+        step: training steps before the snapshot.
+        predict_source: returns probabilities (n, classes) of held-out source examples; None if no source is read.
+        source_labels: (n,), of the same examples.
     """
 
     step: int
@@ -29,7 +28,7 @@ class Evidence:
 
     @cached_property
     def source_probabilities(self) -> Tensor | None:
-        """What ``predict_source`` gives, for those who look."""
+        """The result of ``predict_source``, computed at the first look; None without it."""
         return self.predict_source() if self.predict_source else None
 
 

@@ -1,4 +1,4 @@
-"""What is asked before the first run of a sweep, and needs neither torch nor an optional package for it."""
+"""Checks before the first run of a sweep that need neither torch nor an optional package."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from transferlab.text import counted
 
 
 def lacking(config: TrainConfig) -> str | None:
-    """What of a job needs a package that isn't installed, and how that is installed; None if nothing does.
+    """Which choice of a job needs a package that isn't installed, and the command for it; None if none does.
 
     Args:
         config: checked, its bridges chosen.
     """
-    nested = {f"strategy.{name}": part for name, part in config.strategy.options.items()}
-    parts = {
+    nested = {f"strategy.{name}": component for name, component in config.strategy.options.items()}
+    choices = {
         **{name: getattr(config, name) for name in ("backbone", "optimizer", "schedule", "validator")},
         **({"loss": config.loss.component} if config.loss else {}),
         **nested,
         "strategy": (config.strategy, config.strategy().stages(config.loss)),
     }
-    for key, part in parts.items():
-        for extra in extras_of(part):
+    for key, component in choices.items():
+        for extra in extras_of(component):
             if not extra.installed:
-                named = getattr(part, "name", config.strategy.name)
+                named = getattr(component, "name", config.strategy.name)
                 return f"{key}={named}: needs {extra.package}, which is an extra: {extra.command}"
     return None
 
@@ -49,7 +49,7 @@ def without_lacking(missing: Sequence[Run], chosen: Collection[Path]) -> tuple[l
         chosen: the folders of the runs that were asked for by name, not as baselines.
 
     Raises:
-        Refusal: if nothing that was asked for by name is left, whole.
+        Refusal: if none of the rows that were asked for by name can be trained whole.
     """
     reasons: dict[str, str | None] = {run.run_id: lacking(run.config) for run in missing}
     able = [run for run in missing if reasons[run.run_id] is None]
@@ -64,10 +64,10 @@ def without_lacking(missing: Sequence[Run], chosen: Collection[Path]) -> tuple[l
 
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
-"""Linux's: microseconds of all cores together, in a period of so many."""
+"""Linux's limit of a container: microseconds of all cores together, and those of the period they count for."""
 
 SUPPLIED = frozenset({"features", "classes", "modules"})
-"""Options that nobody writes down: whoever calls a stage's component gives them (``stages.py``)."""
+"""Options that no strategy sets: the caller of a stage's component gives them (``stages.py``)."""
 
 
 def refuse_no_stages(config: TrainConfig) -> None:
@@ -79,40 +79,40 @@ def refuse_no_stages(config: TrainConfig) -> None:
     name = f"strategy={config.strategy.name}"
     with blamed(name, config.strategy):
         stages: Any = config.strategy().stages(config.loss)
-    if not isinstance(stages, list | tuple) or not stages or not all(isinstance(one, Stage) for one in stages):
+    if not isinstance(stages, list | tuple) or not stages or not all(isinstance(stage, Stage) for stage in stages):
         raise Refusal(f"{name}: {config.strategy.target}.stages() gives no list of stages, or an empty one")
 
 
 def refuse_misnamed(config: TrainConfig) -> None:
-    """Looks up, in the source text, every function and class that the strategy's stages name, as YAML's are.
+    """Checks every function and class that the strategy's stages name, in its source text, as YAML's are.
 
-    Those of other packages than ours and allowed ones aren't looked up here; ``experiment/rehearsal.py`` imports them.
+    Those outside transferlab and the allowed packages are left to ``experiment/rehearsal.py``, which imports them.
 
     Args:
         config: checked, its bridges chosen.
 
     Raises:
-        Refusal: if there is none of a name, or an option is unknown, missing or of another type.
+        Refusal: if a name isn't defined, or an option is unknown, missing or of another type.
     """
     for stage in config.strategy().stages(config.loss):
-        for part in components_of(stage):
-            if part.target.partition(".")[0] in ("transferlab", *config.allow_packages):
+        for component in components_of(stage):
+            if component.target.partition(".")[0] in ("transferlab", *config.allow_packages):
                 try:
-                    _refuse_options(part)
+                    _refuse_options(component)
                 except Refusal as refusal:
-                    name = f"strategy={config.strategy.name}: stage {stage.name} names {part.target}"
-                    raise Refusal(f"{name}: {str(refusal).removeprefix(f'._target_={part.target}: ')}") from None
+                    name = f"strategy={config.strategy.name}: stage {stage.name} names {component.target}"
+                    raise Refusal(f"{name}: {str(refusal).removeprefix(f'._target_={component.target}: ')}") from None
 
 
 def crowded(threads: int, processes: int) -> str | None:
     """A warning where more threads will calculate than there are cores for them; None where they fit."""
-    there = cores()
-    if threads * processes <= there:
+    available = cores()
+    if threads * processes <= available:
         return None
     where = f" in each of {processes} processes side by side" if processes > 1 else ""
     return (
-        f"threads={threads}{where}, and this process may use {counted(there, 'core')}: done as asked, "
-        f"for threads are part of what a run is, but much slower than threads={max(there // processes, 1)}"
+        f"threads={threads}{where}, and this process may use {counted(available, 'core')}: done as asked, "
+        f"for threads are part of what a run is, but much slower than threads={max(available // processes, 1)}"
     )
 
 
@@ -122,16 +122,16 @@ def cores() -> int:
     try:
         share, period = QUOTA.read_text(encoding="ascii").split()
         return min(bound, max(math.ceil(int(share) / int(period)), 1))
-    except (OSError, ValueError, ZeroDivisionError):  # no container's, or "max"
+    except (OSError, ValueError, ZeroDivisionError):  # no container, or no limit ("max")
         return bound
 
 
-def _refuse_options(part: Component) -> None:
-    accepted = options_of(part.target, "")
-    for name, value in part.options.items():
+def _refuse_options(component: Component) -> None:
+    accepted = options_of(component.target, "")
+    for name, value in component.options.items():
         if name not in accepted:
             raise Refusal(unknown(name, name, accepted))
         checked([*value] if isinstance(value, tuple) else value, accepted[name].type, name)
     for name in accepted:
-        if accepted[name].required and name not in part.options.keys() | SUPPLIED:
+        if accepted[name].required and name not in component.options.keys() | SUPPLIED:
             raise Refusal(f"{name}: no value given")

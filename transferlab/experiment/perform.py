@@ -23,7 +23,7 @@ from transferlab.comparison.result_file import files_of, sealed
 from transferlab.config.schema import ResolvedConfig, TrainConfig
 from transferlab.domains.splits import Labelled, TestData, TrainingData, Unlabelled, split
 from transferlab.errors import Diverged
-from transferlab.experiment.outcome import NO_METRICS, Outcome, evaluated
+from transferlab.experiment.evaluate import NO_METRICS, Evaluation, evaluate
 from transferlab.experiment.run import Run, logged, plain, write_json, write_predictions
 from transferlab.models.network import Blueprint, Modules, Writes, build_network, named
 from transferlab.stages import Candidates, Estimate, Fit, Solve, Stage
@@ -39,7 +39,7 @@ from transferlab.training.streams import Encode, Examples, Stream, as_tensor
 log = logging.getLogger("transferlab")
 
 UNFINISHED = "unfinished"
-"""In a run's folder: what it goes on from after a stop, where the cache may not hold it."""
+"""Folder inside a run's folder: what the run goes on from after a stop, where the cache may not hold it."""
 
 
 def run_experiment(run: Run, title: str, quiet: bool | None = None, *, wait: bool = False) -> dict[str, Any] | None:
@@ -51,7 +51,7 @@ def run_experiment(run: Run, title: str, quiet: bool | None = None, *, wait: boo
         run: what to do.
         title: of its progress bar.
         quiet: no progress bar; None: none where stderr is no terminal.
-        wait: for another process that is at the same run, and then take its result.
+        wait: whether to wait for another process at the same run, and then take its result.
 
     Returns:
         The content of result.json; its status is ``diverged``, with no metrics, where a loss went bad. None: another
@@ -73,7 +73,7 @@ def _performed(run: Run, title: str, quiet: bool | None) -> dict[str, Any]:
     run.mark("running")
     stale = files_of(run.folder / "result.json")
     with writing(run.folder):
-        (run.folder / "result.json").unlink(missing_ok=True)  # overwrite=true: it stands for a finished run alone
+        (run.folder / "result.json").unlink(missing_ok=True)  # with overwrite=true: a result means a finished run
     for module in sorted(run.modules):
         importlib.import_module(module)  # before the clock starts: only the first run of a process imports them
     started = time.perf_counter()
@@ -81,10 +81,10 @@ def _performed(run: Run, title: str, quiet: bool | None) -> dict[str, Any]:
     training, test = split(run.task.source, run.task.target, run.labels_per_class, run.seed, run.task.bridges)
     journal = Journal(title, lambda: run.mark("running"), quiet)
     try:
-        outcome = evaluated(run, config, train(run, config, training, journal, run.folder / UNFINISHED), training, test)
+        outcome = evaluate(run, config, train(run, config, training, journal, run.folder / UNFINISHED), training, test)
     except Diverged as problem:
         log.warning("diverged: %s", problem)
-        outcome = Outcome("diverged", NO_METRICS, {"reason": str(problem)})
+        outcome = Evaluation("diverged", NO_METRICS, {"reason": str(problem)})
     timing = {
         # As if the run had been alone, and never stopped.
         "seconds": time.perf_counter() - started + journal.saved_seconds + journal.earlier_seconds,
@@ -97,7 +97,7 @@ def _performed(run: Run, title: str, quiet: bool | None) -> dict[str, Any]:
         names = ["metrics.csv", *_write_predictor(run, outcome, test)]
         files = {name: file_digest(run.folder / name) for name in names}
         result = _result(run, config, outcome, timing, journal.warnings, files)
-        for name in stale.keys() - files.keys():  # as where a run diverges now
+        for name in stale.keys() - files.keys():  # if the run diverges now, for example
             (run.folder / name).unlink(missing_ok=True)
         write_json(run.folder / "result.json", result)
         shutil.rmtree(run.folder / UNFINISHED, ignore_errors=True)
@@ -116,7 +116,7 @@ def train(
         config: the run's, on this machine.
         training: all that training may see.
         journal: takes losses and progress.
-        own: a folder for what the run goes on from after a stop, where the cache may not hold it; None: it doesn't.
+        own: folder for what the run goes on from after a stop, where the cache may not hold it; None for none.
 
     Returns:
         Snapshots of the last stage, the last one last; each a whole predictor.
@@ -143,12 +143,12 @@ def network_of(run: Run, config: TrainConfig) -> Modules:
 
 
 def setup_of(run: Run, config: ResolvedConfig, journal: Journal) -> Setup:
-    """What the run's stages have in common."""
+    """The settings that the run's stages share."""
     return Setup(config, blueprint_of(run, config, len(run.task.target.class_names)), run.seed, journal)
 
 
 def blueprint_of(run: Run, config: TrainConfig, classes: int) -> Blueprint:
-    """What its modules are made for; ``classes`` are the source's, or, of what is made later, the target's."""
+    """What the run's modules are built for; ``classes`` is their number: the source's at first, later the target's."""
     backbone = config.backbone
     if run.strategy.random_weights and "weights" in backbone.options:
         backbone = replace(backbone, options={**backbone.options, "weights": None})
@@ -158,14 +158,14 @@ def blueprint_of(run: Run, config: TrainConfig, classes: int) -> Blueprint:
 def _perform(
     stage: Stage, modules: Modules, examples: dict[str, Examples], setup: Setup, cache: StageCache
 ) -> list[Snapshot]:
-    """One stage; changes ``modules``, and ``examples`` where it estimates something of them."""
+    """Performs one stage; changes ``modules`` and, where it estimates something, ``examples``."""
     read = {name: examples[name] for name in stage.streams}
     config, seed = setup.config, setup.seed
     match stage:
         case Fit():
             streams = {
-                name: Stream(those, config.batch_size, generator(seed, "order", name), encode=cache.encode)
-                for name, those in read.items()
+                name: Stream(inputs, config.batch_size, generator(seed, "order", name), encode=cache.encode)
+                for name, inputs in read.items()
             }
             return cache.fitted(
                 modules,
@@ -174,24 +174,24 @@ def _perform(
             )
         case Estimate():
             with seeded(seed, "estimate", stage.name):
-                found = estimated(stage, modules, read)
-            for name, values in found.items():
+                estimates = estimated(stage, modules, read)
+            for name, values in estimates.items():
                 examples[name] = replace(examples[name], estimates={**examples[name].estimates, **values})
         case Solve():
-            features = {name: _encoded(modules, stage.encoder, those, cache.encode) for name, those in read.items()}
+            features = {name: _encoded(modules, stage.encoder, inputs, cache.encode) for name, inputs in read.items()}
             with seeded(seed, "solve", stage.name):
                 modules["head"] = stage.solver(features, classes=setup.blueprint.classes).to(config.device)
         case Candidates():
-            made = stage.maker(modules)
-            return [Snapshot(setup.journal.updates + number, one) for number, one in enumerate(made)]
+            candidates = stage.maker(modules)
+            return [Snapshot(setup.journal.updates + index, candidate) for index, candidate in enumerate(candidates)]
     return [Snapshot(setup.journal.updates, modules)]
 
 
-def _examples(part: Labelled | Unlabelled, device: str) -> Examples:
-    images = as_tensor(part.images, device)
-    if isinstance(part, Unlabelled):
+def _examples(data: Labelled | Unlabelled, device: str) -> Examples:
+    images = as_tensor(data.images, device)
+    if isinstance(data, Unlabelled):
         return Examples(images)
-    return Examples(images, torch.from_numpy(part.labels).to(device), domain_sizes=part.domain_sizes)
+    return Examples(images, torch.from_numpy(data.labels).to(device), domain_sizes=data.domain_sizes)
 
 
 def _encoded(modules: Modules, encoder: Sequence[str], examples: Examples, encode: Encode) -> Examples:
@@ -201,7 +201,7 @@ def _encoded(modules: Modules, encoder: Sequence[str], examples: Examples, encod
     return replace(examples, inputs=encode(network, examples.inputs).flatten(1).cpu(), labels=labels)
 
 
-def _write_predictor(run: Run, outcome: Outcome, test: TestData) -> list[str]:
+def _write_predictor(run: Run, outcome: Evaluation, test: TestData) -> list[str]:
     """Writes the config, and the predictor if there is one; returns the names of the files."""
     write_whole(run.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(run.config))))
     if outcome.predictor is None or outcome.predictions is None:
@@ -212,17 +212,18 @@ def _write_predictor(run: Run, outcome: Outcome, test: TestData) -> list[str]:
         for name, module in outcome.predictor.items()
         for key, value in module.state_dict().items()
     }
-    with replaced(run.folder / "model.safetensors") as part:
-        part.write_bytes(save(weights))
+    with replaced(run.folder / "model.safetensors") as temporary:
+        temporary.write_bytes(save(weights))
     classes = run.task.source.class_names, run.task.target.class_names
-    found = [module.write(run.folder, *classes) for module in outcome.predictor.values() if isinstance(module, Writes)]
-    return ["config.yaml", "predictions.csv", "model.safetensors", *chain.from_iterable(found)]
+    writers = [module for module in outcome.predictor.values() if isinstance(module, Writes)]
+    written = [writer.write(run.folder, *classes) for writer in writers]
+    return ["config.yaml", "predictions.csv", "model.safetensors", *chain.from_iterable(written)]
 
 
 def _result(
     run: Run,
     config: ResolvedConfig,
-    outcome: Outcome,
+    outcome: Evaluation,
     timing: Mapping[str, Any],
     warnings: Sequence[Mapping[str, Any]],
     files: Mapping[str, str],
@@ -238,7 +239,7 @@ def _result(
             "loss": config.loss.name if config.loss else "none",
             "metrics": dict(outcome.metrics),
             "selection": dict(outcome.selection),
-            "warnings": [dict(one) for one in warnings],
+            "warnings": [dict(warning) for warning in warnings],
             "timing": dict(timing),
             "environment": environment(config),
             "config": plain(run.config),

@@ -22,16 +22,16 @@ from transferlab.system.imports import allow
 from transferlab.system.memory import given_back
 from transferlab.system.signals import WORDS
 
-SHORTEST = 2000
-"""The ``steps`` of all runs from which several processes are worth starting: that takes as long as some hundred updates
-of a small network."""
+MIN_STEPS_FOR_PARALLEL = 2000
+"""The total ``steps`` of the runs from which several processes are worth starting, which takes as long as some hundred
+updates of a small network."""
 
 
 class Failed(Exception):
     """A run that ended in an exception, whose text this is; the traceback is in the run's train.log."""
 
 
-Outcome = dict[str, Any] | Failed | Unwritable
+Ended = dict[str, Any] | Failed | Unwritable
 
 
 def how_many(missing: Sequence[Run], device: str) -> int:
@@ -44,26 +44,26 @@ def how_many(missing: Sequence[Run], device: str) -> int:
     asked = missing[0].config.parallel
     if asked != "auto":
         return min(asked, len(missing))
-    if device != "cpu" or sum(run.config.steps for run in missing) < SHORTEST:
+    if device != "cpu" or sum(run.config.steps for run in missing) < MIN_STEPS_FOR_PARALLEL:
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(min(cores // max(run.config.threads for run in missing), len(missing)), 1)
 
 
 def get_ready(missing: Sequence[Run]) -> None:
-    """Begins, beside this process, to import what the others will need, if there are likely to be others."""
+    """Starts to import, in another process, what the runs will need, if there are likely to be several processes."""
     config = missing[0].config
     if config.device in ("auto", "cpu") and how_many(missing, "cpu") > 1:
         _context(missing)
 
 
-def side_by_side(missing: Sequence[Run], count: int) -> Generator[tuple[Run, Outcome]]:
+def side_by_side(missing: Sequence[Run], count: int) -> Generator[tuple[Run, Ended]]:
     """Trains the runs in ``count`` processes, ``in_turn``; yields each as it ends.
 
     A run that a process of another sweep is at comes last, and its result is taken from there.
 
-    When the generator is closed, the processes mark what they are at as interrupted, and end. They end too when this
-    process dies, however it does.
+    When the generator is closed, the processes mark their runs as interrupted, and end. They end too when this
+    process dies in any way.
     """
     todo, later = in_turn(missing)[::-1], list[Run]()
     idle: list[tuple[BaseProcess, Connection]] = []
@@ -72,25 +72,25 @@ def side_by_side(missing: Sequence[Run], count: int) -> Generator[tuple[Run, Out
     try:
         while todo or later or busy:
             while (todo or later) and len(busy) < count:
-                process, connection = idle.pop() if idle else _started(context)
+                process, connection = idle.pop() if idle else _start_process(context)
                 wait_for_it = not todo
                 run = later.pop() if wait_for_it else todo.pop()
                 with suppress(BrokenPipeError):  # its process is dead, as the next lines find
                     connection.send((run.row, run.seed, wait_for_it))
                 busy[connection] = process, run
             ready = wait(list(busy))
-            for connection in [one for one in busy if one in ready]:
+            for connection in [key for key in busy if key in ready]:
                 process, run = busy.pop(connection)
                 try:
-                    outcome: Outcome | None = connection.recv()
+                    ended: Ended | None = connection.recv()
                     idle.append((process, connection))
                 except (EOFError, ConnectionResetError):
                     process.join()
-                    outcome = Failed(f"its process died (exit code {process.exitcode})")
-                if outcome is None:
+                    ended = Failed(f"its process died (exit code {process.exitcode})")
+                if ended is None:
                     later.append(run)
                 else:
-                    yield run, outcome
+                    yield run, ended
     finally:
         processes = [process for process, _ in [*idle, *busy.values()]]
         for process in processes:
@@ -100,14 +100,14 @@ def side_by_side(missing: Sequence[Run], count: int) -> Generator[tuple[Run, Out
 
 
 def in_turn(missing: Sequence[Run]) -> list[Run]:
-    """Baselines, so that a sweep cut short has what it compares with; then the longest, so that the end is short ones.
+    """The runs in order: baselines first, so that a sweep cut short has what it compares with; then longest first.
 
-    Else all processes but one might wait for a long run that was begun last.
+    Else all processes but one might wait for a long run that began last.
     """
     return sorted(missing, key=lambda run: (run.config.strategy.name not in run.config.baselines, -run.updates))
 
 
-def _started(context: ForkServerContext) -> tuple[BaseProcess, Connection]:
+def _start_process(context: ForkServerContext) -> tuple[BaseProcess, Connection]:
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs,), daemon=True)
     process.start()
@@ -119,9 +119,9 @@ def _context(missing: Sequence[Run]) -> ForkServerContext:
     # Not forked from this process, whose OpenMP threads a fork would lack; from a server that has imported torch once.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(preloaded(missing))
-    # A SIGTERM to the whole group, as schedulers send it, or the SIGHUP of a terminal that is closed must leave the
-    # server: it says whether the others have ended. They are ended by this process, once.
-    # The tracker first, which the server would start too, and whose start unblocks SIGTERM.
+    # A SIGTERM to the whole group, as schedulers send it, or the SIGHUP of a closed terminal must not end the server:
+    # the server says whether the others have ended. This process ends them, once.
+    # The tracker first: the server would start it too, and its start unblocks SIGTERM.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, WORDS)
     try:
         resource_tracker.ensure_running()
@@ -140,7 +140,7 @@ def preloaded(missing: Sequence[Run]) -> list[str]:
 
 
 def _work(connection: Connection) -> None:
-    """What each process does: one run after the other, as they come, with the domains that it loads by itself."""
+    """The loop of each process: trains the runs that it is sent, one after the other, and loads their domains."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent passes it on, once
     signal.signal(signal.SIGTERM, _stopped)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -154,12 +154,12 @@ def _work(connection: Connection) -> None:
             with given_back():
                 try:
                     run = Run(row, load_task(row.config), seed)
-                    outcome: Outcome | None = run_experiment(run, run.title, quiet=True, wait=wait_for_it)
+                    ended: Ended | None = run_experiment(run, run.title, quiet=True, wait=wait_for_it)
                 except Unwritable as error:
-                    outcome = error
+                    ended = error
                 except Exception as error:
-                    outcome = Failed(in_words(error))
-            connection.send(outcome)
+                    ended = Failed(in_words(error))
+            connection.send(ended)
     except (EOFError, Interrupted):
         return
 

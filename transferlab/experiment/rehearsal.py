@@ -1,4 +1,4 @@
-"""A run tried without a step: what it would make is made once, so that what can't be is refused before any training."""
+"""Builds once, without a training step, all that a run would, so that what fails is refused before any training."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def refuse_impossible(run: Run) -> None:
 
 @contextmanager
 def _refused_as(config: TrainConfig, group: str) -> Generator[None]:
-    """A block that makes what a group of the config chose; what it raises becomes a Refusal that names the choice."""
+    """A block that builds what a group of the config chose; its exceptions become a Refusal that names the choice."""
     chosen = getattr(config, group)
     component: Component = chosen.component if group == "loss" else chosen
     name = f"{group}={chosen.name}"
@@ -68,21 +68,21 @@ def _refused_as(config: TrainConfig, group: str) -> Generator[None]:
 
 
 def _rehearse(run: Run, config: ResolvedConfig, modules: Modules) -> None:
-    """Makes of a network what the stages will: new modules, losses, optimisers, the encoders of closed forms."""
+    """Builds on a network what the stages will: new modules, losses, optimisers, and runs the encoders of Solves."""
     setup = setup_of(run, config, Journal("", lambda: None, quiet=True))
     streams, known = set(_streams(run)), True
     for stage in run.strategy.stages(config.loss):
         for name in stage.streams:
             if name not in streams:
                 raise Refusal(unknown(f"{_where(stage, config)} reads {name}", name, streams))
-        for part in components_of(stage):
-            _refuse_foreign(part, stage, config)
+        for component in components_of(stage):
+            _refuse_foreign(component, stage, config)
         match stage:
             case Fit():
                 _add_modules(stage, modules, setup)
                 _make_losses(stage, modules, setup, whole=known)
             case Estimate() if stage.streams:
-                known = False  # it may add modules, which isn't known before it has seen examples
+                known = False  # it may add modules, known only once it has read examples
             case Estimate():
                 estimated(stage, modules, {})
             case Solve() if known:
@@ -102,15 +102,15 @@ def _add_modules(stage: Fit, modules: Modules, setup: Setup) -> None:
 
 
 def _make_losses(stage: Fit, modules: Modules, setup: Setup, *, whole: bool) -> None:
-    """The stage's phases with all that they read and move; where not all modules are known, the losses alone."""
+    """Builds the stage's updates, with all that they read and move; if not all modules are known, the losses alone."""
     if not whole:
         for term in (term for phase in stage.phases for term in phase.terms if not term.over):
             term.loss(features=setup.config.bottleneck, classes=setup.blueprint.classes)
         return
-    asked = [name for read in stage.reads for name in (*read.encoder, read.classifier)]
-    asked += [name for phase in stage.phases for name in phase.moves]
-    asked += [name for phase in stage.phases for term in phase.terms for name in term.over]
-    for name in asked:
+    names = [name for read in stage.reads for name in (*read.encoder, read.classifier)]
+    names += [name for phase in stage.phases for name in phase.moves]
+    names += [name for phase in stage.phases for term in phase.terms for name in term.over]
+    for name in names:
         _refuse_module(name, stage, modules, setup.config)
     domains = dict.fromkeys(stage.streams, 1)
     for phase in stage.phases:
@@ -127,13 +127,13 @@ def _try_encoder(stage: Solve, modules: Modules, setup: Setup) -> None:
     encode(modules, stage.encoder, image)
 
 
-def _refuse_foreign(part: Component, stage: Stage, config: TrainConfig) -> None:
+def _refuse_foreign(component: Component, stage: Stage, config: TrainConfig) -> None:
     """Looks up, by importing it, what ``beforehand.refuse_misnamed`` left out."""
-    if part.target.partition(".")[0] not in ("transferlab", *config.allow_packages):
+    if component.target.partition(".")[0] not in ("transferlab", *config.allow_packages):
         try:
-            getattr(importlib.import_module(part.module), part.target.rpartition(".")[2])
+            getattr(importlib.import_module(component.module), component.target.rpartition(".")[2])
         except (ImportError, AttributeError) as error:
-            raise Refusal(f"{_where(stage, config)} names {part.target}: {error}") from None
+            raise Refusal(f"{_where(stage, config)} names {component.target}: {error}") from None
 
 
 def _refuse_module(name: str, stage: Stage, modules: Modules, config: TrainConfig) -> None:
@@ -149,7 +149,7 @@ def _where(stage: Stage, config: TrainConfig) -> str:
 
 def _streams(run: Run) -> Iterator[str]:
     """The names that ``TrainingData.stream`` knows for the run's data."""
-    yield from (one.name for one in fields(TrainingData) if one.name != "bridges")
+    yield from (field.name for field in fields(TrainingData) if field.name != "bridges")
     for kind, count in (("bridge", len(run.task.bridges)), ("source", len(run.config.source.domains))):
-        for place in range(1, count + 1):
-            yield from (f"{kind}{place}", f"{kind}{place}_unlabelled")
+        for number in range(1, count + 1):
+            yield from (f"{kind}{number}", f"{kind}{number}_unlabelled")

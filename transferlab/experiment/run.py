@@ -1,4 +1,4 @@
-"""One run's folder: where it is, what is written there and in which order, and what state the run is in."""
+"""One run: its identity, its folder, the files there, and its state."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ log = logging.getLogger("transferlab")
 
 State = Literal["running", "finished", "failed", "interrupted", "foreign"]
 
-_LONGEST_STATE = 2**20
+_MAX_STATE_BYTES = 2**20
 
 LOCK = ".lock"
-"""In the folder of a run that a process is at."""
+"""Lock file in a run's folder, held by the process that trains the run."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Run:
 
     Attributes:
         row: the strategy, and all that it is trained with.
-        pair: the loaded domains.
+        task: the loaded domains.
         seed: fixes everything random.
     """
 
@@ -57,7 +57,7 @@ class Run:
 
     @property
     def config(self) -> TrainConfig:
-        """The row's."""
+        """The row's config."""
         return self.row.config
 
     @property
@@ -67,12 +67,12 @@ class Run:
 
     @property
     def modules(self) -> set[str]:
-        """The Python modules of all that it is made of."""
+        """The Python modules that define the run's components."""
         return modules_of((self.config, self.strategy.stages(self.config.loss)))
 
     @property
     def updates(self) -> int:
-        """The steps of all its Fits, if none is shared: how long it takes, roughly, where it has any."""
+        """The steps of all its Fits, if none comes from the cache: a rough measure of the run's length."""
         stages = self.strategy.stages(self.config.loss)
         return sum(stage.length(self.config.steps) for stage in stages if isinstance(stage, Fit))
 
@@ -92,13 +92,17 @@ class Run:
         image = replace(self.config.image, channels=self.task.channels)
         return replace(self.config, image=image, precision=_precision(self.config))
 
+    def with_config(self, config: TrainConfig) -> Run:
+        """The same run with another config."""
+        return replace(self, row=replace(self.row, config=config))
+
     @property
     def in_other_precision(self) -> Run | None:
         """The same run in the other precision, as another machine may have done it; None if the config names one."""
         if self.config.precision != "auto":
             return None
         other: Literal["bf16", "fp32"] = "fp32" if self._identified.precision == "bf16" else "bf16"
-        return replace(self, row=replace(self.row, config=replace(self.config, precision=other)))
+        return self.with_config(replace(self.config, precision=other))
 
     @property
     def labels_per_class(self) -> int | Literal["all"]:
@@ -107,13 +111,13 @@ class Run:
 
     @property
     def title(self) -> str:
-        """In messages: strategy, variant, seed."""
+        """Strategy, variant and seed, for messages."""
         variant = f" ({self.row.variant})" if self.row.variant else ""
         return printable(f"{self.config.strategy.name}{variant} seed {self.seed}")
 
     @property
     def folder(self) -> Path:
-        """Where its files stand."""
+        """The folder of the run's files."""
         config = self.config
         task = f"{config.source.name}-to-{config.target.name}"
         name = config.strategy.name
@@ -121,12 +125,12 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether its result exists, undamaged; it is written last, so then all of it does."""
+        """Whether its result exists, undamaged; the result is written last, so then all files exist."""
         return is_usable(self.folder / "result.json", self.about)
 
     @property
     def about(self) -> dict[str, Any]:
-        """The fields of its result that tell it from others; a folder that was copied over its own has others."""
+        """The fields that identify its result; the result of a run copied over its folder has other values."""
         return {
             "run_id": self.run_id,
             "comparison_id": self.comparison_id,
@@ -150,12 +154,13 @@ class Run:
 
     @property
     def state(self) -> State | None:
-        """What it is at: what it was last marked as, but that a run whose process is gone isn't running; None: new.
+        """The last state in state.json; None before the first start.
 
-        ``foreign`` if a good result of another run stands in its folder.
+        ``running`` without a live process counts as interrupted, or as finished if the result exists. ``foreign`` if a
+        good result of another run stands in its folder.
         """
         try:
-            marked = json.loads(read_ordinary(self.folder / "state.json", _LONGEST_STATE))["state"]
+            marked = json.loads(read_ordinary(self.folder / "state.json", _MAX_STATE_BYTES))["state"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         if marked not in get_args(State):
@@ -166,20 +171,20 @@ class Run:
             return marked
         return "finished" if self.finished else "interrupted"
 
-    def mark(self, state: State, **more: Any) -> None:
-        """Writes state.json: the state, and whose process last said so and when."""
-        about = {"state": state, "pid": os.getpid(), "host": socket.gethostname(), "heartbeat": time.time(), **more}
+    def mark(self, state: State, **details: Any) -> None:
+        """Writes state.json: the state, the process that sets it, the time, and any details."""
+        about = {"state": state, "pid": os.getpid(), "host": socket.gethostname(), "heartbeat": time.time(), **details}
         write_json(self.folder / "state.json", about)
 
 
 class _Handler(logging.FileHandler):
-    """For a log that a full disk cuts off: a run that can't go on without room finds out elsewhere."""
+    """A log file that a full disk may cut off without an error; the run's other files report a full disk."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
-        """Nothing, where logging would print a traceback."""
+        """Does nothing, where logging would print a traceback."""
 
     def close(self) -> None:
-        """Likewise of what is still to be written."""
+        """Closes the file; what can't be written any more is dropped."""
         with suppress(OSError):
             super().close()
 
@@ -197,7 +202,7 @@ def _precision(config: TrainConfig) -> Literal["bf16", "fp32"]:
 
 @contextmanager
 def logged(run: Run) -> Generator[None]:
-    """Sends the log to train.log, behind what a stopped run has written there, and an exception's traceback too."""
+    """Sends the log and an exception's traceback to train.log; a stopped run's log is continued."""
     mode = "a" if run.state in ("interrupted", "running") else "w"
     with writing(run.folder):
         no_link(run.folder / "train.log")
@@ -222,7 +227,7 @@ def logged(run: Run) -> Generator[None]:
 
 @contextmanager
 def heard() -> Generator[list[str]]:
-    """Collects the log's warnings, for a person at the command line; none of them goes elsewhere meanwhile."""
+    """Collects the log's warnings, to be shown at the command line; meanwhile none of them goes elsewhere."""
     texts: list[str] = []
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: texts.append(record.getMessage())
@@ -243,7 +248,7 @@ def write_predictions(run: Run, predictions: Predictions, test: TestData) -> Non
     names = [csv_cell(name) for name in run.task.target.class_names]
     confidence = predictions.probabilities.max(axis=1)
     rows = zip(test.indices, predictions.labels, predictions.classes, confidence, strict=True)
-    with replaced(run.folder / "predictions.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+    with replaced(run.folder / "predictions.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["index", "label", "prediction", "confidence"])
         writer.writerows([index, names[label], names[guess], f"{sure:.6f}"] for index, label, guess, sure in rows)
@@ -253,9 +258,9 @@ def plain(config: TrainConfig) -> dict[str, Any]:
     """The config as config.yaml and result.json show it: the keys and nesting of the command line."""
     node = asdict(config)
     loss = node["loss"]
-    source = [_flat(one) for one in node["source"]["domains"]]
+    source = [_flat(domain) for domain in node["source"]["domains"]]
     node["source"] = source[0] if len(source) == 1 else _listed(config.source.name, "domains", source)
-    node["bridge"] = _listed("none", "path", [_flat(one) for one in node["bridge"]["path"] or ()])
+    node["bridge"] = _listed("none", "path", [_flat(domain) for domain in node["bridge"]["path"] or ()])
     if config.takes_bridges:
         node["strategy"]["options"]["bridges"] = None  # counted from the path
     node["loss"] = {"name": "none"} if loss is None else {**_flat(loss["component"]), "weight": loss["weight"]}
@@ -263,11 +268,11 @@ def plain(config: TrainConfig) -> dict[str, Any]:
 
 
 def _listed(name: str, key: str, domains: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"name": name, key: [one["name"] for one in domains], **{one["name"]: one for one in domains}}
+    return {"name": name, key: [domain["name"] for domain in domains], **{domain["name"]: domain for domain in domains}}
 
 
 def _flat(component: Mapping[str, Any]) -> dict[str, Any]:
-    options = {name: _flat(one) if _is_component(one) else one for name, one in component["options"].items()}
+    options = {name: _flat(value) if _is_component(value) else value for name, value in component["options"].items()}
     return {"_target_": component["target"], "name": component["name"], **options}
 
 

@@ -1,4 +1,4 @@
-"""A sweep: which runs its jobs need, which of them are missing, those trained, and one table of all.
+"""A sweep: finds the runs that its jobs need, trains those that are missing, and shows one table of all.
 
 A single ``transferlab train`` is a sweep of one job.
 """
@@ -25,7 +25,7 @@ from transferlab.domains.splits import labels_of_classes, refuse_budget
 from transferlab.domains.task import TransferTask, load_task
 from transferlab.errors import Interrupted, Refusal, Unwritable, in_words
 from transferlab.experiment.beforehand import crowded, refuse_misnamed, refuse_no_stages, without_lacking
-from transferlab.experiment.processes import Failed, Outcome, get_ready, how_many, side_by_side
+from transferlab.experiment.processes import Ended, Failed, get_ready, how_many, side_by_side
 from transferlab.experiment.run import Run, State, heard
 from transferlab.experiment.writable import refuse_unwritable
 from transferlab.system.console import say
@@ -39,15 +39,15 @@ BEGUN: dict[State, tuple[str, str]] = {
     "finished": ("was finished, and files of its are damaged", "were finished, and files of theirs are damaged"),
     "foreign": ("holds another run's files", "hold another run's files"),
 }
-"""Of one run, and of several."""
+"""The words for a state of unfinished runs: for one run, and for several."""
 
 
-def train(jobs: Sequence[Sequence[ComparisonRow]], again: str) -> int:
+def train(jobs: Sequence[Sequence[ComparisonRow]], command: str) -> int:
     """Trains what is missing of all jobs and shows the comparisons they belong to.
 
     Args:
         jobs: each a strategy followed by its baselines.
-        again: the command line that continues after an interruption.
+        command: the command line, which continues after an interruption.
 
     Returns:
         The exit code.
@@ -71,7 +71,7 @@ def train(jobs: Sequence[Sequence[ComparisonRow]], again: str) -> int:
         say(f"left out ({counted(len(unable), 'run')}): {reason}")
         runs = [run for run in runs if run not in unable]
     _announce(runs, missing)
-    failed = _train_all(missing, again) if missing else []
+    failed = _train_all(missing, command) if missing else []
     from transferlab.comparison.report import exit_code, show
 
     finished = {run.comparison_id for run in runs if (run.folder / "result.json").exists()}
@@ -112,14 +112,14 @@ def _data(config: TrainConfig) -> str:
 
 
 def _on_its_path(asked: ComparisonRow, choices: dict[str, Choice]) -> ComparisonRow:
-    """The row with its bridges chosen, if they were left to us; the same choice for the same data."""
+    """The row with its bridges chosen, where ``bridge=auto`` asks for it; the same choice for the same data."""
     config = asked.config
     if config.bridge.path is not None:
         return asked
     key = _data(config)
     if key not in choices:
         choice = choices[key] = choose_path(config)
-        way = " → ".join([config.source.name, *(one.name for one in choice.path), config.target.name])
+        way = " → ".join([config.source.name, *(bridge.name for bridge in choice.path), config.target.name])
         hops = ", ".join(f"{hop:.2f}" for hop in choice.hops)
         straight = f"; straight {choice.straight:.2f}" if choice.path else ""
         say(f"bridge=auto: {way}; hops {hops}{straight} ({choice.probe})")
@@ -182,42 +182,42 @@ def _announce(runs: Sequence[Run], missing: Sequence[Run]) -> None:
     begun = [f"{states[state]} {agreeing(states[state], *words)}" for state, words in BEGUN.items() if states[state]]
     for line in described([run.config for run in missing]):
         say(line)
-    _tell_of_other_precision(missing)
+    _say_other_precision(missing)
     say(f"{found}training {counted(len(missing), 'run')}: {rows}{'; ' if begun else ''}{', '.join(begun)}")
 
 
-def _tell_of_other_precision(missing: Sequence[Run]) -> None:
+def _say_other_precision(missing: Sequence[Run]) -> None:
     """Says how many of the runs another machine has done in the other precision, and how these are found."""
     others = [other for run in missing if (other := run.in_other_precision) and other.finished]
     if others:
         count, precision = len(others), others[0].config.precision
-        there = f"{counted(count, 'run')} done in {precision}, on another machine"
-        say(f"{there}; precision={precision} finds {agreeing(count, 'it', 'them')}")
+        done = f"{counted(count, 'run')} done in {precision}, on another machine"
+        say(f"{done}; precision={precision} finds {agreeing(count, 'it', 'them')}")
 
 
-def _train_all(missing: Sequence[Run], again: str) -> list[Run]:
+def _train_all(missing: Sequence[Run], command: str) -> list[Run]:
     """Trains the runs; returns those that failed, whose tracebacks are in their train.log."""
     failed: list[Run] = []
     done = 0
     try:
         with closing(_outcomes(missing)) as outcomes:
-            for run, outcome in outcomes:
-                if isinstance(outcome, Unwritable):
-                    raise outcome
-                if isinstance(outcome, Failed):
+            for run, ended in outcomes:
+                if isinstance(ended, Unwritable):
+                    raise ended
+                if isinstance(ended, Failed):
                     failed.append(run)
-                    told = f"; the traceback is in {run.folder / 'train.log'}" if run.state == "failed" else ""
-                    say(f"failed: {run.title}: {outcome}{told}")
+                    hint = f"; the traceback is in {run.folder / 'train.log'}" if run.state == "failed" else ""
+                    say(f"failed: {run.title}: {ended}{hint}")
                 else:
                     done += 1
-                    _show_result(run, outcome)
+                    _show_result(run, ended)
     except (KeyboardInterrupt, Interrupted) as stop:
         code = stop.exit_code if isinstance(stop, Interrupted) else 130
-        text = f"interrupted; {_done(done, missing)}, and the same command continues:\n  {again}"
+        text = f"interrupted; {_done(done, missing)}, and the same command continues:\n  {command}"
         raise Interrupted(text, code) from None
     except Unwritable as error:
         text = f"{error}; {_done(done, missing)}, and once that is mended the same command continues:"
-        raise Interrupted(f"{text}\n  {again}", 1) from None
+        raise Interrupted(f"{text}\n  {command}", 1) from None
     return failed
 
 
@@ -225,10 +225,10 @@ def _done(done: int, missing: Sequence[Run]) -> str:
     return f"{done} of {counted(len(missing), 'run')} {agreeing(len(missing), 'is', 'are')} done"
 
 
-def _outcomes(missing: Sequence[Run]) -> Generator[tuple[Run, Outcome]]:
-    """Each run with what came of it: one after another, or side by side, as they end.
+def _outcomes(missing: Sequence[Run]) -> Generator[tuple[Run, Ended]]:
+    """Trains the runs, one after another or side by side; yields each with its outcome as it ends.
 
-    Those that another sweep is at come last.
+    Runs that another sweep trains come last.
     """
     from transferlab.experiment.perform import run_experiment
     from transferlab.training.devices import on_this_machine
@@ -240,26 +240,26 @@ def _outcomes(missing: Sequence[Run]) -> Generator[tuple[Run, Outcome]]:
         # The table's libraries take a second, in which this process only waits for the others.
         threading.Thread(target=importlib.import_module, args=("transferlab.comparison.report",)).start()
         with tqdm(total=len(missing), desc=f"{count} runs side by side", leave=False, disable=None, unit="run") as bar:
-            for run, outcome in side_by_side(missing, count):
+            for run, ended in side_by_side(missing, count):
                 bar.update()
-                yield run, outcome
+                yield run, ended
         return
     importlib.import_module("transferlab.comparison.report")  # at once: what is broken shows before hours of training
-    titles = {run.folder: f"[{place}/{len(missing)}] {run.title}" for place, run in enumerate(missing, start=1)}
+    titles = {run.folder: f"[{number}/{len(missing)}] {run.title}" for number, run in enumerate(missing, start=1)}
     later: list[Run] = []
     for wait, runs in ((False, missing), (True, later)):
         for run in runs:
             with given_back():
                 try:
-                    outcome = run_experiment(run, titles[run.folder], wait=wait)
+                    ended = run_experiment(run, titles[run.folder], wait=wait)
                 except Unwritable:
                     raise
                 except Exception as error:
-                    outcome = Failed(in_words(error))
-            if outcome is None:
+                    ended = Failed(in_words(error))
+            if ended is None:
                 later.append(run)
             else:
-                yield run, outcome
+                yield run, ended
 
 
 def _show_result(run: Run, result: dict[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""Whether everything that a sweep will write can be written where it will stand, asked before the first run."""
+"""Checks before the first run that everything a sweep will write can be written in its place."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FILES = (
     "model.safetensors",
     "result.json",
 )
-"""Of a run. What modules of its strategy write beside them isn't known before it."""
+"""Files of a run. What the modules of its strategy write besides isn't known beforehand."""
 
 
 def refuse_unwritable(root: Path, missing: Sequence[Run]) -> None:
@@ -43,7 +43,7 @@ def refuse_unwritable(root: Path, missing: Sequence[Run]) -> None:
 
 
 def _try(root: Path, runs: Sequence[Path], cache: Sequence[Path]) -> None:
-    """Raises OSError where refuse_unwritable has nothing better to say."""
+    """Raises Refusal, or OSError, which ``refuse_unwritable`` puts into words."""
     # Only here, behind all that can be refused without it: torch takes seconds to import.
     from transferlab.experiment.perform import UNFINISHED
 
@@ -72,7 +72,7 @@ def _try(root: Path, runs: Sequence[Path], cache: Sequence[Path]) -> None:
         if not os.access(path, os.R_OK | os.W_OK) and path.exists():
             raise Refusal(f"output_root={root}: {path} can't be opened, and has to be a file of yours; move it away")
     with exclusive(root / LOCK):
-        pass  # there are locks, of which each run will want one
+        pass  # locking works here; each run will need a lock
 
 
 def _unwritable(root: Path, folder: Path, error: OSError) -> Refusal:
@@ -80,7 +80,7 @@ def _unwritable(root: Path, folder: Path, error: OSError) -> Refusal:
 
 
 def _cache(folder: Path) -> Iterator[Path]:
-    """The folders that a cache is made of, and those in it that are there."""
+    """The cache's own folders, and the folders in them that exist."""
     yield folder
     for kind in (folder / "stages", folder / "features"):
         yield kind
@@ -89,13 +89,13 @@ def _cache(folder: Path) -> Iterator[Path]:
 
 
 def _above(root: Path, runs: Sequence[Path]) -> Iterator[Path]:
-    """The runs' folders, each behind those below root that it is in."""
+    """The runs' folders, each after the folders below root that contain it."""
     for run in runs:
         yield from reversed([run, *run.parents][: len(run.parts) - len(root.parts)])
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or else the one above it that is there."""
+    """The folder, or the nearest one above it that exists."""
     while not os.path.lexists(folder):
         folder = folder.parent
     return folder

@@ -1,4 +1,4 @@
-"""What is known of a file of decoded pixels, block by block, and whether it is believed."""
+"""The record of a file of decoded pixels, block by block, and whether it is trusted."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from transferlab.system.files import read_ordinary
 log = logging.getLogger("transferlab")
 
 VERSION = 3
-"""Of the index: what another version made is made again, without a word."""
+"""Version of the index; an index of another version is rebuilt without a message."""
 
-SETTLED = 2_000_000_000
-"""Nanoseconds since a file was changed last, before which a change might leave its times as they are."""
+MIN_AGE_NS = 2_000_000_000
+"""Nanoseconds since a file's last change, below which another change might leave its times the same."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some images that follow one another.
+    """Consecutive images.
 
     Attributes:
         files: digest of names, sizes and times of change.
-        pixels: digest of the pixels, and of which are no image's.
-        unreadable: places within the block.
-        reasons: why, of each of them.
-        largest: the largest grey value of its files with more than 8 bits; None where it has none.
-        bits: what those were taken to have.
-        dark: places of images that can be read, and are nearly black.
+        pixels: digest of the pixels and of ``unreadable``.
+        unreadable: indices within the block of images that can't be read.
+        reasons: why each of these can't be read.
+        largest: the largest grey value in files with more than 8 bits; None if the block has no such file.
+        bits: the bits per grey value that such files are taken to have.
+        dark: indices within the block of readable images that are nearly black.
     """
 
     files: str
@@ -52,7 +52,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the file of pixels shall hold: of files in ``root``, an array of ``shape``, in blocks of ``step`` images."""
+    """What the file of pixels should contain: images in ``root``, an array of ``shape``, ``step`` images a block."""
 
     root: Path
     names: Sequence[str]
@@ -61,47 +61,47 @@ class Wanted:
     step: int
 
     def part(self, block: int) -> Sequence[Path]:
-        """The files of a block."""
+        """The image files of a block."""
         return [self.root / name for name in self.names[block * self.step : (block + 1) * self.step]]
 
     def count(self, block: int) -> int:
-        """How many images a block has."""
+        """Number of images in a block."""
         return min(self.step, len(self.names) - block * self.step)
 
     def bytes(self, block: int) -> slice:
-        """Where the pixels of a block are."""
+        """The range of bytes of a block in the file of pixels."""
         row = int(np.prod(self.shape[1:]))
         return slice(block * self.step * row, min((block + 1) * self.step, len(self.names)) * row)
 
 
 def files_digest(root: Path, names: Sequence[str]) -> str:
-    """Of names, sizes and times of change.
+    """The digest of names, sizes and times of change of files.
 
     Raises:
         OSError: if a file is no longer there.
     """
-    digest, above = hashlib.sha256(), str(root)
+    digest, folder = hashlib.sha256(), str(root)
     for name in names:
-        about = os.stat(f"{above}/{name}")  # noqa: PTH116 (a Path takes several times as long as the question)
-        digest.update(repr((name, about.st_size, about.st_mtime_ns)).encode())
+        status = os.stat(f"{folder}/{name}")  # noqa: PTH116 (a Path takes several times as long as the call)
+        digest.update(repr((name, status.st_size, status.st_mtime_ns)).encode())
     return digest.hexdigest()
 
 
 def pixels_digest(pixels: NDArray[np.uint8], unreadable: Sequence[int]) -> str:
-    """Of the pixels of a block, and of which are no image's."""
+    """The digest of the pixels of a block and of the indices of its unreadable images."""
     digest = hashlib.blake2b(pixels.data, digest_size=16)
     digest.update(repr(list(unreadable)).encode())
     return digest.hexdigest()
 
 
 def indexed(folder: Path) -> tuple[Path, dict[int, Block]]:
-    """The file of pixels that the index names, and its blocks; none where there is no index that can be read."""
+    """The file of pixels that the index names, and its blocks by number; no blocks without a readable index."""
     try:
-        about = json.loads(read_ordinary(folder / "index.json"))
-        if about.get("version", 1) != VERSION or about["of"] != folder.name:
+        index = json.loads(read_ordinary(folder / "index.json"))
+        if index.get("version", 1) != VERSION or index["of"] != folder.name:
             return folder / "none", {}
-        return folder / Path(about["pixels"]).name, {
-            place: Block(**block) for place, block in enumerate(about["blocks"])
+        return folder / Path(index["pixels"]).name, {
+            number: Block(**block) for number, block in enumerate(index["blocks"])
         }
     except FileNotFoundError:
         return folder / "none", {}
@@ -111,38 +111,38 @@ def indexed(folder: Path) -> tuple[Path, dict[int, Block]]:
 
 
 def journalled(journal: Path) -> dict[int, Block]:
-    """The blocks that a journal has, each as it was written last."""
+    """The blocks in a journal, by number; the last entry of a block counts."""
     known: dict[int, Block] = {}
     for line in read_ordinary(journal).decode("utf-8", errors="replace").splitlines():
         try:
-            place, block = json.loads(line)
-            known[place] = Block(**block)
+            number, block = json.loads(line)
+            known[number] = Block(**block)
         except (ValueError, TypeError):
             continue  # the line that was being written when the process died
     return known
 
 
 def unchanged(known: Mapping[int, Block], wanted: Wanted) -> dict[int, Block]:
-    """The known blocks whose files are as they were."""
+    """The known blocks whose files haven't changed."""
     return {
-        place: known[place]
-        for place, files in enumerate(wanted.files)
-        if place in known and known[place].files == files
+        number: known[number]
+        for number, files in enumerate(wanted.files)
+        if number in known and known[number].files == files
     }
 
 
 def intact(path: Path, known: Mapping[int, Block], wanted: Wanted) -> dict[int, Block]:
-    """Those of the known blocks whose pixels are what was written, by reading them all."""
+    """The known blocks whose pixels still match their digest; reads them all."""
     if not known:
         return {}
     pixels = mapped(path)
 
-    def is_intact(place: int) -> bool:
-        return pixels_digest(pixels[wanted.bytes(place)], known[place].unreadable) == known[place].pixels
+    def is_intact(number: int) -> bool:
+        return pixels_digest(pixels[wanted.bytes(number)], known[number].unreadable) == known[number].pixels
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         good = {
-            place: known[place] for place, is_good in zip(known, pool.map(is_intact, known), strict=True) if is_good
+            number: known[number] for number, is_good in zip(known, pool.map(is_intact, known), strict=True) if is_good
         }
     if len(good) < len(known):
         log.warning("damaged, %d of %d blocks are decoded again: %s", len(known) - len(good), len(known), path)
@@ -150,13 +150,13 @@ def intact(path: Path, known: Mapping[int, Block], wanted: Wanted) -> dict[int, 
 
 
 def mapped(path: Path) -> NDArray[np.uint8]:
-    """The bytes of a file, none where it isn't there."""
-    there = path.is_file() and path.stat().st_size > 0
-    return np.asarray(np.memmap(path, np.uint8, "r")) if there else np.empty(0, np.uint8)
+    """The bytes of a file, mapped; an empty array if it is missing or empty."""
+    has_bytes = path.is_file() and path.stat().st_size > 0
+    return np.asarray(np.memmap(path, np.uint8, "r")) if has_bytes else np.empty(0, np.uint8)
 
 
 def is_trusted(folder: Path, path: Path) -> bool:
-    """Whether index and file of pixels are the very ones that were last read and found to agree."""
+    """Whether index and file of pixels are unchanged since they were last read and found to agree."""
     try:
         return json.loads((folder / "trusted.json").read_text(encoding="utf-8")) == _state(folder, path)
     except (OSError, ValueError):
@@ -164,21 +164,21 @@ def is_trusted(folder: Path, path: Path) -> bool:
 
 
 def trust(folder: Path, path: Path) -> None:
-    """Notes that they agree, so that they needn't be read whole again until one of them is written to.
+    """Notes that index and file of pixels agree, so that they needn't be read whole again until one of them changes.
 
-    A file that was changed just now isn't noted: its times might stay as they are if it were changed again.
+    Notes nothing if the file was changed just now: another change might leave its times the same.
     """
     with suppress(OSError):
         state = _state(folder, path)
-        if time.time_ns() - max(state["mtime"], state["ctime"]) < SETTLED:
+        if time.time_ns() - max(state["mtime"], state["ctime"]) < MIN_AGE_NS:
             return
-        part = folder / ".trusted.json"
-        part.write_text(json.dumps(state), encoding="utf-8")
-        part.replace(folder / "trusted.json")
+        temporary = folder / ".trusted.json"
+        temporary.write_text(json.dumps(state), encoding="utf-8")
+        temporary.replace(folder / "trusted.json")
 
 
 def _state(folder: Path, path: Path) -> dict[str, int]:
-    about = path.stat()
+    status = path.stat()
     index = int(hashlib.blake2b((folder / "index.json").read_bytes(), digest_size=16).hexdigest(), 16)
-    times = {"mtime": about.st_mtime_ns, "ctime": about.st_ctime_ns}
-    return {"index": index, "size": about.st_size, "inode": about.st_ino, **times}
+    times = {"mtime": status.st_mtime_ns, "ctime": status.st_ctime_ns}
+    return {"index": index, "size": status.st_size, "inode": status.st_ino, **times}

@@ -1,11 +1,11 @@
 """Image files decoded once into one file of pixels, which is mapped and never read whole.
 
-A cache folder holds ``index.json``, which is written last and names the file of pixels, and, while that is being made,
-a journal of it. A block of images counts as made where journal or index has its checksum, written after its pixels are
-on the disk. A file of pixels that the index names isn't written to again: who has mapped it goes on seeing the same.
+A cache folder holds ``index.json``, which is written last and names the file of pixels. While that file is being made,
+the folder holds its journal too. A block of images counts as made once journal or index has its checksum, written after
+its pixels are on the disk. A file of pixels that the index names is never changed: other processes may have mapped it.
 
-Grey values of more than 8 bits are scaled by the largest of all files, which is known when all are decoded: blocks that
-were scaled otherwise are then decoded again.
+Grey values of more than 8 bits are scaled by the largest value in all files, which is known only when all are decoded:
+blocks that were scaled otherwise are then decoded again.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ from transferlab.images.blocks import (
     trust,
     unchanged,
 )
-from transferlab.images.remarks import DARK
+from transferlab.images.remarks import MAX_DARK_VALUE
 from transferlab.system.files import no_link, write_whole
 from transferlab.system.locks import exclusive
 
 BLOCK_BYTES, BLOCK_IMAGES = 2**25, 1024
-"""A block is what is lost at most when the process dies: so many images, or fewer where they are larger."""
+"""Size of a block, which is what is lost at most when the process dies: so many images, or fewer if they are large."""
 
-DEEPEST = 16
-"""Bits of a grey value in files with more than 8, as long as none is known."""
+MAX_BITS = 16
+"""Bits per grey value that files with more than 8 are taken to have, until their largest value is known."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ class Decoded:
 
     Attributes:
         images: uint8, (n, size, size, channels), in the order of the files; 0 where a file can't be read.
-        unreadable: int64, the places of those.
-        reasons: why, of each of them.
+        unreadable: int64, indices of the files that can't be read.
+        reasons: why each of these can't be read.
         checksum: of all pixels.
-        largest: the largest grey value of the files with more than 8 bits; None where there are none.
-        bits: what such files were taken to have.
-        dark: int64, the places of images that can be read, and are nearly black.
+        largest: the largest grey value in files with more than 8 bits; None if there is no such file.
+        bits: the bits per grey value that such files are taken to have.
+        dark: int64, indices of readable images that are nearly black.
     """
 
     images: np.memmap[Any, np.dtype[np.uint8]]
@@ -74,17 +74,18 @@ class Decoded:
 
 
 def decoded(root: Path, names: Sequence[str], *, size: int, channels: int, cache: Path, retry: bool) -> Decoded:
-    """The images of a folder, from the cache as far as they are there and neither they nor their files have changed.
+    """The images of a folder: from the cache where neither pixels nor files have changed, else decoded.
 
-    Processes that want the same at once wait for the first. A process that was killed is continued from its last block.
+    Of processes that need the same images at once, the others wait for the first. After a process was killed, the next
+    continues from its last block.
 
     Args:
-        root: a folder.
-        names: of the image files, relative to it, in the order wanted; at least one.
-        size: height and width that they are given, in pixels.
+        root: the folder.
+        names: of the image files, relative to ``root``, in the order wanted; at least one.
+        size: height and width of the decoded images, in pixels.
         channels: 1 or 3.
-        cache: where the folder ``images`` of all such caches lies.
-        retry: whether images that couldn't be read are tried again, for a cause that their files don't show.
+        cache: the folder whose ``images`` has all such caches.
+        retry: whether to try unreadable images again, even if their files haven't changed.
 
     Raises:
         OSError: if the cache can't be written, or a file is no longer there.
@@ -96,66 +97,66 @@ def decoded(root: Path, names: Sequence[str], *, size: int, channels: int, cache
     files = [files_digest(root, names[start : start + step]) for start in range(0, len(names), step)]
     wanted = Wanted(root, names, files, shape, step)
     with exclusive(folder / "lock"):
-        path, blocks = _made(folder, wanted, retry)
-    every = [blocks[place] for place in range(len(files))]
-    bits, _ = _of_one_depth(blocks)
+        path, blocks = _up_to_date(folder, wanted, retry)
+    ordered = [blocks[number] for number in range(len(files))]
+    bits, _ = _with_one_depth(blocks)
     return Decoded(
         np.memmap(path, np.uint8, "r", shape=shape),
-        _places(step, [block.unreadable for block in every]),
-        [reason for block in every for reason in block.reasons],
-        hashlib.sha256(repr((shape, [block.pixels for block in every])).encode()).hexdigest(),
-        max((block.largest for block in every if block.largest is not None), default=None),
+        _indices(step, [block.unreadable for block in ordered]),
+        [reason for block in ordered for reason in block.reasons],
+        hashlib.sha256(repr((shape, [block.pixels for block in ordered])).encode()).hexdigest(),
+        max((block.largest for block in ordered if block.largest is not None), default=None),
         bits,
-        _places(step, [block.dark for block in every]),
+        _indices(step, [block.dark for block in ordered]),
     )
 
 
-def _places(step: int, blocks: Sequence[Sequence[int]]) -> NDArray[np.int64]:
-    """Of images among all, from their places within their blocks."""
-    return np.array([place * step + one for place, block in enumerate(blocks) for one in block], np.int64)
+def _indices(step: int, blocks: Sequence[Sequence[int]]) -> NDArray[np.int64]:
+    """Indices among all images, from indices within each block."""
+    return np.array([number * step + index for number, block in enumerate(blocks) for index in block], np.int64)
 
 
-def _made(folder: Path, wanted: Wanted, retry: bool) -> tuple[Path, dict[int, Block]]:
-    """The file of pixels and all its blocks."""
+def _up_to_date(folder: Path, wanted: Wanted, retry: bool) -> tuple[Path, dict[int, Block]]:
+    """The file of pixels and all its blocks; decodes what is missing."""
     path, known = indexed(folder)
     good = unchanged(known, wanted)
     trusted = is_trusted(folder, path)
     if not trusted:
         good = intact(path, good, wanted)
-    usable = {place: block for place, block in good.items() if not (retry and block.unreadable)}
-    _, usable = _of_one_depth(usable)
+    usable = {number: block for number, block in good.items() if not (retry and block.unreadable)}
+    _, usable = _with_one_depth(usable)
     if len(usable) < len(wanted.files):
-        # What is copied is read anyway.
-        return _completed(folder, wanted, path, intact(path, usable, wanted) if trusted else usable)
+        # Checking costs little here: blocks that are copied are read anyway.
+        return _new_file(folder, wanted, path, intact(path, usable, wanted) if trusted else usable)
     if not trusted and len(known) == len(usable):
         trust(folder, path)
     return path, usable
 
 
-def _of_one_depth(blocks: Mapping[int, Block]) -> tuple[int, dict[int, Block]]:
-    """The bits that hold the largest grey value of all files, and the blocks that needn't be decoded again for it."""
+def _with_one_depth(blocks: Mapping[int, Block]) -> tuple[int, dict[int, Block]]:
+    """The bits that hold the largest grey value of all files, and the blocks that are valid with these bits."""
     largest = max((block.largest for block in blocks.values() if block.largest is not None), default=None)
     if largest is None:
-        return DEEPEST, dict(blocks)
+        return MAX_BITS, dict(blocks)
     from transferlab.images.picture import depth
 
     bits = depth(largest)
-    return bits, {place: block for place, block in blocks.items() if block.largest is None or block.bits == bits}
+    return bits, {number: block for number, block in blocks.items() if block.largest is None or block.bits == bits}
 
 
-def _completed(folder: Path, wanted: Wanted, old: Path, kept: Mapping[int, Block]) -> tuple[Path, dict[int, Block]]:
-    """A new file of pixels with all blocks: those of the old one that are kept, the others decoded."""
-    begun = [journal for journal in sorted(folder.glob("*.jsonl")) if journal.stem != old.stem]
-    journal = begun[0] if begun else folder / f"pixels-{secrets.token_hex(4)}.jsonl"
+def _new_file(folder: Path, wanted: Wanted, old: Path, kept: Mapping[int, Block]) -> tuple[Path, dict[int, Block]]:
+    """A new file of pixels with all blocks: ``kept`` ones copied from the old file, the others decoded."""
+    journals = [journal for journal in sorted(folder.glob("*.jsonl")) if journal.stem != old.stem]
+    journal = journals[0] if journals else folder / f"pixels-{secrets.token_hex(4)}.jsonl"
     path = journal.with_suffix(".u8")
     for file in (journal, path):
         no_link(file)
-    blocks = intact(path, unchanged(journalled(journal), wanted), wanted) if begun else {}
-    bits, _ = _of_one_depth({**kept, **blocks})
+    blocks = intact(path, unchanged(journalled(journal), wanted), wanted) if journals else {}
+    bits, _ = _with_one_depth({**kept, **blocks})
     bar = tqdm(
         total=len(wanted.names), desc=f"decoding {wanted.shape[1]} px", unit=" images", leave=False, disable=None
     )
-    bar.update(sum(wanted.count(place) for place in blocks))
+    bar.update(sum(wanted.count(number) for number in blocks))
     with (
         bar,
         os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as data,
@@ -164,28 +165,28 @@ def _completed(folder: Path, wanted: Wanted, old: Path, kept: Mapping[int, Block
         ThreadPoolExecutor(1) as writer,
         warnings.catch_warnings(),
     ):
-        warnings.simplefilter("ignore")  # Pillow's, of odd files; set here, for all its threads
-        lines.write("\n")  # ends what was being written when the process died
+        warnings.simplefilter("ignore")  # Pillow's, on unusual files; set here for all threads
+        lines.write("\n")  # ends the line that was being written when the process died
         data.truncate(int(np.prod(wanted.shape)))
-        making = _Making(wanted, mapped(old), kept, pool, bar)
-        while missing := [place for place in range(len(wanted.files)) if place not in blocks]:
+        maker = _BlockMaker(wanted, mapped(old), kept, pool, bar)
+        while missing := [number for number in range(len(wanted.files)) if number not in blocks]:
             writing: Future[None] | None = None
-            for place in missing:
-                pixels, blocks[place] = making.block(place, bits)
+            for number in missing:
+                pixels, blocks[number] = maker.block(number, bits)
                 if writing is not None:
                     writing.result()
-                line = json.dumps([place, asdict(blocks[place])])
-                writing = writer.submit(_write, data.fileno(), wanted.bytes(place).start, pixels, lines, line)
+                line = json.dumps([number, asdict(blocks[number])])
+                writing = writer.submit(_write, data.fileno(), wanted.bytes(number).start, pixels, lines, line)
             if writing is not None:
                 writing.result()
-            bits, blocks = _of_one_depth(blocks)
-    _finish(folder, path, [blocks[place] for place in range(len(wanted.files))])
+            bits, blocks = _with_one_depth(blocks)
+    _finish(folder, path, [blocks[number] for number in range(len(wanted.files))])
     return path, blocks
 
 
 @dataclass(frozen=True)
-class _Making:
-    """Blocks, decoded or copied from ``pixels`` where they are ``kept``."""
+class _BlockMaker:
+    """Makes blocks: copies those in ``kept`` from ``pixels``, decodes the others."""
 
     wanted: Wanted
     pixels: NDArray[np.uint8]
@@ -193,29 +194,29 @@ class _Making:
     pool: ThreadPoolExecutor
     bar: tqdm[Any]
 
-    def block(self, place: int, bits: int) -> tuple[NDArray[np.uint8], Block]:
+    def block(self, number: int, bits: int) -> tuple[NDArray[np.uint8], Block]:
         from transferlab.images.picture import pictures  # Pillow only where a file is decoded
 
-        files, count = self.wanted.files[place], self.wanted.count(place)
-        if self.bar.n + count > (self.bar.total or 0):  # as where a block is decoded again
+        files, count = self.wanted.files[number], self.wanted.count(number)
+        if self.bar.n + count > (self.bar.total or 0):  # a block is decoded again
             self.bar.total = self.bar.n + count
-        kept = self.kept.get(place)
+        kept = self.kept.get(number)
         if kept is not None and (kept.largest is None or kept.bits == bits):
             self.bar.update(count)
-            return self.pixels[self.wanted.bytes(place)], kept
-        made = pictures(self.wanted.part(place), *self.wanted.shape[2:], bits, self.pool, self.bar.update)
-        unreadable, reasons = list(made.unreadable), list(made.unreadable.values())
-        digest = pixels_digest(made.pixels, unreadable)
-        black = np.flatnonzero(made.pixels.max(axis=(1, 2, 3)) <= DARK).tolist()
-        dark = [one for one in black if one not in made.unreadable]
-        return made.pixels, Block(files, digest, unreadable, reasons, made.largest, bits, dark)
+            return self.pixels[self.wanted.bytes(number)], kept
+        result = pictures(self.wanted.part(number), *self.wanted.shape[2:], bits, self.pool, self.bar.update)
+        unreadable, reasons = list(result.unreadable), list(result.unreadable.values())
+        digest = pixels_digest(result.pixels, unreadable)
+        black = np.flatnonzero(result.pixels.max(axis=(1, 2, 3)) <= MAX_DARK_VALUE).tolist()
+        dark = [index for index in black if index not in result.unreadable]
+        return result.pixels, Block(files, digest, unreadable, reasons, result.largest, bits, dark)
 
 
 def _write(data: int, start: int, pixels: NDArray[np.uint8], journal: IO[str], line: str) -> None:
-    left = pixels.reshape(-1).data
-    while left:
-        written = os.pwrite(data, left, start)
-        left, start = left[written:], start + written
+    remaining = pixels.reshape(-1).data
+    while remaining:
+        written = os.pwrite(data, remaining, start)
+        remaining, start = remaining[written:], start + written
     os.fsync(data)
     journal.write(line + "\n")
     journal.flush()
@@ -223,8 +224,8 @@ def _write(data: int, start: int, pixels: NDArray[np.uint8], journal: IO[str], l
 
 
 def _finish(folder: Path, path: Path, blocks: Sequence[Block]) -> None:
-    about = {"version": VERSION, "of": folder.name, "pixels": path.name, "blocks": [asdict(block) for block in blocks]}
-    write_whole(folder / "index.json", json.dumps(about))
+    index = {"version": VERSION, "of": folder.name, "pixels": path.name, "blocks": [asdict(block) for block in blocks]}
+    write_whole(folder / "index.json", json.dumps(index))
     for other in folder.glob("pixels-*"):
         if other != path:
             other.unlink()

@@ -1,4 +1,4 @@
-"""Which files are images: by their ending, or, where that says nothing, by their first bytes; none is decoded."""
+"""Tells which files are images: by their ending or, if that says nothing, by their first bytes. Decodes none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _IMAGES = """
     .jp2 .j2k .j2c .jpc .jpf .jpx .tga .icb .vda .vst .pcx .sgi .bw .rgb .rgba .qoi .dds .psd .ico .icns .xbm .xpm .ras
 """
 ENDINGS = frozenset(_IMAGES.split())
-"""Of files that are images whatever they hold, so that a harmed one is noticed; upper case counts as lower."""
+"""Endings of files that count as images whatever they contain, so that a damaged one is noticed; any case."""
 
 _OTHERS = """
     .txt .csv .tsv .json .jsonl .xml .yaml .yml .toml .ini .cfg .md .rst .html .htm .log .db .sqlite .py .ipynb .sh .m
@@ -23,7 +23,7 @@ _OTHERS = """
     .cr2 .cr3 .nef .arw .dng .orf .rw2 .raf .raw .lnk
 """
 OTHER_ENDINGS = frozenset(_OTHERS.split())
-"""Of files that are none, though some begin as images do: copies, downloads cut short, a camera's raw data."""
+"""Endings of files that are no images, though some begin like one: copies, unfinished downloads, camera raw data."""
 
 MAGIC = (
     b"\xff\xd8\xff",
@@ -41,23 +41,24 @@ MAGIC = (
     b"8BPS",
     b"icns",
 )
-"""How JPEG, PNG, GIF, TIFF, BigTIFF, JPEG 2000, QOI, DDS, PSD and ICNS begin."""
+"""First bytes of JPEG, PNG, GIF, TIFF, BigTIFF, JPEG 2000, QOI, DDS, PSD and ICNS files."""
 
 BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
-"""Of AVIF and HEIC, behind ``ftyp``."""
+"""The four bytes after ``ftyp`` in AVIF and HEIC files."""
 
 HEAD = 32
+"""Bytes that are read from the beginning of a file."""
 
 
 @dataclass
 class Content:
-    """What lies in one folder, hidden things aside; each in order of name.
+    """What is in one folder, without hidden entries; each list in order of name.
 
     Attributes:
         folders: names of its sub-folders.
         images: names of its image files.
-        others: how many other things there are, by ending, or by what they are.
-        nowhere: names of links to nothing that don't end as files do; they are among the others.
+        others: numbers of other entries, by ending or kind.
+        nowhere: names of broken links without a known ending of files; ``others`` counts them too.
     """
 
     folders: list[str] = field(default_factory=list[str])
@@ -66,113 +67,113 @@ class Content:
     nowhere: list[str] = field(default_factory=list[str])
 
 
-def content(place: Path) -> Content:
-    """What lies in a folder. Links are followed; pipes, sockets and devices are never opened.
+def content(folder: Path) -> Content:
+    """What is in a folder. Links are followed; pipes, sockets and devices are never opened.
 
     Raises:
         OSError: if the folder can't be read.
     """
-    found = Content()
-    with os.scandir(place) as entries:
+    result = Content()
+    with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if _is(entry.is_dir):
-                found.folders.append(entry.name)
-            elif not _is(entry.is_file):
-                is_there = (place / entry.name).exists()
-                found.others["no ordinary files" if is_there else "links to nothing"] += 1
-                if not is_there and _ending(entry.name) not in ENDINGS | OTHER_ENDINGS:
-                    found.nowhere.append(entry.name)
-            elif _is_image(place, entry.name):
-                found.images.append(entry.name)
+            if _is_true(entry.is_dir):
+                result.folders.append(entry.name)
+            elif not _is_true(entry.is_file):
+                exists = (folder / entry.name).exists()
+                result.others["no ordinary files" if exists else "links to nothing"] += 1
+                if not exists and _ending(entry.name) not in ENDINGS | OTHER_ENDINGS:
+                    result.nowhere.append(entry.name)
+            elif _is_image(folder, entry.name):
+                result.images.append(entry.name)
             else:
-                found.others[_ending(entry.name) or "no ending"] += 1
-    found.folders.sort()
-    found.nowhere.sort()
-    found.images.sort()
-    return found
+                result.others[_ending(entry.name) or "no ending"] += 1
+    result.folders.sort()
+    result.nowhere.sort()
+    result.images.sort()
+    return result
 
 
-def _is(asked: Callable[[], bool]) -> bool:
+def _is_true(check: Callable[[], bool]) -> bool:
     try:
-        return asked()
+        return check()
     except OSError:  # a link that leads to itself
         return False
 
 
 def _ending(name: str) -> str:
-    """With its dot, in lower case; none where the dot is the first character."""
+    """The ending with its dot, in lower case; empty if the name has none, or its only dot comes first."""
     stem, dot, ending = name.rpartition(".")
     return f"{dot}{ending.lower()}" if stem else ""
 
 
-def _is_image(place: Path, name: str) -> bool:
+def _is_image(folder: Path, name: str) -> bool:
     ending = _ending(name)
     if ending in ENDINGS:
         return True
     if ending in OTHER_ENDINGS or ending.endswith("~"):
         return False
     try:
-        with (place / name).open("rb") as file:
+        with (folder / name).open("rb") as file:
             return begins_as_image(file.read(HEAD))
     except OSError:
         return False
 
 
 def begins_as_image(head: bytes) -> bool:
-    """Whether a file that begins so is an image.
+    """Whether a file is an image, by its first bytes.
 
     Args:
-        head: its first ``HEAD`` bytes.
+        head: the first ``HEAD`` bytes.
     """
     if head.startswith(MAGIC) or (head[4:8] == b"ftyp" and head[8:12] in BRANDS):
         return True
     if head[:4] == b"RIFF":
         return head[8:12] == b"WEBP"
     if head[:2] == b"BM" and len(head) >= 18:
-        return struct.unpack("<I", head[14:18])[0] in (12, 40, 52, 56, 64, 108, 124)  # the sizes of its header
+        return struct.unpack("<I", head[14:18])[0] in (12, 40, 52, 56, 64, 108, 124)  # the sizes of its headers
     return head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace() and head[3:4] in b"#0123456789"
 
 
 def is_heic(head: bytes) -> bool:
-    """Whether a file that begins so needs a plugin of Pillow's."""
+    """Whether a file is HEIC, by its first bytes; Pillow needs a plugin for it."""
     return head[4:8] == b"ftyp" and head[8:12] in BRANDS[2:]
 
 
 def counted(others: Mapping[str, int]) -> str:
-    """``.txt 3, .json 1``: the most frequent first."""
-    most = sorted(others.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{what} {count}" for what, count in most[:6]) + (", …" if len(most) > 6 else "")
+    """Counts as text, the most frequent first: ``.txt 3, .json 1``."""
+    ordered = sorted(others.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{what} {count}" for what, count in ordered[:6]) + (", …" if len(ordered) > 6 else "")
 
 
-def images_below(place: Path, most: int) -> dict[str, int]:
-    """How many images each folder below a folder holds, by its path from there; links that lead round are not followed.
+def images_below(folder: Path, most: int) -> dict[str, int]:
+    """Number of images in each folder below a folder, by relative path. Links back to a visited folder aren't followed.
 
     Args:
-        place: a folder; its own images don't count.
-        most: folders that are looked into.
+        folder: its own images don't count.
+        most: largest number of folders to search.
     """
-    found: dict[str, int] = {}
-    seen = {_identity(place)}
-    waiting = [Path(name) for name in content(place).folders]
+    counts: dict[str, int] = {}
+    visited = {_identity(folder)}
+    waiting = [Path(name) for name in content(folder).folders]
     while waiting and most > 0:
         most -= 1
         below = waiting.pop(0)
         try:
-            identity = _identity(place / below)
-            if identity in seen:
+            identity = _identity(folder / below)
+            if identity in visited:
                 continue
-            seen.add(identity)
-            inside = content(place / below)
+            visited.add(identity)
+            inside = content(folder / below)
         except OSError:
             continue
         if inside.images:
-            found[below.as_posix()] = len(inside.images)
+            counts[below.as_posix()] = len(inside.images)
         waiting += [below / name for name in inside.folders]
-    return found
+    return counts
 
 
-def _identity(place: Path) -> tuple[int, int]:
-    about = place.stat()
-    return about.st_dev, about.st_ino
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino

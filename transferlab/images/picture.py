@@ -1,4 +1,4 @@
-"""Image files as the pixels that training reads."""
+"""Decodes image files into the pixels that training reads."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from transferlab.images.image_files import HEAD, is_heic
 from transferlab.text import printable
 
 DEPTHS = (8, 10, 12, 14, 16)
-"""Bits of a grey value that cameras and microscopes write into files of 16."""
+"""Bits per grey value that cameras and microscopes use in 16-bit files."""
 
-TASK = 32
-"""Images that a thread decodes at a time."""
+IMAGES_PER_TASK = 32
+"""Images that a thread decodes in one task."""
 
 PIXELS_AT_ONCE = 100_000_000
-"""Of all images that are being decoded; a larger one is decoded alone. Some 8 bytes each, at most, are in memory."""
+"""Pixels that all threads together decode at most; a larger image is decoded alone. A pixel takes up to 8 bytes."""
 
-BAND = 4_000_000
-"""Pixels that are converted at a time, or every conversion would hold a copy of the whole image."""
+PIXELS_PER_BAND = 4_000_000
+"""Pixels converted at a time; otherwise every conversion would hold a copy of the whole image."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Pictures:
 
     Attributes:
         pixels: uint8, (n, size, size, channels); 0 where a file can't be read.
-        unreadable: why not, by place.
-        largest: the largest grey value of the files with more than 8 bits; None where there are none.
+        unreadable: why a file can't be read, by its index.
+        largest: the largest grey value in files with more than 8 bits; None if there is no such file.
     """
 
     pixels: NDArray[np.uint8]
@@ -47,52 +47,52 @@ class Pictures:
 def pictures(
     paths: Sequence[Path], size: int, channels: int, bits: int, pool: ThreadPoolExecutor, done: Callable[[int], object]
 ) -> Pictures:
-    """``picture`` of each file, in threads: Pillow decodes without Python's lock.
+    """Calls ``picture`` for each file, in threads: Pillow decodes without Python's lock.
 
     Args:
         paths: of the files.
-        size: in pixels.
+        size: height and width of the decoded images, in pixels.
         channels: 3, or 1 for grey.
-        bits: of a grey value in files with more than 8.
-        pool: of the threads.
-        done: is told of so many more images, now and then.
+        bits: per grey value in files with more than 8.
+        pool: the threads.
+        done: called after each task with its number of images.
     """
     pixels = np.zeros((len(paths), size, size, channels), np.uint8)
     unreadable: dict[int, str] = {}
-    room = _Room()
+    budget = _PixelBudget()
 
-    def some(task: range) -> list[int]:
+    def decode(task: range) -> list[int]:
         largest: list[int] = []
-        for place in task:
+        for index in task:
             try:
-                pixels[place], value = picture(paths[place], size, channels, bits, room)
+                pixels[index], value = picture(paths[index], size, channels, bits, budget)
                 largest += [] if value is None else [value]
-            except Exception as error:  # decoders raise whatever they stumble upon
-                unreadable[place] = _reason(paths[place], error)
+            except Exception as error:  # decoders raise errors of all kinds
+                unreadable[index] = _reason(paths[index], error)
         return largest
 
     values: list[int] = []
-    tasks = [range(len(paths))[start : start + TASK] for start in range(0, len(paths), TASK)]
-    for task, largest in zip(tasks, pool.map(some, tasks), strict=True):
+    tasks = [range(len(paths))[start : start + IMAGES_PER_TASK] for start in range(0, len(paths), IMAGES_PER_TASK)]
+    for task, largest in zip(tasks, pool.map(decode, tasks), strict=True):
         done(len(task))
         values += largest
     return Pictures(pixels, dict(sorted(unreadable.items())), max(values, default=None))
 
 
 def depth(largest: int) -> int:
-    """The fewest bits of ``DEPTHS`` that hold a value."""
+    """The smallest of ``DEPTHS`` whose bits hold the value."""
     return next(bits for bits in DEPTHS if largest < 2**bits)
 
 
-class _Room:
-    """Lets threads decode as long as their images have fewer pixels together than ``PIXELS_AT_ONCE``."""
+class _PixelBudget:
+    """Limits the pixels of all images being decoded at the same time to ``PIXELS_AT_ONCE``."""
 
     def __init__(self) -> None:
         self._pixels = 0
         self._changed = Condition()
 
     @contextmanager
-    def taken(self, pixels: int) -> Generator[None]:
+    def reserved(self, pixels: int) -> Generator[None]:
         with self._changed:
             self._changed.wait_for(lambda: self._pixels == 0 or self._pixels + pixels <= PIXELS_AT_ONCE)
             self._pixels += pixels
@@ -105,32 +105,32 @@ class _Room:
 
 
 def picture(
-    path: Path, size: int, channels: int, bits: int, room: _Room | None = None
+    path: Path, size: int, channels: int, bits: int, budget: _PixelBudget | None = None
 ) -> tuple[NDArray[np.uint8], int | None]:
-    """The image upright as its EXIF data say, its central square at ``size`` × ``size``.
+    """The image's central square at ``size`` × ``size``, turned upright as its EXIF data say.
 
-    That square is what centre-cropping leaves once the shorter side is ``size``; bilinear, averaging when it shrinks.
-    A JPEG far larger than that is decoded at a half, a quarter or an eighth. Transparency lies over white; grey of
+    The square is what a centre crop leaves once the shorter side is ``size``; bilinear, averaging when it shrinks.
+    A far larger JPEG is decoded at a half, a quarter or an eighth. Transparent pixels are laid over white; grey of
     more than 8 bits is scaled to 8.
 
     Args:
         path: of an image file.
-        size: in pixels.
+        size: height and width, in pixels.
         channels: 3, or 1 for grey.
-        bits: of a grey value in files with more than 8; larger ones are white.
-        room: waited for before anything is decoded.
+        bits: per grey value in files with more than 8; larger values are white.
+        budget: shared by all threads; the image waits until its pixels fit in.
 
     Returns:
-        uint8, (size, size, channels), and the largest grey value of the file if it has more than 8 bits: 65,535 where
-        the file itself says what is white.
+        uint8, (size, size, channels), and the largest grey value of a file with more than 8 bits, else None; 65,535
+        if the file itself says what is white.
 
     Raises:
-        Exception: of whatever kind Pillow's decoders raise on what they can't read.
+        Exception: of any kind, from Pillow's decoders, if the file can't be read.
     """
     mode = "RGB" if channels == 3 else "L"
-    with Image.open(path) as image, (room or _Room()).taken(image.width * image.height):
+    with Image.open(path) as image, (budget or _PixelBudget()).reserved(image.width * image.height):
         if image.format == "EPS":
-            raise ValueError("a program for printers, not an image")  # which Pillow would have Ghostscript run
+            raise ValueError("a program for printers, not an image")  # Pillow would let Ghostscript run it
         image.draft(mode, (size, size))
         ImageOps.exif_transpose(image, in_place=True)
         plain, largest = _eight_bits(image, mode, bits)
@@ -141,13 +141,13 @@ def picture(
 
 
 def _eight_bits(image: Image.Image, mode: str, bits: int) -> tuple[Image.Image, int | None]:
-    """The same in another mode, band by band, and the largest value of what has more than 8 bits."""
+    """The image in another mode, converted band by band, and its largest value if it has more than 8 bits."""
     if image.mode == mode and "transparency" not in image.info:
         return image, None
     if image.mode == "F":
         raise ValueError("pixels of floating point, of which nobody says what is white")
     whole = Image.new(mode, image.size)
-    height = max(BAND // image.width, 1)
+    height = max(PIXELS_PER_BAND // image.width, 1)
     values: list[int] = []
     for top in range(0, image.height, height):
         box = (0, top, image.width, min(top + height, image.height))
@@ -160,8 +160,8 @@ def _eight_bits(image: Image.Image, mode: str, bits: int) -> tuple[Image.Image, 
             white = 2**bits - 1
             band = Image.fromarray(np.rint(np.minimum(numbers, white) / (white / 255)).astype(np.uint8))
         elif image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-            above = band.convert("RGBA")
-            band = Image.alpha_composite(Image.new("RGBA", above.size, "white"), above)
+            transparent = band.convert("RGBA")
+            band = Image.alpha_composite(Image.new("RGBA", transparent.size, "white"), transparent)
         whole.paste(band.convert(mode), box)
     return whole, max(values, default=None)
 

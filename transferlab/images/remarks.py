@@ -1,4 +1,4 @@
-"""Remarks on pixels that a provider and a reader of its arrays make alike."""
+"""Remarks on pixels, shared by the provider of image folders and the description of data sets."""
 
 from __future__ import annotations
 
@@ -9,37 +9,38 @@ from numpy.typing import NDArray
 
 from transferlab.text import agreeing, counted, printable
 
-DARK = 16
-"""An image whose brightest pixel is no more than this, of 255, is black to the eye: a mask with values 0, 1, 2 …,
-levels of 4 bits, or grey values of 12 bits where another file's have 16."""
+MAX_DARK_VALUE = 16
+"""An image whose brightest pixel is at most this, of 255, looks black: a mask with values 0, 1, 2 …, 4-bit grey
+values, or 12-bit grey values among files of 16 bits."""
 
-SHARE = 0.1
-"""Of a class's images, from which dark ones are said: one photo of the night among many is worth no word."""
+MIN_DARK_SHARE = 0.1
+"""From this share of dark images on, a class is remarked on: one night photo among many needs no remark."""
 
 CLASSES_SHOWN = 3
+"""Largest number of classes that a remark names."""
 
 
 def dark(images: NDArray[np.bool_], labels: NDArray[np.int64], class_names: Sequence[str]) -> tuple[str, ...]:
-    """The remark that images are black, where a class has many of them.
+    """The remark that images are nearly black, if a class has many of them; else nothing.
 
     Args:
-        images: (n,), whether the brightest pixel of each is no more than ``DARK``.
+        images: (n,), whether the brightest pixel of each is no more than ``MAX_DARK_VALUE``.
         labels: (n,).
         class_names: of the labels.
     """
-    why = f"nearly black, no pixel above {DARK} of 255: are these masks, or fewer bits? Then scale the files"
+    why = f"nearly black, no pixel above {MAX_DARK_VALUE} of 255: are these masks, or fewer bits? Then scale the files"
     if images.all():
         return (why,)
-    every = np.bincount(labels, minlength=len(class_names)).tolist()
-    few = np.bincount(labels[images], minlength=len(class_names)).tolist()
-    many = [place for place, count in enumerate(few) if count and count >= SHARE * every[place]]
-    if not many:
+    totals = np.bincount(labels, minlength=len(class_names)).tolist()
+    dark_counts = np.bincount(labels[images], minlength=len(class_names)).tolist()
+    classes = [label for label, count in enumerate(dark_counts) if count and count >= MIN_DARK_SHARE * totals[label]]
+    if not classes:
         return ()
     named = [
-        f"{few[place]:,} of {counted(every[place], 'image')} of class {printable(class_names[place])}"
-        for place in many[:CLASSES_SHOWN]
+        f"{dark_counts[label]:,} of {counted(totals[label], 'image')} of class {printable(class_names[label])}"
+        for label in classes[:CLASSES_SHOWN]
     ]
-    more = len(many) - len(named)
-    others = f", and some of {counted(more, 'other class')}," if more else ""
-    single = len(many) == 1 and few[many[0]] == 1
+    unnamed = len(classes) - len(named)
+    others = f", and some of {counted(unnamed, 'other class')}," if unnamed else ""
+    single = len(classes) == 1 and dark_counts[classes[0]] == 1
     return (f"{', '.join(named)}{others} {agreeing(1 if single else 2, 'is', 'are')} {why}",)

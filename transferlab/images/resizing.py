@@ -1,4 +1,4 @@
-"""Conversions that every example passes once, before any training: size and channels."""
+"""Converts size and channels of images, once before any training."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 def resized(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Every image at ``size`` × ``size``, bilinear, averaging when it shrinks.
+    """Resizes every image to ``size`` × ``size``: bilinear, averaging when it shrinks.
 
     Args:
         images: uint8, (n, height, width, 1 or 3).
-        size: in pixels.
+        size: new height and width, in pixels.
 
     Returns:
         uint8, (n, size, size, 1 or 3).
@@ -29,7 +29,7 @@ def resized(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def with_channels(images: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
-    """Grey repeated into three channels, or colour weighed into one; uint8, (n, height, width, ``channels``)."""
+    """Repeats grey in three channels, or weighs colour into one; uint8, (n, height, width, ``channels``)."""
     if images.shape[3] == channels:
         return images
     if channels == 3:

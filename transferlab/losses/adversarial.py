@@ -37,13 +37,13 @@ def domain_cross_entropy(source: Tensor, target: Tensor, weights: tuple[Tensor, 
     """Binary cross-entropy of a discriminator that should say 1 on source and 0 on target.
 
     Args:
-        source: its logits on source examples, (n, 1).
-        target: its logits on target examples, (m, 1).
+        source: the discriminator's logits on source examples, (n, 1).
+        target: the discriminator's logits on target examples, (m, 1).
         weights: of the source examples, (n,), and of the target examples, (m,), each of mean 1; None for equal ones.
 
     Returns:
         ½ · mean −log σ(source) + ½ · mean −log(1 − σ(target)), a scalar in nats: both domains count the
-        same whatever n and m are; log 2 for a discriminator that can't tell.
+        same whatever n and m are; log 2 for a discriminator that can't tell them apart.
     """
     losses = softplus(-source), softplus(target)
     if weights is not None:
@@ -55,7 +55,7 @@ class Discriminator(nn.Sequential):
     """features → width → width → 1, ReLU between: the discriminator of DANN and ADDA."""
 
     ONE_PASS = True
-    """Without BatchNorm what it says of an example doesn't depend on others: both domains go through at once."""
+    """Without BatchNorm, an example's output doesn't depend on other examples: both domains pass together."""
 
     def __init__(self, features: int, classes: int, *, width: int) -> None:
         if width < 1:
@@ -66,12 +66,12 @@ class Discriminator(nn.Sequential):
 class DANN(nn.Module):
     """``domain_cross_entropy`` behind gradient reversal (Ganin et al. 2016).
 
-    λ(progress) scales the gradient that reaches the features, and that alone: the discriminator
-    learns at full rate from the first step.
+    λ(progress) scales only the gradient that reaches the features: the discriminator learns at full rate from
+    the first step.
     """
 
     SATURATED = 0.01
-    """In nats: below it the discriminator is nearly always right (``training/health.py``)."""
+    """Loss in nats below which the discriminator is nearly always right (``training/health.py``)."""
 
     def __init__(self, features: int, classes: int, *, width: int) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class TellDomainsApart(nn.Module):
     """``domain_cross_entropy`` where the discriminator is the classifier: ADDA's first phase."""
 
     SATURATED = 0.01
-    """In nats: below it the discriminator is nearly always right (``training/health.py``)."""
+    """Loss in nats below which the discriminator is nearly always right (``training/health.py``)."""
 
     def __init__(self, features: int, classes: int) -> None:
         super().__init__()
@@ -105,5 +105,5 @@ class PassForSource(nn.Module):
         super().__init__()
 
     def forward(self, target: Output, progress: Tensor) -> Tensor:
-        """A scalar, in nats; log 2 where the discriminator can't tell."""
+        """A scalar, in nats; log 2 where the discriminator can't tell the domains apart."""
         return softplus(-target.logits).mean()

@@ -1,4 +1,4 @@
-"""Losses against labels: those that came with the examples, or those that an Estimate gave them."""
+"""Cross-entropies against the examples' labels, or against labels that an Estimate gave them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CrossEntropy(nn.Module):
 class SmoothedCrossEntropy(nn.Module):
     """Cross-entropy against (1 − ε) · one-hot + ε / C, ε = ``smoothing`` (Szegedy et al. 2016, §7).
 
-    At least the entropy of that label, in nats, which is 0 for ε = 0: then it is ``CrossEntropy``.
+    In nats, at least the entropy of the smoothed label. For ε = 0 this is ``CrossEntropy``.
     """
 
     def __init__(self, features: int, classes: int, *, smoothing: float) -> None:
@@ -37,11 +37,11 @@ class SmoothedCrossEntropy(nn.Module):
 
 
 class WeightedCrossEntropy(nn.Module):
-    """Mean of w · −log softmax(z)[y] over a labelled batch, w the estimate ``weight`` of each example.
+    """Mean of w · −log softmax(z)[y] over a labelled batch, where w is the estimate ``weight`` of each example.
 
     The sum is divided by the number of examples, not by the batch's weights: with weights of mean 1 over all
-    examples it is then an unbiased estimate of the weighted risk (Shimodaira 2000). ``CrossEntropy`` where every
-    weight is 1.
+    examples, the loss is an unbiased estimate of the weighted risk (Shimodaira 2000). With equal weights it is
+    ``CrossEntropy``.
     """
 
     def __init__(self, features: int, classes: int) -> None:
@@ -55,7 +55,7 @@ class WeightedCrossEntropy(nn.Module):
 
 
 class PseudoLabelCrossEntropy(nn.Module):
-    """Mean of −log softmax(z)[ŷ] over a batch, ŷ the estimate ``pseudo_label`` of each example; reads no label."""
+    """Mean of −log softmax(z)[ŷ] over a batch; ŷ is the estimate ``pseudo_label`` of each example."""
 
     def __init__(self, features: int, classes: int) -> None:
         super().__init__()

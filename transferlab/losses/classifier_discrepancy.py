@@ -1,4 +1,4 @@
-"""How far two classifiers of the same features are apart."""
+"""How far apart two classifiers of the same features are."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def classifier_discrepancy(first: Tensor, second: Tensor) -> Tensor:
 
 
 class ClassifierDiscrepancy(nn.Module):
-    """``classifier_discrepancy`` of one stream's examples as two classifiers see them."""
+    """``classifier_discrepancy`` of two classifiers on one stream's examples."""
 
     def __init__(self, features: int, classes: int) -> None:
         super().__init__()

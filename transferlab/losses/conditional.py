@@ -1,4 +1,4 @@
-"""DANN's two heirs: a discriminator that sees predictions too (CDAN), and a check on the features' spectrum (BSP)."""
+"""Extensions of DANN: a discriminator that sees predictions too (CDAN), a penalty on the features' spectrum (BSP)."""
 
 from __future__ import annotations
 
@@ -70,14 +70,13 @@ def spectral_penalty(source: Tensor, target: Tensor) -> Tensor:
 class CDAN(nn.Module):
     """``domain_cross_entropy`` of a discriminator on f ⊗ p behind gradient reversal (Long et al. 2018).
 
-    p is detached, and λ(progress) scales the gradient that reaches the features, and that alone. With
-    ``entropy``, examples are weighted by ``certainty_weights``, each domain by itself (CDAN+E). Where f ⊗ p
-    would be wider than ``project_above``, ``randomized_multilinear_map`` stands in for it, its Gaussian maps
-    drawn once, here.
+    p is detached, and λ(progress) scales only the gradient that reaches the features. With ``entropy``, examples
+    are weighted by ``certainty_weights``, in each domain separately (CDAN+E). Where f ⊗ p would be wider than
+    ``project_above``, ``randomized_multilinear_map`` replaces it, with Gaussian maps drawn once, here.
     """
 
     SATURATED = 0.01
-    """In nats: below it the discriminator is nearly always right (``training/health.py``)."""
+    """Loss in nats below which the discriminator is nearly always right (``training/health.py``)."""
 
     def __init__(
         self, features: int, classes: int, *, width: int, entropy: bool, project_above: int, projection: int
@@ -111,8 +110,8 @@ class CDAN(nn.Module):
 class BSP(DANN):
     """DANN + ``penalty`` · ``spectral_penalty``: batch spectral penalization (Chen et al. 2019).
 
-    Adversarial training lets the first singular vectors of the features, which transfer well, drown the
-    others, which tell classes apart; the penalty holds them down. It is neither reversed nor scaled by λ.
+    Adversarial training lets the first singular vectors of the features, which transfer well, drown the others,
+    which tell classes apart. The penalty keeps the first ones small; it is neither reversed nor scaled by λ.
     """
 
     def __init__(self, features: int, classes: int, *, width: int, penalty: float) -> None:

@@ -1,6 +1,6 @@
-"""Losses of two views of the same unlabelled examples: what is predicted of one, the other should predict too.
+"""Losses of two views of the same unlabelled examples, whose predictions should agree.
 
-The view that sets the aim is a constant for the gradient. None reads a label.
+The view to agree with is a constant for the gradient. No loss reads a label.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def confident_agreement(weak: Tensor, strong: Tensor, threshold: float) -> Tenso
     """Cross-entropy of the strong views against confident predictions on the weak ones (Sohn et al. 2020).
 
     1/m · Σ_i [max p_i ≥ threshold] · −log q_i[argmax p_i], with p = softmax(weak), q = softmax(strong). The sum is
-    divided by the whole batch, so few confident examples count little and none gives 0.
+    divided by the whole batch, so a few confident examples count little, and none gives 0.
 
     Args:
         weak: (m, C), logits; a constant for the gradient.
@@ -46,9 +46,9 @@ def squared_difference(student: Tensor, teacher: Tensor, threshold: float) -> Te
     Returns:
         A scalar between 0 (equal predictions) and 2/C (sure of different classes).
     """
-    aim = teacher.detach().softmax(1)
-    differences = (student.softmax(1) - aim).square().mean(1)
-    return (differences * (aim.amax(1) >= threshold)).mean()
+    expected = teacher.detach().softmax(1)
+    differences = (student.softmax(1) - expected).square().mean(1)
+    return (differences * (expected.amax(1) >= threshold)).mean()
 
 
 def ramp_up(progress: Tensor, length: float) -> Tensor:

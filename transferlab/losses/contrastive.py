@@ -1,4 +1,4 @@
-"""Losses of pairs of examples: which belong together, and which apart."""
+"""Losses of pairs of examples that belong together or apart."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ Similarity = Literal["cosine", "dot"]
 Pairs = Literal["across", "within"]
 
 
-def nt_xent(one: Tensor, two: Tensor, temperature: float, similarity: Similarity) -> Tensor:
+def nt_xent(first: Tensor, second: Tensor, temperature: float, similarity: Similarity) -> Tensor:
     """Normalised-temperature cross-entropy: each view finds its example's other view among all (Chen et al. 2020).
 
     With z the 2n views together: mean over i of −log(exp(s_ij/τ) / Σ_{k≠i} exp(s_ik/τ)), j the other view of i's
     example, s_ik = cos(z_i, z_k), or z_i · z_k.
 
     Args:
-        one: (n, d), projections of one view of n examples.
-        two: (n, d), those of another view of the same examples, in the same order.
+        first: (n, d), projections of one view of n examples.
+        second: (n, d), projections of another view of the same examples, in the same order.
         temperature: τ.
         similarity: ``cosine`` or ``dot``.
 
     Returns:
         A scalar in nats, above 0 where n > 1; log(2n − 1) for projections that are all equal.
     """
-    z = torch.cat([one, two])
+    z = torch.cat([first, second])
     if similarity == "cosine":
         z = normalize(z)
     return paired_cross_entropy(z @ z.T / temperature)
@@ -46,9 +46,9 @@ def paired_cross_entropy(scores: Tensor) -> Tensor:
         A scalar in nats.
     """
     count = len(scores)
-    oneself = torch.eye(count, dtype=torch.bool, device=scores.device)
+    diagonal = torch.eye(count, dtype=torch.bool, device=scores.device)
     partners = torch.arange(count, device=scores.device).roll(count // 2)
-    return cross_entropy(scores.masked_fill(oneself, -torch.inf), partners)
+    return cross_entropy(scores.masked_fill(diagonal, -torch.inf), partners)
 
 
 def pair_loss(x: Tensor, y: Tensor, same: Tensor, margin: float) -> Tensor:
@@ -60,7 +60,7 @@ def pair_loss(x: Tensor, y: Tensor, same: Tensor, margin: float) -> Tensor:
     Args:
         x: (n, d).
         y: (m, d).
-        same: (n, m), bool: whether a pair is of one class.
+        same: (n, m), bool: whether the two have the same class.
         margin: how far apart different classes should be.
 
     Returns:
@@ -85,17 +85,17 @@ class NTXent(nn.Module):
         self, source_one: Output, source_two: Output, target_one: Output, target_two: Output, progress: Tensor
     ) -> Tensor:
         """A scalar, in nats."""
-        one = torch.cat([source_one.logits, target_one.logits])
-        two = torch.cat([source_two.logits, target_two.logits])
-        return nt_xent(one, two, self.temperature, self.similarity)
+        first = torch.cat([source_one.logits, target_one.logits])
+        second = torch.cat([source_two.logits, target_two.logits])
+        return nt_xent(first, second, self.temperature, self.similarity)
 
 
 class Siamese(nn.Module):
     """``pair_loss`` of the features of two labelled streams (Hadsell et al. 2006; Motiian et al. 2017).
 
-    Pairs are of a source and a target example, or of two examples of one domain: then the mean of both domains'
-    losses, where an example's pair with itself counts as a pair at distance 0. Labels of one number mean one class
-    only across domains with the same classes; within a domain they always do.
+    ``across``: pairs of a source and a target example; equal labels must mean the same class in both domains.
+    ``within``: pairs of two examples of one domain, and the mean of both domains' losses; an example's pair with
+    itself counts, at distance 0.
     """
 
     def __init__(self, features: int, classes: int, *, margin: float, pairs: Pairs) -> None:
@@ -108,10 +108,10 @@ class Siamese(nn.Module):
     def forward(self, source: Output, target: Output, progress: Tensor) -> Tensor:
         """A scalar."""
         if self.pairs == "across":
-            return self._of(source, target)
-        return (self._of(source, source) + self._of(target, target)) / 2
+            return self._pair_loss(source, target)
+        return (self._pair_loss(source, source) + self._pair_loss(target, target)) / 2
 
-    def _of(self, one: Output, other: Output) -> Tensor:
-        assert one.labels is not None
-        assert other.labels is not None
-        return pair_loss(one.features, other.features, one.labels[:, None] == other.labels, self.margin)
+    def _pair_loss(self, first: Output, second: Output) -> Tensor:
+        assert first.labels is not None
+        assert second.labels is not None
+        return pair_loss(first.features, second.features, first.labels[:, None] == second.labels, self.margin)

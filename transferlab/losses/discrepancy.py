@@ -53,8 +53,8 @@ def compared_distances(source: Tensor, target: Tensor, estimator: Estimator) -> 
     """Squared distances of the pairs that ``estimator`` looks at.
 
     Returns:
-        All pairs of the two samples together, (n + m, n + m); for ``linear``, those of s and s′, t and t′,
-        s and t′, s′ and t, a row each, (4, min(n, m)/2).
+        All pairs of the two samples together, (n + m, n + m); for ``linear``, the pairs s and s′, t and t′,
+        s and t′, s′ and t, in a row each, (4, min(n, m)/2).
 
     Raises:
         ValueError: if a sample has fewer than two examples and the estimator needs two.
@@ -89,9 +89,9 @@ def kernel_discrepancy(kernel: Tensor, n: int, estimator: Estimator) -> Tensor:
     """The discrepancy mean k(s, s′) + mean k(t, t′) − 2 · mean k(s, t).
 
     Args:
-        kernel: its values at the pairs of ``compared_distances``.
-        n: how many of the examples are source examples.
-        estimator: the same as there.
+        kernel: the kernel's values at the pairs of ``compared_distances``.
+        n: number of source examples.
+        estimator: the one given to ``compared_distances``.
 
     Returns:
         A scalar.
@@ -120,8 +120,8 @@ def coral(source: Tensor, target: Tensor) -> Tensor:
     width = source.shape[1]
     if max(len(source), len(target)) > width:
         return (torch.cov(source.T) - torch.cov(target.T)).square().sum() / (4 * width**2)
-    # The same by examples: ‖SᵀS − TᵀT‖² = ‖SSᵀ‖² + ‖TTᵀ‖² − 2‖STᵀ‖², and nothing of size d² is made.
-    s, t = ((one - one.mean(0)) / (len(one) - 1) ** 0.5 for one in (source, target))
+    # The same from Gram matrices: ‖SᵀS − TᵀT‖² = ‖SSᵀ‖² + ‖TTᵀ‖² − 2‖STᵀ‖², with no matrix of size d².
+    s, t = ((sample - sample.mean(0)) / (len(sample) - 1) ** 0.5 for sample in (source, target))
     return ((s @ s.T).square().sum() + (t @ t.T).square().sum() - 2 * (s @ t.T).square().sum()) / (4 * width**2)
 
 

@@ -1,6 +1,6 @@
-"""What a student learns from a teacher: its soft labels, its features, and how its examples lie to one another.
+"""What a student learns from a teacher: its soft labels, its features, and relations between its features.
 
-None reads a label. The teacher is a constant for the gradient.
+No loss reads a label. The teacher is a constant for the gradient.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def soft_label_divergence(student: Tensor, teacher: Tensor, temperature: float) 
     """T² · mean KL(p ‖ q), with p = softmax(teacher / T), q = softmax(student / T) (Hinton et al. 2015).
 
     A high temperature shows which wrong classes the teacher finds likelier than others. The gradient of the
-    divergence shrinks as 1/T², hence the factor: at any T it counts alike beside a cross-entropy.
+    divergence shrinks as 1/T², hence the factor T²: at any T the loss counts alike beside a cross-entropy.
 
     Args:
         student: (n, C), logits.
@@ -33,10 +33,10 @@ def soft_label_divergence(student: Tensor, teacher: Tensor, temperature: float) 
 def hint(student: Tensor, teacher: Tensor) -> Tensor:
     """Mean squared difference of features, 1/(nd) · Σ_i ‖f_i − g_i‖² (Romero et al. 2015).
 
-    The paper has half of the sum over the features; the weight takes up the constant, whatever the width.
+    The paper has half the sum over the features; the loss's weight can absorb the constant.
 
     Args:
-        student: (n, d), features, through a regressor where their width isn't the teacher's.
+        student: (n, d), features, mapped by a regressor if their width isn't the teacher's.
         teacher: (n, d), features of the same examples; a constant for the gradient.
 
     Returns:
@@ -48,7 +48,7 @@ def hint(student: Tensor, teacher: Tensor) -> Tensor:
 def distance_relation(student: Tensor, teacher: Tensor) -> Tensor:
     """Mean over pairs of Huber(ψ_ij of the student, ψ_ij of the teacher), with ψ_ij = ‖f_i − f_j‖ / mean distance.
 
-    What is learned is the ratio of distances, in features of any width (relational knowledge distillation,
+    The student learns ratios of distances, in features of any width (relational knowledge distillation,
     Park et al. 2019). Pairs are of different examples, Huber's δ is 1.
 
     Args:
@@ -77,9 +77,9 @@ def angle_relation(student: Tensor, teacher: Tensor) -> Tensor:
     """
     n = len(student)
     cosines = _cosines(student), _cosines(teacher.detach())
-    # The others of the n³, with j = i or j = k, have equal cosines of 0.
-    apart = 1 - torch.eye(n, dtype=student.dtype, device=student.device)
-    return (huber_loss(*cosines, reduction="none") * apart).sum() / (_pairs(n) * max(n - 2, 1))
+    # The other triplets, with j = i or j = k, have cosine 0 on both sides.
+    distinct = 1 - torch.eye(n, dtype=student.dtype, device=student.device)
+    return (huber_loss(*cosines, reduction="none") * distinct).sum() / (_pairs(n) * max(n - 2, 1))
 
 
 def _pairs(n: int) -> int:
@@ -87,7 +87,7 @@ def _pairs(n: int) -> int:
 
 
 def _ratios(features: Tensor) -> Tensor:
-    """Distances (n, n) over their mean of different examples; the distance of equal ones has no gradient."""
+    """Distances (n, n) divided by their mean over different examples; equal examples have no gradient."""
     # Not by matrix products, which lose the distance of examples that lie close together.
     distances = torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist")
     mean = distances.sum() / _pairs(len(features))
@@ -95,17 +95,17 @@ def _ratios(features: Tensor) -> Tensor:
 
 
 def _cosines(features: Tensor) -> Tensor:
-    """(n, n, n), by the law of cosines: at j, i, k, that of the angle at j; 0 where one of its sides has no length."""
+    """Cosines (n, n, n), by the law of cosines; entry [j, i, k] is of the angle at j, and 0 if a side has length 0."""
     sides = _ratios(features)
     squared = sides.square()
     twice = squared[:, :, None] + squared[:, None, :] - squared[None, :, :]
     product = 2 * sides[:, :, None] * sides[:, None, :]
-    none = product == 0
-    return twice.masked_fill(none, 0) / product.masked_fill(none, 1)
+    degenerate = product == 0
+    return twice.masked_fill(degenerate, 0) / product.masked_fill(degenerate, 1)
 
 
-def _taught(student: Output, teacher: tuple[Output, ...]) -> tuple[Tensor, Tensor]:
-    """The teacher's features and logits: of its own pass, or as they were noted beside the examples before."""
+def _teacher_outputs(student: Output, teacher: tuple[Output, ...]) -> tuple[Tensor, Tensor]:
+    """The teacher's features and logits, from its own pass or from the student's estimates."""
     if teacher:
         return teacher[0].features, teacher[0].logits
     return student.estimates["teacher_features"], student.estimates["teacher_logits"]
@@ -119,8 +119,8 @@ class SoftLabels(nn.Module):
         self.temperature = temperature
 
     def forward(self, student: Output, *teacher: Output, progress: Tensor) -> Tensor:
-        """A scalar, in nats; without a second output, the teacher's are the student's ``estimates``."""
-        return soft_label_divergence(student.logits, _taught(student, teacher)[1], self.temperature)
+        """A scalar, in nats; without a second output, the teacher's are in the student's ``estimates``."""
+        return soft_label_divergence(student.logits, _teacher_outputs(student, teacher)[1], self.temperature)
 
 
 class Hints(nn.Module):
@@ -130,8 +130,8 @@ class Hints(nn.Module):
         super().__init__()
 
     def forward(self, student: Output, *teacher: Output, progress: Tensor) -> Tensor:
-        """A scalar; without a second output, the teacher's are the student's ``estimates``."""
-        return hint(student.logits, _taught(student, teacher)[0])
+        """A scalar; without a second output, the teacher's are in the student's ``estimates``."""
+        return hint(student.logits, _teacher_outputs(student, teacher)[0])
 
 
 class Relations(nn.Module):
@@ -142,7 +142,7 @@ class Relations(nn.Module):
         self.distance, self.angle = distance, angle
 
     def forward(self, student: Output, *teacher: Output, progress: Tensor) -> Tensor:
-        """A scalar; without a second output, the teacher's are the student's ``estimates``."""
-        theirs = _taught(student, teacher)[0]
-        distances = distance_relation(student.features, theirs)
-        return self.distance * distances + self.angle * angle_relation(student.features, theirs)
+        """A scalar; without a second output, the teacher's are in the student's ``estimates``."""
+        teacher_features = _teacher_outputs(student, teacher)[0]
+        distances = distance_relation(student.features, teacher_features)
+        return self.distance * distances + self.angle * angle_relation(student.features, teacher_features)

@@ -41,7 +41,7 @@ def joint_mmd(
         source: features (n, d) and class probabilities (n, C).
         target: features (m, d) and class probabilities (m, C); n and m may differ.
         bandwidths: the multiples of the mean squared distance in k_f.
-        sigma: σ of k_p; at ∞, k_p is 1, and this is ``mmd`` of the features.
+        sigma: σ of k_p; for ∞, k_p is 1 and the result is ``mmd`` of the features.
         estimator: as in ``mmd``; the paper's own training takes linear time.
 
     Returns:
@@ -65,8 +65,8 @@ def local_mmd(
 
     mean over c of ‖Σ_i w_ic φ(s_i) − Σ_j v_jc φ(t_j)‖², φ the feature map of ``mmd``'s kernel;
     w_ic = [y_i = c] / Σ_i [y_i = c] and v_jc = p_jc / Σ_j p_jc, treated as constants. The mean is over
-    the classes present in both batches: those of some source label that are also some target example's
-    most probable class. The paper divides by all C; its authors' code, as this one, by those present.
+    the classes present in both batches: classes that some source example has and some target example is
+    predicted to have. The paper divides by C; its authors' code, like this, by the number of classes present.
 
     Args:
         source: features (n, d).
@@ -76,8 +76,8 @@ def local_mmd(
         bandwidths: the multiples of the mean squared distance over all pairs of the two samples together.
 
     Returns:
-        A scalar, between 0 and 2 · len(bandwidths); 0 where no class is in both. With one class, it is the
-        biased ``mmd``.
+        A scalar, between 0 and 2 · len(bandwidths); 0 where no class is in both. With one class,
+        the biased ``mmd``.
     """
     both = torch.cat([source, target])
     kernel = gaussian_kernel(squared_distances(both), kernel_scales(both, bandwidths))
@@ -87,7 +87,7 @@ def local_mmd(
 
 
 def _class_weights(labels: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights of the source above those of the target negated, (n + m, C); which classes both have, (C,)."""
+    """Weights (n + m, C), source rows before negated target rows; and whether both domains have a class, (C,)."""
     classes = torch.arange(probabilities.shape[1], device=labels.device)
     is_source = (labels[:, None] == classes).to(probabilities)
     is_target = (probabilities.argmax(1)[:, None] == classes).to(probabilities)
@@ -124,7 +124,7 @@ class JAN(nn.Module):
 class DSAN(nn.Module):
     """λ(progress) · ``local_mmd``: the deep subdomain adaptation network (Zhu et al. 2020).
 
-    λ weighs the loss itself: early predictions of the target say little about its classes.
+    λ weighs the loss itself, since early predictions on the target say little about its classes.
     """
 
     def __init__(self, features: int, classes: int, *, bandwidths: list[float]) -> None:

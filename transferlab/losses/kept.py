@@ -1,4 +1,4 @@
-"""Losses over those examples of a batch that an Estimate has kept."""
+"""Losses over the examples of a batch that an Estimate has kept."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def kept_reconstruction(decoded: Tensor, images: Tensor, kept: Tensor) -> Tensor
 
     Args:
         decoded: (n, channels, size, size).
-        images: likewise.
+        images: (n, channels, size, size).
         kept: v, (n,), 1 or 0.
 
     Returns:
@@ -52,7 +52,7 @@ class KeptCrossEntropy(nn.Module):
 class KeptReconstruction(nn.Module):
     """``kept_reconstruction`` of the estimate ``kept``; the first output's logits are decoded images.
 
-    The second is read through no encoder, so its features are the images themselves.
+    The second output has no encoder, so its features are the images themselves.
     """
 
     def __init__(self, features: int, classes: int) -> None:

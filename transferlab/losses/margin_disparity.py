@@ -12,14 +12,14 @@ from transferlab.losses.output import Output
 
 
 def margin_disparity(source: Tensor, target: Tensor, labels: tuple[Tensor, Tensor], margin: float) -> Tensor:
-    """The adversarial head's loss; the more negative it could be made, the further apart the domains.
+    """The adversarial head's loss; the lower it can be made, the further apart the domains are.
 
     γ · mean −log p_s[h_s] + mean −log(1 − p_t[h_t]), p the adversarial head's probabilities and h the main
     head's predictions (Zhang et al. 2019).
 
     Args:
         source: the adversarial head's logits, (n, C), C ≥ 2.
-        target: the same on the target, (m, C); n and m may differ.
+        target: its logits on the target, (m, C); n and m may differ.
         labels: the main head's predictions, (n,) and (m,), int64.
         margin: γ, in the paper exp of the margin ρ.
 
@@ -35,15 +35,15 @@ def margin_disparity(source: Tensor, target: Tensor, labels: tuple[Tensor, Tenso
 class MDD(nn.Module):
     """``margin_disparity`` of an adversarial head behind gradient reversal (Zhang et al. 2019).
 
-    The head, features → width → classes with ReLU between, belongs to the loss and moves with it. The
+    The head, features → width → classes with ReLU between, belongs to the loss and is trained with it. The
     gradient that reaches the features is scaled by −``reversal`` · λ(progress). The authors' code has
-    .1 · (2 / (1 + exp(−i/1000)) − 1) after i steps, which is the same function in a stage of 10,000 steps.
+    .1 · (2 / (1 + exp(−i/1000)) − 1) after i steps: the same function in a stage of 10,000 steps.
     No gradient reaches the main head from here, and no label is read.
     """
 
     SATURATED = 0.01
-    """In nats: below it the adversarial head agrees on nearly all of the source and differs on nearly all of the target
-    (``training/health.py``)."""
+    """Loss in nats below which the adversarial head agrees on nearly all of the source and differs on nearly all of the
+    target (``training/health.py``)."""
 
     def __init__(self, features: int, classes: int, *, width: int, margin: float, reversal: float) -> None:
         super().__init__()

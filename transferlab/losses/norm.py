@@ -12,8 +12,8 @@ from transferlab.losses.output import Output
 def adaptive_feature_norm(features: Tensor, increment: float) -> Tensor:
     """Stepwise adaptive feature norm of one domain (Xu et al. 2019, SAFN).
 
-    mean (‖f‖ − sg(‖f‖) − Δr)²: every example's length should be Δr more than it is. The value is always Δr²; the
-    gradient −2Δr/n · f/‖f‖ is what acts, and it pulls every example outwards alike, however long it is.
+    mean (‖f‖ − sg(‖f‖) − Δr)²: every example's length should grow by Δr. The value is always Δr²; only the gradient
+    −2Δr/n · f/‖f‖ acts, and it pulls every example outwards equally, whatever its length.
 
     Args:
         features: (n, d).
@@ -30,7 +30,7 @@ class AFN(nn.Module):
     """``adaptive_feature_norm`` of source plus that of target: 2Δr² always.
 
     Each domain's mean counts in full, as in the authors' program, for which the weight .05 is meant. The paper's
-    formula averages over both domains together, which for n = m is half of it.
+    formula averages over both domains together: half of this value for n = m.
     """
 
     def __init__(self, features: int, classes: int, *, increment: float) -> None:

@@ -1,4 +1,4 @@
-"""What a loss is given of one stream."""
+"""What a loss gets from one stream."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Output:
         features: (n, d), from the encoder.
         logits: (n, classes), from the classifier.
         labels: (n,), int64; None where the stream has none.
-        inputs: what the encoder was given: images (n, channels, size, size), or features of a frozen encoder.
+        inputs: the encoder's inputs: images (n, channels, size, size), or features of a frozen encoder.
         estimates: tensors with a row per example that an Estimate found, by name (weights, pseudo-labels, …).
-        domain_sizes: how many examples of each of its domains, in order; one number for a stream of one domain.
+        domain_sizes: number of examples of each of the stream's domains, in order.
     """
 
     features: Tensor
@@ -29,12 +29,12 @@ class Output:
     domain_sizes: tuple[int, ...] = ()
 
     def split(self) -> list[Output]:
-        """One output for each of its domains."""
+        """One output for each domain of the stream."""
         sizes = list(self.domain_sizes)
         labels = [None] * len(sizes) if self.labels is None else self.labels.split(sizes)
         inputs = [None] * len(sizes) if self.inputs is None else self.inputs.split(sizes)
         pieces = zip(self.features.split(sizes), self.logits.split(sizes), labels, inputs, strict=True)
-        noted = [
-            {name: value.split(sizes)[place] for name, value in self.estimates.items()} for place in range(len(sizes))
+        estimates = [
+            {name: value.split(sizes)[index] for name, value in self.estimates.items()} for index in range(len(sizes))
         ]
-        return [Output(*piece, note) for piece, note in zip(pieces, noted, strict=True)]
+        return [Output(*piece, rows) for piece, rows in zip(pieces, estimates, strict=True)]

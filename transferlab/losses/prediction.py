@@ -1,6 +1,6 @@
 """Losses of the target predictions alone: how sure, how confused, how varied they are.
 
-None reads a label or a source example; all take a batch of any size.
+No loss reads a label or a source example; all take batches of any size.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def minimum_class_confusion(logits: Tensor, temperature: float) -> Tensor:
         temperature: T; above 1 it softens predictions that are too sure of themselves.
 
     Returns:
-        A scalar, between 0 (one-hot predictions) and 1 − 1/C (uniform ones). A class that nobody predicts counts 0:
-        row sums are kept from 0, which the paper leaves open.
+        A scalar, between 0 (one-hot predictions) and 1 − 1/C (uniform ones). A class without predictions counts 0:
+        row sums are kept above 0, a case that the paper leaves open.
     """
     scaled = logits / temperature
     p = scaled.softmax(1)
@@ -92,7 +92,7 @@ def pseudo_label(logits: Tensor, threshold: float) -> Tensor:
     """Cross-entropy of confident predictions against their own argmax (Lee 2013).
 
     1/m · Σ_i [max p_i ≥ threshold] · −log max p_i. The labels and the choice of examples are constants. The sum is
-    divided by the whole batch, as in FixMatch (Sohn et al. 2020), so few confident examples count little and none
+    divided by the whole batch, as in FixMatch (Sohn et al. 2020), so a few confident examples count little, and none
     gives 0. Lee uses every example, without a threshold, at a weight that grows with time.
 
     Args:

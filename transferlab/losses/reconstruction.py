@@ -1,4 +1,4 @@
-"""How well inputs can be made again from their features."""
+"""How well inputs can be reconstructed from their features."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from transferlab.losses.output import Output
 class Reconstruction(nn.Module):
     """Mean over examples and pixels of (decoded − image)² (Ghifary et al. 2016).
 
-    Of the first, the classifier is the decoder; the second is read through no encoder, so its features are the images
-    that the decoder should have made. Pixels are in [−1, 1], so a grey answer to black and white costs 1.
+    The first output's classifier is the decoder. The second output has no encoder, so its features are the images that
+    the decoder should produce. Pixels are in [−1, 1], so a grey answer to black and white costs 1.
     """
 
     def __init__(self, features: int, classes: int) -> None:

@@ -1,4 +1,4 @@
-"""Penalties that hold a network in fine-tuning near the one it began as, or its features to what carries over."""
+"""Penalties for fine-tuning: they keep a network near its start, or keep features that transfer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.func import functional_call
 from transferlab.losses.output import Output
 
 SOURCE = "source_"
-"""Before a module's name: the same module as the source fit left it."""
+"""Prefix of a module's name: the same module as it was after the source fit."""
 
 
 def squared_norm(tensors: Iterable[Tensor]) -> Tensor:
@@ -39,8 +39,8 @@ def starting_point_penalty(
 def elastic_penalty(weights: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
     """½ · Σ F_i (w_i − w₀_i)²: what the source was sure of moves least (EWC; Kirkpatrick et al. 2017).
 
-    The negative logarithm, less a constant, of a Gaussian around w₀ with the precision F: the Laplace approximation
-    of what one believes of the weights after the source.
+    The negative logarithm, less a constant, of a Gaussian around w₀ with precision F: the Laplace approximation of
+    the posterior over the weights after the source.
 
     Args:
         weights: w, w₀ and the diagonal Fisher information F, of one shape.
@@ -55,8 +55,8 @@ def spectral_shrinkage(features: Tensor, count: int) -> Tensor:
     """Σ of the ``count`` smallest squared singular values of the batch's features (BSS; Chen et al. 2019).
 
     Directions with small singular values are those along which source features do not transfer. In the paper's
-    batches every example is another; where a small label budget makes one come twice, the matrix has singular
-    values that are 0 whatever the features are, and those are passed over.
+    batches all examples differ. With few labels a batch may contain an example twice; then some singular values
+    are 0 whatever the features are, and these are skipped.
 
     Args:
         features: (n, d).
@@ -68,51 +68,51 @@ def spectral_shrinkage(features: Tensor, count: int) -> Tensor:
     values = torch.linalg.svdvals(features)
     tolerance = values[0].detach() * max(features.shape) * torch.finfo(features.dtype).eps
     rank = (values.detach() > tolerance).sum()
-    place = torch.arange(len(values), device=values.device)
-    return (values.square() * ((place < rank) & (place >= rank - count))).sum()
+    index = torch.arange(len(values), device=values.device)
+    return (values.square() * ((index < rank) & (index >= rank - count))).sum()
 
 
 def feature_map_distance(maps: Sequence[Tensor], source: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
     """mean_i Σ_maps Σ_j W_j ‖FM_j(x_i) − FM⁰_j(x_i)‖²: channels stay what they were (DELTA; Li et al. 2019).
 
     Args:
-        maps: of the network, each (n, channels, positions).
-        source: of the source network, on the same examples.
+        maps: the network's feature maps, each (n, channels, positions).
+        source: the source network's feature maps, on the same examples.
         weights: of the channels, (channels,) for each map.
 
     Returns:
         A scalar, at least 0.
     """
     per_map = [
-        (weight * (now - then).square().sum(2)).sum(1).mean()
-        for now, then, weight in zip(maps, source, weights, strict=True)
+        (weight * (current - original).square().sum(2)).sum(1).mean()
+        for current, original, weight in zip(maps, source, weights, strict=True)
     ]
     return torch.stack(per_map).sum()
 
 
 def feature_maps(backbone: nn.Module, names: Sequence[str], images: Tensor) -> list[Tensor]:
-    """What parts of a backbone put out, each as (n, channels, positions).
+    """The outputs of a backbone's blocks, each as (n, channels, positions).
 
-    The pass leaves no trace: in training mode, BatchNorm's statistics are where they were.
+    The pass changes nothing: even in training mode, BatchNorm's statistics stay as they were.
 
     Args:
-        backbone: in whatever mode it is.
-        names: of the parts.
+        backbone: in training or evaluation mode.
+        names: of the blocks.
         images: (n, channels, size, size).
     """
-    found: dict[str, Tensor] = {}
+    maps: dict[str, Tensor] = {}
 
-    def kept_as(name: str) -> Callable[..., None]:
+    def keeping(name: str) -> Callable[..., None]:
         def keep(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            found[name] = by_channel(output)
+            maps[name] = by_channel(output)
 
         return keep
 
-    hooks = [backbone.get_submodule(name).register_forward_hook(kept_as(name)) for name in names]
+    hooks = [backbone.get_submodule(name).register_forward_hook(keeping(name)) for name in names]
     functional_call(backbone, {name: value.clone() for name, value in backbone.named_buffers()}, (images,))
     for hook in hooks:
         hook.remove()
-    return [found[name] for name in names]
+    return [maps[name] for name in names]
 
 
 def by_channel(output: Tensor) -> Tensor:
@@ -121,7 +121,7 @@ def by_channel(output: Tensor) -> Tensor:
 
 
 class L2SP(nn.Module):
-    """``starting_point_penalty``: towards the source where ``modules`` has ``source_<name>`` too; the head, to 0."""
+    """``starting_point_penalty``: decays modules that have a ``source_<name>`` towards it, and the head towards 0."""
 
     def __init__(
         self, features: int, classes: int, *, modules: Mapping[str, nn.Module], alpha: float, beta: float
@@ -138,7 +138,7 @@ class L2SP(nn.Module):
 
 
 class EWC(nn.Module):
-    """``elastic_penalty`` on every weight that ``modules`` has of the source too (Kirkpatrick et al. 2017).
+    """``elastic_penalty`` on every weight whose source value is in ``modules`` too (Kirkpatrick et al. 2017).
 
     ``modules["fisher"]`` is a ``Record`` of the diagonal Fisher information, by the parameters' full names.
     """
@@ -149,8 +149,10 @@ class EWC(nn.Module):
         for key, fisher in modules["fisher"].named_buffers():
             name, _, parameter = key.replace("/", ".").partition(".")
             if SOURCE + name in modules:
-                now, then = (modules[one].get_parameter(parameter) for one in (name, SOURCE + name))
-                self.weights.append((now, then, fisher))
+                current, original = (
+                    modules[module_name].get_parameter(parameter) for module_name in (name, SOURCE + name)
+                )
+                self.weights.append((current, original, fisher))
 
     def forward(self, progress: Tensor) -> Tensor:
         """A scalar."""
@@ -172,8 +174,8 @@ class BSS(nn.Module):
 class DELTA(nn.Module):
     """α · ``feature_map_distance`` between backbone and source backbone + β/2 · ‖head‖² (Li et al. 2019).
 
-    The moving backbone is seen as it trains, with the batch's BatchNorm statistics where it uses these; the source's
-    is in evaluation mode. ``modules["channel_weights"]`` is a ``Record`` of each part's channel weights.
+    The trained backbone keeps its mode, and so may use the batch's BatchNorm statistics; the source's is in evaluation
+    mode. ``modules["channel_weights"]`` is a ``Record`` of each block's channel weights.
     """
 
     def __init__(
@@ -181,7 +183,7 @@ class DELTA(nn.Module):
     ) -> None:
         super().__init__()
         self.alpha, self.beta = alpha, beta
-        # In a list and a tuple: a module of theirs registered here would be trained as the loss's own.
+        # In a list and a tuple: a module registered here would be trained as the loss's own.
         self.own = list(modules["head"].parameters())
         self.backbones = (modules["backbone"], modules[SOURCE + "backbone"])
         self.weights = dict(modules["channel_weights"].named_buffers())
@@ -189,10 +191,10 @@ class DELTA(nn.Module):
     def forward(self, target: Output, progress: Tensor) -> Tensor:
         """A scalar; ``target.inputs`` are images."""
         assert target.inputs is not None
-        now, then = self.backbones
-        maps = feature_maps(now, list(self.weights), target.inputs)
+        current, original = self.backbones
+        maps = feature_maps(current, list(self.weights), target.inputs)
         with torch.no_grad():
-            source = feature_maps(then, list(self.weights), target.inputs)
+            source = feature_maps(original, list(self.weights), target.inputs)
         distance = feature_map_distance(maps, source, list(self.weights.values()))
         return self.alpha * distance + self.beta / 2 * squared_norm(self.own)
 

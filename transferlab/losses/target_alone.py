@@ -1,4 +1,4 @@
-"""Losses of the target's predictions for stages that read the target and nothing else."""
+"""Losses of the target's predictions, for stages that read only the target."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ Solver = Literal["exact", "sinkhorn"]
 
 
 def joint_cost(source: Tensor, labels: Tensor, target: Tensor, logits: Tensor, alpha: float, beta: float) -> Tensor:
-    """What it costs to take a source example for a target one: α‖f − f′‖² + β · −log p′[y].
+    """The cost of matching a source example with a target one: α‖f − f′‖² + β · −log p′[y].
 
     Args:
         source: source features, (n, d).
@@ -36,17 +36,17 @@ def joint_cost(source: Tensor, labels: Tensor, target: Tensor, logits: Tensor, a
 
 
 def transport_plan(cost: Tensor, solver: Solver, regularization: float) -> Tensor:
-    """The plan that carries n examples to m, each domain uniform, at least cost: POT's, in float64 on the CPU.
+    """The cheapest plan from n examples to m, both uniformly weighted; by POT, in float64 on the CPU.
 
     Args:
         cost: (n, m), at least 0; n and m may differ.
-        solver: ``exact`` solves the linear programme; ``sinkhorn`` adds an entropy that spreads the plan out.
+        solver: ``exact`` solves the linear programme; ``sinkhorn`` adds an entropy term that spreads the plan.
         regularization: of ``sinkhorn``, as a multiple of the mean cost, so that it means the same at every scale
             of the features; towards 0 the plan becomes exact.
 
     Returns:
         (n, m), at least 0, without gradient, with the dtype and device of ``cost``; rows sum to 1/n and columns
-        to 1/m (with ``sinkhorn``, columns as nearly as 1000 iterations come to it).
+        to 1/m (with ``sinkhorn``, columns as nearly as 1000 iterations reach).
     """
     n, m = cost.shape
     weights = np.full(n, 1 / n), np.full(m, 1 / m)
@@ -54,7 +54,7 @@ def transport_plan(cost: Tensor, solver: Solver, regularization: float) -> Tenso
     if solver == "exact":
         plan = ot.emd(*weights, costs)
     else:
-        # In logarithms: exp(−cost / strength) of an outlier's whole row may be 0.
+        # In the log domain: exp(−cost / strength) may be 0 in an outlier's whole row.
         strength = regularization * max(float(costs.mean()), np.finfo(np.float64).tiny)
         plan = ot.sinkhorn(*weights, costs, strength, method="sinkhorn_log", warn=False)
     return torch.from_numpy(plan).to(cost)
@@ -63,9 +63,9 @@ def transport_plan(cost: Tensor, solver: Solver, regularization: float) -> Tenso
 class JDOT(nn.Module):
     """<plan, cost> of ``joint_cost`` and its ``transport_plan``, held fixed for the gradient (Damodaran et al. 2018).
 
-    The plan says which target example stands for which source example; the gradient then draws their
-    features together and teaches the target example the source's label. Of the paper's objective it is the
-    transport term; the authors' program measures labels by squared distance, the paper by cross-entropy, as here.
+    The plan says which target example stands for which source example; the gradient then draws their features
+    together and teaches the target example the source's label. This is the transport term of the paper's objective.
+    The authors' program measures labels by squared distance, the paper by cross-entropy, as here.
     """
 
     def __init__(

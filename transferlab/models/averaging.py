@@ -23,13 +23,13 @@ def weighted(networks: Sequence[Network], weights: Sequence[float]) -> Modules:
 
     Args:
         networks: of the same names, each with the same state.
-        weights: one for each network; one of weight 1 among zeros is copied exactly.
+        weights: one for each network; with one weight 1 and the others 0 that network is copied exactly.
     """
     return {name: _weighted([network[name] for network in networks], weights) for name in networks[-1]}
 
 
 def average(networks: Sequence[Network]) -> Modules:
-    """A new network, the mean of some."""
+    """A new network: the mean of the networks' weights."""
     return weighted(networks, [1 / len(networks)] * len(networks))
 
 
@@ -43,8 +43,8 @@ def interpolations(modules: Modules, *, names: Sequence[str], start: str, alphas
 
     Args:
         modules: the run's.
-        names: of those that are interpolated; as they stand, the end.
-        start: before the names of the modules that are the start.
+        names: the modules to interpolate; as they are now, they are the end.
+        start: prefix of the names of the modules that are the start.
         alphas: α = 0 and 1 give start and end exactly.
     """
     ends = [member(modules, names, start), member(modules, names, "")]
@@ -56,8 +56,8 @@ def uniform_soup(modules: Modules, *, names: Sequence[str], members: Sequence[st
 
     Args:
         modules: the run's.
-        names: of those that are averaged.
-        members: before the names of each member's modules.
+        names: the modules to average.
+        members: prefix of the names of each member's modules.
     """
     return [{**modules, **average([member(modules, names, prefix) for prefix in members])}]
 

@@ -28,12 +28,12 @@ class Summed(Concatenated):
 
 
 class Lateral(nn.Module):
-    """What one column gives to the next: α · ReLU(V h), V a 1×1 convolution of a map h, else a matrix.
+    """The connection from one column to the next: α · ReLU(V h), V a 1×1 convolution for a map h, else a matrix.
 
     With α ≥ 0 the same as ReLU(V · αh), the nonlinear adapter of Rusu et al. 2016: V has no bias.
 
     Args:
-        example: of h.
+        example: a tensor of h's shape.
         scale: α at first; it is learned.
     """
 
@@ -43,7 +43,7 @@ class Lateral(nn.Module):
         self.scale = nn.Parameter(torch.tensor(scale))
 
     def forward(self, features: Tensor) -> Tensor:
-        """As large as ``features``."""
+        """Features to features of the same shape."""
         return self.scale * self.project(features).relu()
 
 
@@ -56,7 +56,7 @@ class Columns(nn.Module):
 
     Args:
         chains: the columns, of one architecture.
-        blueprint: of their images.
+        blueprint: describes their images.
         scale: α of the laterals at first.
         last: whether the features are the last column's alone, to which it adds its lateral of the column
             before; else all columns' side by side.
@@ -66,7 +66,7 @@ class Columns(nn.Module):
         super().__init__()
         self.chains = nn.ModuleList(chains)
         examples = _outputs(chains[0], blueprint) if last else _outputs(chains[0], blueprint)[:-1]
-        between = [nn.ModuleList([Lateral(one, scale) for one in examples]) for _ in chains[1:]]
+        between = [nn.ModuleList([Lateral(example, scale) for example in examples]) for _ in chains[1:]]
         self.laterals = nn.ModuleList(between)
         self._last = last
 
@@ -74,8 +74,8 @@ class Columns(nn.Module):
         """The features."""
         before: list[Tensor] = []
         features: list[Tensor] = []
-        for place, chain in enumerate(self.chains):
-            laterals = list(cast(nn.ModuleList, self.laterals[place - 1])) if place else []
+        for index, chain in enumerate(self.chains):
+            laterals = list(cast(nn.ModuleList, self.laterals[index - 1])) if index else []
             x, outputs = images, list[Tensor]()
             for i, block in enumerate(cast(nn.Sequential, chain)):
                 x = block(x)
@@ -88,7 +88,7 @@ class Columns(nn.Module):
 
 
 def chain_of(encoder: nn.Sequential, name: str) -> nn.Sequential:
-    """A backbone and what follows it as one chain, of which each part has parameters.
+    """A backbone and its bottleneck as one chain of blocks, each with parameters.
 
     Args:
         encoder: the backbone, then the bottleneck; its modules are used, not copied.
@@ -100,13 +100,13 @@ def chain_of(encoder: nn.Sequential, name: str) -> nn.Sequential:
     backbone, bottleneck = encoder
     chained = isinstance(backbone, nn.Sequential) and type(backbone).forward is nn.Sequential.forward
     blocks: list[nn.Module] = []
-    waiting: list[nn.Module] = []
-    for part in [*(backbone.children() if chained else ()), bottleneck]:
-        waiting.append(part)
-        if any(True for _ in part.parameters()):
+    pending: list[nn.Module] = []
+    for module in [*(backbone.children() if chained else ()), bottleneck]:
+        pending.append(module)
+        if any(True for _ in module.parameters()):
             # Flattening, which has none, goes with the next block: then a 1×1 convolution does for a lateral.
-            blocks.append(nn.Sequential(*waiting))
-            waiting = []
+            blocks.append(nn.Sequential(*pending))
+            pending = []
     if len(blocks) < 3:
         raise Refusal(f"backbone={name}: expected a chain of at least two blocks, for columns to read each other's")
     return nn.Sequential(*blocks)
@@ -146,7 +146,7 @@ def joined(modules: Modules, blueprint: Blueprint, *, trunks: int, join: Join) -
         Refusal: with ``lateral``, if the backbone isn't a chain of blocks.
     """
     encoders = [nn.Sequential(modules["backbone"], modules["bottleneck"])]
-    encoders += [cast(nn.Sequential, modules[f"trunk{place}"]) for place in range(2, trunks + 1)]
+    encoders += [cast(nn.Sequential, modules[f"trunk{number}"]) for number in range(2, trunks + 1)]
     if join == "lateral":
         chains = [chain_of(encoder, blueprint.backbone.name) for encoder in encoders]
         common = Columns(chains, blueprint, scale=0.0, last=False)
@@ -164,6 +164,6 @@ def _encoder(blueprint: Blueprint, backbone: Component | None) -> nn.Sequential:
 
 @torch.no_grad()
 def _outputs(chain: nn.Sequential, blueprint: Blueprint) -> list[Tensor]:
-    """What each block makes of an image: the shapes are what matters."""
+    """Each block's output for one blank image; only the shapes matter."""
     x = torch.zeros(1, blueprint.channels, blueprint.size, blueprint.size, device=next(chain.parameters()).device)
     return [x := block(x) for block in chain.eval()]

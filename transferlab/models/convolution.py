@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-TransferTask = tuple[int, int]
+IntPair = tuple[int, int]
 
 
 class MatmulConv2d(nn.Conv2d):
@@ -38,7 +38,7 @@ class _Windows(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, images: Tensor, kernel: TransferTask, stride: TransferTask) -> Tensor:
+    def forward(ctx: Any, images: Tensor, kernel: IntPair, stride: IntPair) -> Tensor:
         ctx.shape, ctx.kernel, ctx.stride = images.shape, kernel, stride
         windows = images.unfold(1, kernel[0], stride[0]).unfold(2, kernel[1], stride[1]).permute(0, 1, 2, 4, 5, 3)
         ctx.rows, ctx.columns = windows.shape[1:3]
@@ -57,7 +57,7 @@ class _Windows(torch.autograd.Function):
 
 
 def with_matmuls(module: nn.Module) -> nn.Module:
-    """``module``, each of its convolutions that can be one made a ``MatmulConv2d``; weights and names stay."""
+    """Turns each suitable convolution of ``module`` into a ``MatmulConv2d``, in place; weights and names stay."""
     for layer in module.modules():
         plain = type(layer) is nn.Conv2d and layer.groups == 1 and layer.dilation == (1, 1)
         if plain and layer.padding_mode == "zeros" and not isinstance(layer.padding, str):

@@ -26,7 +26,7 @@ class MLPHead(nn.Sequential):
 
 
 def source_head(modules: Modules, blueprint: Blueprint) -> Modules:
-    """The network's first head, which has the source's classes, under a name of its own, so that another may come."""
+    """The network's first head, which has the source's classes, under another name, so that a new head may follow."""
     return {"source_head": modules["head"]}
 
 

@@ -17,11 +17,11 @@ from transferlab.errors import Refusal
 
 
 class LayerFeatures(nn.Module):
-    """What named layers of a backbone give: pooled and side by side (n, Σ width), or the map of one as it is.
+    """Outputs of named layers of a backbone: pooled and side by side (n, Σ width), or one layer's map as it is.
 
-    Of a layer's output, maps (n, width, height, width) are averaged over space and tokens or steps
-    (n, tokens, width) over those; of a tuple, as an LSTM returns, the first entry is taken, and of a
-    layer that the backbone runs more than once, the first run. Nothing after the last of them is run.
+    Maps (n, channels, height, width) are averaged over space, and tokens or steps (n, tokens, width) over
+    the tokens. Of a tuple, as an LSTM returns, the first entry is taken; of a layer that the backbone runs
+    more than once, the first run. Nothing after the last of the layers is run.
 
     Args:
         backbone: the network.
@@ -38,7 +38,7 @@ class LayerFeatures(nn.Module):
         if not layers or (len(layers) > 1 and not pool):
             wanted = "at least one layer" if pool else "one layer, where its map is taken as it is"
             raise Refusal(f"strategy.layers=[{','.join(layers)}]: expected {wanted}")
-        self._names = [_found(backbone, name, "strategy.layers") for name in layers]
+        self._names = [_resolved(backbone, name, "strategy.layers") for name in layers]
         self._pool = pool
         self.backbone = backbone
 
@@ -80,7 +80,7 @@ class LayerFeatures(nn.Module):
 
 
 class _Enough(Exception):
-    """The last of the layers has run."""
+    """Ends the forward pass: the last of the layers has run."""
 
 
 def layer_names(backbone: nn.Module) -> list[str]:
@@ -101,7 +101,7 @@ def split_at(backbone: nn.Module, layer: str) -> tuple[nn.Sequential, nn.Sequent
     Raises:
         Refusal: if there is no such layer, or the way to it isn't a plain chain.
     """
-    path = _found(backbone, layer, "strategy.layer")
+    path = _resolved(backbone, layer, "strategy.layer")
     choices = _cuts(backbone)
     if path not in choices:
         theirs = {ours: name for name, ours in _aliases(backbone).items()}
@@ -110,15 +110,15 @@ def split_at(backbone: nn.Module, layer: str) -> tuple[nn.Sequential, nn.Sequent
     first, rest = _split(backbone, path.split("."))
     start: Any = next(module for module in rest.modules() if not list(module.children()))
     if hasattr(start, "inplace"):
-        start.inplace = False  # else it would write into the features it is given, which may be kept
+        start.inplace = False  # else it would overwrite its input features, which may be kept
     return first, rest
 
 
 def _split(chain: nn.Module, path: Sequence[str]) -> tuple[nn.Sequential, nn.Sequential]:
     names = _chained(chain)
-    place = names.index(path[0])
-    before: list[tuple[str, nn.Module]] = [(name, chain.get_submodule(name)) for name in names[: place + 1]]
-    after: list[tuple[str, nn.Module]] = [(name, chain.get_submodule(name)) for name in names[place + 1 :]]
+    index = names.index(path[0])
+    before: list[tuple[str, nn.Module]] = [(name, chain.get_submodule(name)) for name in names[: index + 1]]
+    after: list[tuple[str, nn.Module]] = [(name, chain.get_submodule(name)) for name in names[index + 1 :]]
     if path[1:]:
         first, rest = _split(before[-1][1], path[1:])
         before[-1] = (path[0], first)
@@ -152,15 +152,15 @@ def _averaged(output: Tensor) -> Tensor:
     return output.flatten(1)
 
 
-def _found(backbone: nn.Module, name: str, key: str) -> str:
+def _resolved(backbone: nn.Module, name: str, key: str) -> str:
     """The name that the layer has in ``backbone``, where a library's own name may have been given."""
-    names = [one for one, _ in backbone.named_modules() if one]
+    names = [layer for layer, _ in backbone.named_modules() if layer]
     other = _aliases(backbone)
     if name in names or name in other:
         return name if name in names else other[name]
-    near = difflib.get_close_matches(name, [*names, *other], n=2, cutoff=0.6)
-    blocks = [one for one in names if "." not in one]
-    raise Refusal(f"{unknown(f'{key}={name}', name, {*near, *blocks})}, and the layers in them")
+    similar = difflib.get_close_matches(name, [*names, *other], n=2, cutoff=0.6)
+    blocks = [layer for layer in names if "." not in layer]
+    raise Refusal(f"{unknown(f'{key}={name}', name, {*similar, *blocks})}, and the layers in them")
 
 
 def _aliases(backbone: nn.Module) -> Mapping[str, str]:

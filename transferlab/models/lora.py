@@ -37,7 +37,7 @@ def low_rank_updates(modules: Modules, blueprint: Blueprint, *, names: Sequence[
 
     updated: Modules = {}
     for name in names:
-        layers = [place for place, layer in modules[name].named_modules() if _takes_update(layer)]
+        layers = [path for path, layer in modules[name].named_modules() if _takes_update(layer)]
         if layers:
             settings = LoraConfig(r=rank, lora_alpha=alpha, target_modules="|".join(map(re.escape, layers)))
             updated[name] = inject_adapter_in_model(settings, modules[name])
@@ -63,10 +63,10 @@ def merged(modules: Modules, *, names: Sequence[str]) -> list[Modules]:
 
     plain = {name: copy.deepcopy(modules[name]) for name in names}
     for module in plain.values():
-        for place, layer in list(module.named_modules()):
+        for path, layer in list(module.named_modules()):
             if isinstance(layer, LoraLayer):
                 layer.merge()
-                module.set_submodule(place, layer.get_base_layer())
+                module.set_submodule(path, layer.get_base_layer())
         module.__dict__.pop("peft_config", None)
     return [{**modules, **plain}]
 

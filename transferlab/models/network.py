@@ -18,7 +18,7 @@ Modules = dict[str, nn.Module]
 
 @runtime_checkable
 class Writes(Protocol):
-    """A module that has found something to be read by people, and writes it into the run's folder."""
+    """A module with findings for people to read, which it writes into the run's folder."""
 
     def write(self, folder: Path, source_classes: Sequence[str], target_classes: Sequence[str]) -> list[str]:
         """Writes its files into ``folder``; returns their names."""
@@ -37,7 +37,7 @@ class Head(nn.Linear):
 
 @dataclass(frozen=True)
 class Blueprint:
-    """What a run's modules are made for.
+    """The sizes and the backbone that a run's modules are built for.
 
     Attributes:
         backbone: called with ``channels`` and ``size``; maps (n, channels, size, size) to (n, width).
@@ -69,7 +69,7 @@ def build_network(blueprint: Blueprint) -> Modules:
 
 
 def named(modules: Mapping[str, nn.Module], name: str) -> nn.Module:
-    """The module of that name; with dots, a part of it: ``head.first``."""
+    """The module of that name; with dots, a submodule: ``head.first``."""
     first, _, rest = name.partition(".")
     return modules[first].get_submodule(rest)
 
@@ -83,8 +83,8 @@ def blocks(modules: Modules, names: tuple[str, ...]) -> list[nn.Module]:
     chain: list[nn.Module] = []
     for name in names:
         whole = named(modules, name)
-        parts = list(getattr(whole, "chain", whole.children)()) if name == "backbone" else [whole]
-        chain += [part for part in parts if any(True for _ in part.parameters())]
+        modules_in_order = list(getattr(whole, "chain", whole.children)()) if name == "backbone" else [whole]
+        chain += [block for block in modules_in_order if any(True for _ in block.parameters())]
     return chain
 
 

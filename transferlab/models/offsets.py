@@ -35,9 +35,9 @@ def domain_offsets(
     The chains ``source_classifier`` and ``target_classifier`` are for reading: as classifiers, not encoders, they
     leave both domains one encoder, to pass in one batch where ``batch_statistics=joint`` asks for that.
     """
-    made: Modules = {}
+    added: Modules = {}
     for domain, deviation in (("source", source_deviation), ("target", target_deviation)):
         offset = Offset(blueprint.features, scaled=scaled, deviation=deviation)
-        made[f"{domain}_offset"] = offset
-        made[f"{domain}_classifier"] = nn.Sequential(offset, modules["head"])
-    return made
+        added[f"{domain}_offset"] = offset
+        added[f"{domain}_classifier"] = nn.Sequential(offset, modules["head"])
+    return added

@@ -1,4 +1,4 @@
-"""What an Estimate found, kept among the run's modules for later stages."""
+"""Results of an Estimate, kept among the run's modules for later stages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a source network goes on into the target's: features of its layers, or its first layers themselves."""
+"""What the target's network takes over from the source's: features of its layers, or its first layers themselves."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from transferlab.models.network import Blueprint, Modules, build_network
 
 
 def layers_for_features(modules: Modules, examples: object, *, layers: list[str]) -> Mapping[str, Mapping[str, Tensor]]:
-    """An estimator that finds no number: from now on the encoder gives what layers of the backbone give, pooled.
+    """Replaces the encoder by pooled features of named layers. An estimator in form only: it returns {}.
 
     Args:
-        modules: ``backbone`` is put into ``LayerFeatures``, and nothing is left for ``bottleneck`` to do.
-        examples: none are looked at.
+        modules: ``backbone`` is put into ``LayerFeatures``, and ``bottleneck`` becomes the identity.
+        examples: unused.
         layers: names that ``models/layers.py`` knows.
 
     Raises:
@@ -29,7 +29,7 @@ def layers_for_features(modules: Modules, examples: object, *, layers: list[str]
 
 
 def head_of_layers(modules: Modules, blueprint: Blueprint, *, head: Component) -> Modules:
-    """A head for layers that stand for features; ``head`` is called as in ``Fit.new``, with their width."""
+    """A head for the features of layers; ``head`` is called as in ``Fit.new``, with their width."""
     return {"head": head(features=given(modules["backbone"], blueprint).shape[1], classes=blueprint.classes)}
 
 
@@ -41,7 +41,7 @@ def shared_and_trunk(modules: Modules, blueprint: Blueprint, *, layer: str, proj
 
     Args:
         modules: whose ``backbone`` is split.
-        blueprint: of both.
+        blueprint: of both networks.
         layer: the last one that is shared.
         projection: whether the trunk begins with a ``pointwise`` layer and ReLU.
 
@@ -71,6 +71,6 @@ def pointwise(example: Tensor, *, bias: bool) -> nn.Module:
 
 @torch.no_grad()
 def given(module: nn.Module, blueprint: Blueprint) -> Tensor:
-    """What ``module``, put in evaluation mode, makes of an image: its shape is what matters."""
+    """The output of ``module``, put in evaluation mode, for one blank image; only its shape matters."""
     device = next(module.parameters()).device
     return module.eval()(torch.zeros(1, blueprint.channels, blueprint.size, blueprint.size, device=device))

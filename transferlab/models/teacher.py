@@ -61,7 +61,7 @@ def teachers(
         temperature: at which they are averaged.
 
     Raises:
-        Refusal: of the backbone's options, by their place under ``strategy.teacher``.
+        Refusal: if an option of the backbone is at fault, by its key under ``strategy.teacher``.
     """
     classes = cast(Head, modules["head"]).out_features
     like = replace(blueprint, backbone=backbone, features=features, classes=classes)
@@ -69,8 +69,8 @@ def teachers(
         networks = [build_network(like) for _ in range(count)]
     except Refusal as refusal:
         raise Refusal(re.sub(r"^backbone\b", "strategy.teacher", str(refusal))) from None
-    encoder = Concatenated([nn.Sequential(one["backbone"], one["bottleneck"]) for one in networks])
-    classifier = Averaged([cast(Head, one["head"]) for one in networks], temperature)
+    encoder = Concatenated([nn.Sequential(network["backbone"], network["bottleneck"]) for network in networks])
+    classifier = Averaged([cast(Head, network["head"]) for network in networks], temperature)
     return {"teacher": nn.Sequential(OrderedDict(encoder=encoder, classifier=classifier))}
 
 

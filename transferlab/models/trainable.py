@@ -1,4 +1,4 @@
-"""Which part of a chain of blocks moves in a phase, where not all of it does."""
+"""Selects what moves of a chain of blocks in a phase, where not all of it does."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ NORMALIZATION = (
 
 @dataclass(frozen=True)
 class Trainable:
-    """What moves.
+    """The modules and parameters that move in a phase.
 
     Attributes:
-        modules: in training mode while it does, so that their BatchNorm statistics move too.
-        parameters: that the optimiser is given.
+        modules: in training mode meanwhile, so that their BatchNorm statistics move too.
+        parameters: given to the optimiser.
     """
 
     modules: Sequence[nn.Module]
@@ -56,10 +56,10 @@ Block = Literal["first", "middle", "last", "auto"]
 def one_block(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module], *, block: Block) -> Trainable:
     """One block alone: with ``auto``, the one that ``modules["gradient_norms"]`` gives the largest of its ratios."""
     if block == "auto":
-        place = int(modules["gradient_norms"].get_buffer("ratios").argmax())
+        index = int(modules["gradient_norms"].get_buffer("ratios").argmax())
     else:
-        place = {"first": 0, "middle": (len(blocks) - 1) // 2, "last": -1}[block]
-    return whole([blocks[place]])
+        index = {"first": 0, "middle": (len(blocks) - 1) // 2, "last": -1}[block]
+    return whole([blocks[index]])
 
 
 def biases(blocks: Sequence[nn.Module], modules: Mapping[str, nn.Module], *, fully: list[str]) -> Trainable:
@@ -92,8 +92,8 @@ def student_with_teacher(
 ) -> Trainable:
     """The student's parameters move; the teacher is in training mode beside it.
 
-    So its BatchNorm layers take each batch's statistics, and what they keep for prediction is theirs: statistics
-    averaged from the student's belong to none of the averaged weights' activations. The papers' programs do the same.
+    So its BatchNorm layers collect statistics of its own activations for prediction. Averages of the student's
+    statistics would fit no activations of the averaged weights. The papers' programs do the same.
 
     Args:
         blocks: unused; whole modules are in training mode, with their layers that have no parameters.

@@ -35,7 +35,7 @@ CHANNEL_BY_CHANNEL = (
     nn.Flatten,
     nn.Identity,
 )
-"""Layers that make equal channels of equal channels."""
+"""Layers that keep equal channels equal."""
 
 
 def widened_network(modules: Modules, blueprint: Blueprint, *, factor: float) -> Modules:
@@ -68,22 +68,22 @@ def widened(network: nn.Sequential, factor: float, name: str) -> nn.Sequential:
     """
     wider = copy.deepcopy(network)
     layers = _layers(wider)
-    weighted = [place for place, layer in enumerate(layers) if isinstance(layer, Weighted)]
-    for place, layer in enumerate(layers):
-        behind = weighted and place > weighted[0]
+    weighted = [index for index, layer in enumerate(layers) if isinstance(layer, Weighted)]
+    for index, layer in enumerate(layers):
+        behind = weighted and index > weighted[0]
         if (behind or any(True for _ in layer.parameters())) and not _follows_channels(layer):
             kinds = "Conv2d, Linear, BatchNorm and what acts on channels one by one"
             raise Refusal(f"{name}: can't widen its {type(layer).__name__}; expected a plain chain of {kinds}")
-    for here, there in pairwise(weighted):
-        layer, following = cast(Weighted, layers[here]), cast(Weighted, layers[there])
+    for index, next_index in pairwise(weighted):
+        layer, following = cast(Weighted, layers[index]), cast(Weighted, layers[next_index])
         units = layer.weight.shape[0]
         copies = torch.randint(units, (round(units * factor) - units,))
         chosen = torch.cat([torch.arange(units), copies]).to(layer.weight.device)
         _take_units(layer, chosen)
-        for between in layers[here + 1 : there]:
+        for between in layers[index + 1 : next_index]:
             if isinstance(between, BatchNorm):
-                _take_statistics(between, _places(chosen, between.num_features // units))
-        _share_out(following, _places(chosen, following.weight.shape[1] // units))
+                _take_statistics(between, _input_indices(chosen, between.num_features // units))
+        _share_out(following, _input_indices(chosen, following.weight.shape[1] // units))
     return wider
 
 
@@ -99,8 +99,8 @@ def _follows_channels(layer: nn.Module) -> bool:
     return isinstance(layer, (nn.Linear, BatchNorm, *CHANNEL_BY_CHANNEL))
 
 
-def _places(chosen: Tensor, each: int) -> Tensor:
-    """The units where each is ``each`` of them, as channels are once a map is flattened."""
+def _input_indices(chosen: Tensor, each: int) -> Tensor:
+    """Indices of the inputs, where each unit gives ``each`` of them, as a channel of a flattened map does."""
     return (chosen[:, None] * each + torch.arange(each, device=chosen.device)).flatten()
 
 
@@ -127,7 +127,7 @@ def _take_statistics(layer: BatchNorm, chosen: Tensor) -> None:
 
 @torch.no_grad()
 def _share_out(layer: Weighted, chosen: Tensor) -> None:
-    """Weights of inputs that are copies of ``chosen`` ones: of each, what they sum to is what it had."""
+    """Shares each input's weights out among its copies in ``chosen``, at random; their sum stays."""
     taken = layer.weight[:, chosen]
     shares = torch.empty(taken.shape).uniform_(0.5, 1.5)  # on the CPU, so that the draw doesn't depend on the device
     sums = torch.zeros(layer.weight.shape).index_add_(1, chosen.cpu(), shares)

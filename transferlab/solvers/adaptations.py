@@ -1,7 +1,7 @@
-"""Classical adaptation: two domains' features are brought together in closed form; then a classifier is fitted.
+"""Classical adaptation: aligns the two domains' features in closed form, then fits a classifier.
 
-Each adaptation is called with features of the source (n, d) and the target (m, d) and the source's labels (n,), and
-returns what the classifier is to learn from and what is to be done to a target example before it is classified.
+An adaptation takes the features of the source (n, d) and the target (m, d) and the source's labels (n,). It returns
+``Adapted``: what the classifier learns from, and the map that target features pass before the classifier.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from transferlab.solvers.transfer_components import transfer_components
 from transferlab.training.streams import Examples
 
 EMD_ITERATIONS = 10_000_000
-"""Of the network simplex, which ends by itself long before."""
+"""Limit on the network simplex, which ends long before."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Adapted:
     Attributes:
         source: features (n, k).
         onto: maps a target example's features (·, d) to (·, k); None where they stay as they are.
-        weights: how much each source example counts (n,); None for all the same.
+        weights: of the source examples (n,); None for equal weights.
     """
 
     source: Array
@@ -47,15 +47,15 @@ class Adapted:
 def shallow(
     examples: Mapping[str, Examples], *, classes: int, adaptation: Component, classifier: Component
 ) -> nn.Module:
-    """The adaptation and, of what it returns, the classifier's head, as one head for target examples.
+    """Adapts the features and fits the classifier to them; returns both as one head for target examples.
 
-    Labelled target examples, where there are any, are learnt from too; together they count as much as the source.
+    Labelled target examples, if any, are added to the training data; together they count as much as the source.
 
     Args:
-        examples: features of ``source``, with labels, ``target_unlabelled`` and perhaps ``target_labelled``.
-        classes: of the head.
+        examples: features of ``source``, with labels, ``target_unlabelled``, and optionally ``target_labelled``.
+        classes: number of classes of the head.
         adaptation: one of this module's functions.
-        classifier: one of the solvers.
+        classifier: one of the solvers in ``classifiers.py``.
 
     Raises:
         Diverged: if a feature, before or after adaptation, isn't finite.
@@ -65,11 +65,11 @@ def shallow(
     adapted: Adapted = adaptation(finite(examples["source"]), finite(examples["target_unlabelled"]), labels.numpy())
     inputs = torch.from_numpy(adapted.source)
     weights = torch.ones(len(inputs)) if adapted.weights is None else torch.from_numpy(adapted.weights).float()
-    near = examples.get("target_labelled")
-    if near is not None and near.labels is not None:
+    target = examples.get("target_labelled")
+    if target is not None and target.labels is not None:
         with torch.no_grad():
-            features = adapted.onto(near.features) if adapted.onto else near.features
-        inputs, labels = torch.cat([inputs, features.double()]), torch.cat([labels, near.labels])
+            features = adapted.onto(target.features) if adapted.onto else target.features
+        inputs, labels = torch.cat([inputs, features.double()]), torch.cat([labels, target.labels])
         weights = torch.cat([weights, weights.new_full((len(features),), float(weights.sum()) / len(features))])
     head = classifier({"adapted": Examples(inputs, labels, {"weight": weights})}, classes=classes)
     # Pixels reach the head as images.
@@ -79,18 +79,18 @@ def shallow(
 def pca(source: Array, target: Array, labels: Labels, *, components: int) -> Adapted:
     """Principal components of both domains together: at most ``components``."""
     both = np.concatenate([source, target])
-    found: Any = PCA(min(components, *both.shape), random_state=drawn_seed()).fit(both)
-    return Adapted(found.transform(source), _linear(found.components_.T, found.mean_))
+    fitted: Any = PCA(min(components, *both.shape), random_state=drawn_seed()).fit(both)
+    return Adapted(fitted.transform(source), _linear(fitted.components_.T, fitted.mean_))
 
 
 def lda(source: Array, target: Array, labels: Labels, *, components: int) -> Adapted:
-    """The directions that tell the source's classes apart best, at most ``components`` and one less than classes.
+    """The directions that separate the source's classes best: at most ``components``, and fewer than classes.
 
-    Fisher's discriminants with Ledoit & Wolf's covariance. The target isn't looked at.
+    Fisher's discriminants with Ledoit & Wolf's covariance. The target isn't used.
     """
     width = min(components, len(np.unique(labels)) - 1, source.shape[1])
-    found = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto", n_components=width).fit(source, labels)
-    directions, mean = found.scalings_[:, :width], source.mean(0)
+    fitted = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto", n_components=width).fit(source, labels)
+    directions, mean = fitted.scalings_[:, :width], source.mean(0)
     return Adapted((source - mean) @ directions, _linear(directions, mean))
 
 
@@ -102,8 +102,8 @@ def subspace_alignment(source: Array, target: Array, labels: Labels, *, componen
     width = min(components, source.shape[1], len(source), len(target))
     adapter = _skada().SubspaceAlignmentAdapter(width, random_state=drawn_seed())
     mapped = _mapped(adapter, source, target)
-    found = adapter.pca_target_
-    return Adapted(mapped, _linear(found.components_.T, found.mean_))
+    target_pca = adapter.pca_target_
+    return Adapted(mapped, _linear(target_pca.components_.T, target_pca.mean_))
 
 
 def tca(
@@ -117,10 +117,10 @@ def tca(
     max_examples: int,
 ) -> Adapted:
     """Transfer components of both domains, found from at most ``max_examples`` of each (Pan et al. 2011)."""
-    some, others = _some(source, max_examples), _some(target, max_examples)
-    both = np.concatenate([some, others])
+    source_sample, target_sample = _some(source, max_examples), _some(target, max_examples)
+    both = np.concatenate([source_sample, target_sample])
     width = min(components, len(both) - 1)
-    onto = transfer_components(some, others, components=width, mu=mu, gamma=kernel_width(both, gamma))
+    onto = transfer_components(source_sample, target_sample, components=width, mu=mu, gamma=kernel_width(both, gamma))
     with torch.no_grad():
         return Adapted(onto(torch.from_numpy(source)).numpy(), onto)
 
@@ -128,10 +128,10 @@ def tca(
 def coral(source: Array, target: Array, labels: Labels, *, shrinkage: float | None) -> Adapted:
     """The source whitened and given the target's covariance and mean (Sun et al. 2016).
 
-    Covariances are estimated with shrinkage, by Ledoit & Wolf's rule where it is None; the paper adds the identity.
+    Covariances are estimated with shrinkage, by Ledoit & Wolf's rule for None; the paper adds the identity.
 
     Raises:
-        Diverged: if a covariance is singular, which shrinkage prevents.
+        Diverged: if a covariance is singular; shrinkage prevents that.
     """
     adapter = _skada().CORALAdapter(reg="auto" if shrinkage is None else shrinkage)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -142,14 +142,14 @@ def coral(source: Array, target: Array, labels: Labels, *, shrinkage: float | No
 
 
 def ot_mapping(source: Array, target: Array, labels: Labels, *, max_examples: int) -> Adapted:
-    """Each source example at the mean of the target examples that it is transported to (Courty et al. 2017).
+    """Moves each source example to the mean of the target examples it is transported to (Courty et al. 2017).
 
-    Exact transport between at most ``max_examples`` of each domain; another source example moves as the nearest of
-    those does (Ferradans et al. 2014).
+    Transport is exact between at most ``max_examples`` of each domain; any other source example moves as the nearest
+    transported one does (Ferradans et al. 2014).
     """
     adapter = _skada().OTMappingAdapter(max_iter=EMD_ITERATIONS)
-    some, others = _some(source, max_examples), _some(target, max_examples)
-    _mapped(adapter, some, others)
+    source_sample, target_sample = _some(source, max_examples), _some(target, max_examples)
+    _mapped(adapter, source_sample, target_sample)
     return Adapted(adapter.transform(source, sample_domain=np.ones(len(source), dtype=int), allow_source=True))
 
 
@@ -163,15 +163,15 @@ def kmm(source: Array, target: Array, labels: Labels, *, bandwidth: float, clip:
 
 
 def feature_elimination(source: Array, target: Array, labels: Labels, *, drop_fraction: float) -> Adapted:
-    """Without the share ``drop_fraction`` of the features that tell the domains apart best; at least one is kept.
+    """Drops the fraction ``drop_fraction`` of the features that differ most between domains; keeps at least one.
 
-    A feature tells them apart by the Kolmogorov–Smirnov statistic: the largest difference of its two distribution
+    A feature's difference is the Kolmogorov–Smirnov statistic: the largest difference of its two distribution
     functions.
     """
     results: list[Any] = [ks_2samp(*feature, method="asymp") for feature in zip(source.T, target.T, strict=True)]
-    apart = [one.statistic for one in results]
+    differences = [result.statistic for result in results]
     count = max(round((1 - drop_fraction) * source.shape[1]), 1)
-    kept = np.sort(np.argsort(apart, kind="stable")[:count])
+    kept = np.sort(np.argsort(differences, kind="stable")[:count])
     return Adapted(source[:, kept], _linear(np.eye(source.shape[1])[:, kept], np.zeros(source.shape[1])))
 
 
@@ -192,13 +192,13 @@ def _some(features: Array, count: int) -> Array:
 
 
 def _skada() -> Any:
-    """The package, without the change that importing it makes to scikit-learn's settings of the whole process."""
+    """Imports skada, and undoes its change to scikit-learn's global settings."""
     with sklearn.config_context():
         import skada
     return skada
 
 
 def _mapped(adapter: Any, source: Array, target: Array) -> Array:
-    """The source's examples as a skada adapter, fitted here, maps them; skada numbers target domains below 0."""
+    """Fits a skada adapter and returns the mapped source examples; skada gives target domains negative numbers."""
     domains = np.repeat([1, -2], [len(source), len(target)])
     return adapter.fit_transform(np.concatenate([source, target]), sample_domain=domains)[: len(source)]

@@ -26,19 +26,19 @@ def adaptive_svm(
     """The source's decision values plus a correction, f = f_source + Δf, for every class (Yang et al. 2007).
 
     Δf(x) = wᵀφ(x) minimises ½‖w‖² + ``delta_C`` · Σ max(0, 1 − y f(x)) over labelled target examples, y = ±1. As in
-    the paper it has no intercept. φ is the classifier's: the features themselves, or the RBF kernel's.
+    the paper there is no intercept. φ is the classifier's: the features themselves, or the RBF kernel's.
 
     Args:
         examples: features of ``source`` and ``target_labelled``, both with labels.
-        classes: of the head.
+        classes: number of classes of the head.
         classifier: the solver that finds f_source, the logits of its head; linear or an RBF machine.
-        delta_C: how much the hinge counts: 0 leaves the source's classifier as it is.
+        delta_C: weight of the hinge; 0 leaves the source's classifier unchanged.
     """
-    near = examples["target_labelled"]
-    assert near.labels is not None
-    finite(near)
+    target = examples["target_labelled"]
+    assert target.labels is not None
+    finite(target)
     head: nn.Module = classifier({"source": examples["source"]}, classes=classes)
-    inputs, labels = near.features, near.labels.numpy()
+    inputs, labels = target.features, target.labels.numpy()
     with torch.no_grad():
         decisions = head(inputs).double().numpy()
     points = inputs.double().numpy()
@@ -48,8 +48,8 @@ def adaptive_svm(
             with torch.no_grad():
                 head.weight.add_(torch.from_numpy(correction.T @ points))
         case KernelExpansion():
-            around = KernelExpansion(inputs, torch.zeros(len(inputs), classes), torch.zeros(classes), head.gamma)
-            correction = corrections(around.kernel(inputs).numpy(), decisions, labels, delta_C)
+            expansion = KernelExpansion(inputs, torch.zeros(len(inputs), classes), torch.zeros(classes), head.gamma)
+            correction = corrections(expansion.kernel(inputs).numpy(), decisions, labels, delta_C)
             weight = torch.cat([head.weight.detach(), torch.from_numpy(correction)])
             head = KernelExpansion(torch.cat([head.points, inputs]), weight, head.bias.detach(), head.gamma)
         case _:
@@ -61,19 +61,19 @@ def corrections(kernel: Array, decisions: Array, labels: Labels, bound: float) -
     """The weights a of Δf_k = Σ_i a_ik k(x, x_i), for every class k.
 
     The dual problem: with λ_i = y_i f_source(x_i), maximise Σ (1 − λ_i) α_i − ½ ‖Σ α_i y_i φ(x_i)‖² over
-    0 ≤ α_i ≤ ``bound``; a_i = y_i α_i. A class that the source lacked is left alone, since no correction could
-    outweigh that.
+    0 ≤ α_i ≤ ``bound``; a_i = y_i α_i. A class that the source lacks gets no correction, since none
+    could outweigh that.
 
     Args:
         kernel: of the m labelled target examples, (m, m).
-        decisions: f_source at them, (m, classes).
-        labels: of them, (m,).
-        bound: C.
+        decisions: f_source of these examples, (m, classes).
+        labels: of these examples, (m,).
+        bound: the largest α_i, ``delta_C``.
 
     Returns:
         (m, classes).
     """
-    found = np.zeros_like(decisions)
+    weights = np.zeros_like(decisions)
     for k in np.flatnonzero(np.abs(decisions).max(0) < 1e6):
         y = np.where(labels == k, 1.0, -1.0)
         gain = 1 - y * decisions[:, k]
@@ -85,5 +85,5 @@ def corrections(kernel: Array, decisions: Array, labels: Labels, bound: float) -
         options = {"maxiter": 10_000, "maxfun": 20_000, "ftol": 1e-15, "gtol": 1e-8}
         start, bounds = np.zeros(len(y)), [(0, bound)] * len(y)
         best = minimize(value_and_slope, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-        found[:, k] = y * best.x
-    return found
+        weights[:, k] = y * best.x
+    return weights

@@ -1,9 +1,8 @@
-"""Heads found by scikit-learn instead of by gradient steps.
+"""Heads fitted by scikit-learn instead of by gradient steps.
 
-A solver is given ``Examples`` of features (n, d) with labels, of one stream; ``weight`` among their estimates,
-where there is one, says how much each example counts. All but ``knn`` return a torch module that predicts what
-scikit-learn's own object would, so that it is saved with the run's other weights. A class that the labels lack gets
-probability 0.
+A solver takes ``Examples`` of one stream: features (n, d) with labels. Their estimate ``weight``, if there is one, is
+how much each example counts. All solvers but ``knn`` return a torch module that predicts what scikit-learn's own
+object would, so that it is saved with the run's other weights. A class without examples gets probability 0.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 ITERATIONS = 10_000
-"""More than scikit-learn's solvers were seen to need; reaching it is warned of."""
+"""Iteration limit, more than scikit-learn's solvers needed so far; they warn when they reach it."""
 
 
 def logistic(examples: Mapping[str, Examples], *, classes: int, C: float) -> nn.Module:  # noqa: N803 (scikit-learn's name)
@@ -39,7 +38,7 @@ def logistic(examples: Mapping[str, Examples], *, classes: int, C: float) -> nn.
 
     Args:
         examples: labelled features.
-        classes: of the head.
+        classes: number of classes of the head.
         C: inverse strength of the L2 penalty.
     """
     features, labels, weights = labelled(examples)
@@ -59,10 +58,10 @@ def kernel_logistic(
 
     Args:
         examples: labelled features.
-        classes: of the head.
+        classes: number of classes of the head.
         C: inverse strength of the L2 penalty.
-        components: how many of the examples the kernel is spanned by, drawn at random; all where there are fewer.
-        gamma: of the kernel exp(−γ‖x − y‖²); ``scale``: 1 / (d · variance of all the features' values).
+        components: how many random examples span the kernel; all examples if there are fewer.
+        gamma: γ of the kernel exp(−γ‖x − y‖²); ``scale``: 1 / (d · variance of all the features' values).
     """
     features, labels, weights = labelled(examples)
     width = kernel_width(features, gamma)
@@ -77,18 +76,20 @@ def kernel_logistic(
 def svm_linear(examples: Mapping[str, Examples], *, classes: int, C: float) -> nn.Module:  # noqa: N803
     """Linear support vector machines, each class against the rest, as a linear head.
 
-    The logits are the decision values. Squared hinge, as scikit-learn's ``LinearSVC`` has it; solved in the primal,
+    The logits are the decision values. The hinge is squared, as in scikit-learn's ``LinearSVC``; solved in the primal,
     where nothing is random.
 
     Args:
         examples: labelled features.
-        classes: of the head.
-        C: how much the hinge counts beside ½‖w‖².
+        classes: number of classes of the head.
+        C: weight of the hinge beside ½‖w‖².
     """
     features, labels, weights = labelled(examples)
-    machine = LinearSVC(C=C, max_iter=ITERATIONS).set_params(dual=False)
-    found: Any = machine.fit(features, labels, sample_weight=weights)
-    return _linear(_both(found.coef_, 1), _both(found.intercept_, 1), found.classes_, classes)
+    classifier = LinearSVC(C=C, max_iter=ITERATIONS).set_params(dual=False)
+    fitted: Any = classifier.fit(features, labels, sample_weight=weights)
+    return _linear(
+        _rows_for_two_classes(fitted.coef_, 1), _rows_for_two_classes(fitted.intercept_, 1), fitted.classes_, classes
+    )
 
 
 def svm_rbf(
@@ -100,21 +101,21 @@ def svm_rbf(
 ) -> nn.Module:
     """Support vector machines with an RBF kernel, each class against the rest; the logits are the decision values.
 
-    Against the rest, and not scikit-learn's each against each, so that every class has one decision value.
+    One against the rest, not pairwise as in scikit-learn, so that every class has one decision value.
 
     Args:
         examples: labelled features.
-        classes: of the head.
-        C: how much the hinge counts.
+        classes: number of classes of the head.
+        C: weight of the hinge.
         gamma: see ``kernel_logistic``.
     """
     features, labels, weights = labelled(examples)
     width, present = kernel_width(features, gamma), np.unique(labels)
     coefficients, intercepts = np.zeros((len(features), len(present))), np.zeros(len(present))
     for column, label in enumerate(present):
-        found = SVC(C=C).set_params(gamma=width).fit(features, labels == label, sample_weight=weights)
-        coefficients[found.support_, column] = found.dual_coef_[0]
-        intercepts[column] = found.intercept_[0]
+        machine = SVC(C=C).set_params(gamma=width).fit(features, labels == label, sample_weight=weights)
+        coefficients[machine.support_, column] = machine.dual_coef_[0]
+        intercepts[column] = machine.intercept_[0]
     used = coefficients.any(1)
     return _expansion(features[used], coefficients[used], intercepts, present, classes, gamma=width)
 
@@ -124,55 +125,60 @@ def knn(examples: Mapping[str, Examples], *, classes: int, neighbours: int) -> n
 
     Args:
         examples: labelled features.
-        classes: of the head.
-        neighbours: how many vote; all the examples where there are fewer.
+        classes: number of classes of the head.
+        neighbours: how many vote; all examples if there are fewer.
     """
     features, labels, _ = labelled(examples)
-    found = KNeighborsClassifier(min(neighbours, len(features))).fit(features, labels)
-    return EstimatorHead(found, classes)
+    fitted = KNeighborsClassifier(min(neighbours, len(features))).fit(features, labels)
+    return EstimatorHead(fitted, classes)
 
 
 def lda(examples: Mapping[str, Examples], *, classes: int) -> nn.Module:
     """Linear discriminant analysis with Ledoit & Wolf's covariance, as a linear head with the same probabilities.
 
-    Without their shrinkage a few examples per class leave most directions without any variance. Examples can't be
+    Without this shrinkage, few examples per class leave most directions without variance. Examples can't be
     weighted.
 
     Args:
         examples: labelled features, at least two of every class that occurs.
-        classes: of the head.
+        classes: number of classes of the head.
 
     Raises:
-        Diverged: if a class has one example, whose variance nobody knows.
+        Diverged: if a class has a single example, which has no variance.
     """
     features, labels, _ = labelled(examples)
     if np.unique(labels, return_counts=True)[1].min() < 2:
         raise Diverged("lda: a class has a single example; it needs two to see any variance")
-    found = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(features, labels)
-    return _linear(_both(found.coef_, 0.5), _both(found.intercept_, 0.5), found.classes_, classes)
+    fitted = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(features, labels)
+    return _linear(
+        _rows_for_two_classes(fitted.coef_, 0.5),
+        _rows_for_two_classes(fitted.intercept_, 0.5),
+        fitted.classes_,
+        classes,
+    )
 
 
 def labelled(examples: Mapping[str, Examples]) -> tuple[Array, Labels, Array | None]:
-    """Features (n, d), labels (n,) and weights (n,) or None of the one stream there is; not those of weight 0.
+    """Features (n, d), labels (n,) and weights (n,) or None of the only stream, without examples of weight 0.
 
     Raises:
         Diverged: if a feature isn't finite.
     """
-    (one,) = examples.values()
-    assert one.labels is not None
-    features, labels = finite(one), one.labels.cpu().numpy()
-    if "weight" not in one.estimates:
+    (stream,) = examples.values()
+    assert stream.labels is not None
+    features, labels = finite(stream), stream.labels.cpu().numpy()
+    if "weight" not in stream.estimates:
         return features, labels, None
-    weights = one.estimates["weight"].double().cpu().numpy()
-    counts = weights > 0
-    return features[counts], labels[counts], weights[counts]
+    weights = stream.estimates["weight"].double().cpu().numpy()
+    positive = weights > 0
+    return features[positive], labels[positive], weights[positive]
 
 
 def finite(examples: Examples) -> Array:
     """The features (n, d) as scikit-learn takes them.
 
     Raises:
-        Diverged: if one isn't finite.
+        Diverged: if a feature isn't finite.
     """
     if not examples.features.isfinite().all():
         raise Diverged("the features to solve with aren't finite")
@@ -187,21 +193,21 @@ def kernel_width(features: Array, gamma: float | Literal["scale"]) -> float:
 
 
 def drawn_seed() -> int:
-    """From torch's generator, so that the run's seed decides."""
+    """A seed from torch's generator, so that the run's seed fixes it."""
     return int(torch.randint(2**31, ()))
 
 
 def _regression(features: Array, labels: Labels, weights: Array | None, strength: float) -> tuple[Array, Array, Labels]:
-    """Coefficients (k, d) and intercepts (k,) of the k classes that occur, and those classes."""
+    """Coefficients (k, d) and intercepts (k,) of the k classes that occur, and these classes (k,)."""
     regression = LogisticRegression(C=strength, max_iter=ITERATIONS, tol=1e-6)
-    found: Any = regression.fit(features, labels, sample_weight=weights)
-    return _both(found.coef_, 0.5), _both(found.intercept_, 0.5), found.classes_
+    fitted: Any = regression.fit(features, labels, sample_weight=weights)
+    return _rows_for_two_classes(fitted.coef_, 0.5), _rows_for_two_classes(fitted.intercept_, 0.5), fitted.classes_
 
 
-def _both(values: Array, share: float) -> Array:
-    """A row per class; of two classes scikit-learn gives one row, by which the second is ahead of the first.
+def _rows_for_two_classes(values: Array, share: float) -> Array:
+    """A row per class, where scikit-learn gives a single row for two classes: the second's lead over the first.
 
-    With a share of ½ the logits differ by what that row says; with 1 each class has its own decision value.
+    With a share of ½ the two logits differ by that row; with 1 each class has its own decision value.
     """
     return np.concatenate([-share * values, share * values]) if len(values) == 1 else values
 

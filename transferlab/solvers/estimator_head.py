@@ -11,19 +11,19 @@ from scipy.special import log_softmax
 from torch import Tensor, nn
 
 ABSENT = -1e9
-"""The logit of a class that a solver has seen no example of: its probability is 0."""
+"""The logit of a class without examples: its probability is 0."""
 
 
 class EstimatorHead(nn.Module):
     """Features (n, …), flattened, to log-probabilities (n, classes), by way of NumPy on the CPU.
 
-    Where the classifier has no probabilities (a support vector machine), they are the softmax of its decision
-    function: the order is its own, but they are not calibrated. The classifier is no tensor, so it is not in the
-    saved weights, and no gradient passes through it.
+    Where the classifier has no probabilities (a support vector machine), the softmax of its decision
+    function is used: the order of classes is right, but the values are not calibrated. The classifier is no tensor,
+    so it isn't in the saved weights, and no gradient passes through it.
 
     Args:
         estimator: fitted, with the whole numbers from 0 to ``classes`` − 1, or some of them, as its classes.
-        classes: of the head; one that the estimator lacks gets probability 0.
+        classes: of the head; a class that the estimator lacks gets probability 0.
     """
 
     def __init__(self, estimator: Any, classes: int) -> None:
@@ -34,9 +34,9 @@ class EstimatorHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Log-probabilities (n, classes), on the features' device and of their type."""
         rows = features.detach().flatten(1).cpu().double().numpy()
-        found = torch.from_numpy(_log_probabilities(self.estimator, rows)).to(features)
+        log_probabilities = torch.from_numpy(_log_probabilities(self.estimator, rows)).to(features)
         logits = features.new_full((len(rows), self.classes), ABSENT)
-        logits[:, torch.from_numpy(self.estimator.classes_).to(features.device)] = found
+        logits[:, torch.from_numpy(self.estimator.classes_).to(features.device)] = log_probabilities
         return logits
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 class KernelExpansion(nn.Module):
     """Σ_i w_i k(x, x_i) + b for every output, with k(x, y) = exp(−γ‖x − y‖²); features (n, d) to (n, outputs).
 
-    Computed on the CPU in float64, as the weights were found: where many kernels nearly cancel, float32 is too short.
+    Computed on the CPU in float64, as the weights were: where many kernels nearly cancel, float32 is too imprecise.
 
     Args:
         points: x_i, (p, d).
@@ -29,7 +29,7 @@ class KernelExpansion(nn.Module):
 
     def kernel(self, features: Tensor) -> Tensor:
         """k(x, x_i): (n, d) to (n, p), on the CPU in float64."""
-        x, points = (one.cpu().double() for one in (features, self.points))
+        x, points = (tensor.cpu().double() for tensor in (features, self.points))
         return torch.cdist(x, points, compute_mode="donot_use_mm_for_euclid_dist").square().mul(-self.gamma).exp()
 
     def forward(self, features: Tensor) -> Tensor:

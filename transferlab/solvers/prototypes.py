@@ -16,11 +16,11 @@ from transferlab.training.streams import Examples
 
 
 def nearest_prototype(examples: Mapping[str, Examples], *, classes: int) -> nn.Module:
-    """A head that predicts the target class whose mean is nearest; it knows the source classes' means too.
+    """A head that predicts the target class whose mean is nearest; it keeps the source classes' means too.
 
     Args:
         examples: features of ``target_labelled``, which give the prototypes, and of ``source``.
-        classes: of the head.
+        classes: number of classes of the head.
     """
     source, target = examples["source"], examples["target_labelled"]
     assert source.labels is not None
@@ -37,22 +37,22 @@ def class_means(features: Tensor, labels: Tensor, classes: int) -> Tensor:
     return members @ features / members.sum(1, keepdim=True)
 
 
-def similarity(one: Tensor, other: Tensor) -> Tensor:
-    """1 / (1 + ‖a − b‖) of every row of ``one`` and of ``other``: (n, d) and (m, d) to (n, m), in (0, 1].
+def similarity(x: Tensor, y: Tensor) -> Tensor:
+    """1 / (1 + ‖a − b‖) of every row a of ``x`` and b of ``y``: (n, d) and (m, d) to (n, m), in (0, 1].
 
-    1 for equal rows, ½ at distance 1; unlike exp(−‖a − b‖²), it keeps apart what is far and what is farther.
+    1 for equal rows, ½ at distance 1; unlike exp(−‖a − b‖²), it still distinguishes large distances.
     """
-    return 1 / (1 + torch.cdist(one, other, compute_mode="donot_use_mm_for_euclid_dist"))
+    return 1 / (1 + torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist"))
 
 
 class NearestPrototype(nn.Linear):
     """Logits −‖f − μ_c‖² + ‖f‖² = 2μ_c · f − ‖μ_c‖²: softmax of minus the squared distance to each class mean.
 
-    Snell et al. 2017, section 2.4, say why that is linear. It is a head like any other; beside it, it keeps the
-    source's means, and writes how similar the two domains' classes are.
+    Snell et al. 2017, section 2.4, explain why this is linear. The head also keeps the source's means, and writes how
+    similar the two domains' classes are.
 
     Args:
-        prototypes: μ, (classes, d), of the classes it tells apart; a class of NaN is never predicted.
+        prototypes: μ, (classes, d); a class whose prototype is NaN is never predicted.
         source: the means of the source's classes, (source classes, d).
     """
 
@@ -76,12 +76,12 @@ class NearestPrototype(nn.Linear):
         examples has empty cells. ``class_similarity.png`` marks each target class's most similar source class.
 
         Args:
-            folder: where to.
+            folder: the folder of both files.
             source_classes: names, in the order of the labels.
-            target_classes: likewise.
+            target_classes: names, in the order of the labels.
 
         Returns:
-            The two names.
+            The names of the two files.
         """
         source, target = (
             pad(means.detach().cpu().double(), (0, 0, 0, len(names) - len(means)), value=torch.nan)
@@ -90,13 +90,13 @@ class NearestPrototype(nn.Linear):
         matrix = similarity(source, target)
         rows = [[f"{value:.6f}" if value == value else "" for value in row] for row in matrix.tolist()]  # noqa: PLR0124
         path = folder / "class_similarity.csv"
-        with replaced(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        with replaced(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["source_class", *map(csv_cell, target_classes)])
             writer.writerows([csv_cell(name), *row] for name, row in zip(source_classes, rows, strict=True))
-        with drawn_as_text(), replaced(folder / "class_similarity.png") as part:
+        with drawn_as_text(), replaced(folder / "class_similarity.png") as temporary:
             _draw(
-                part,
+                temporary,
                 matrix,
                 [*map(printable, source_classes)],
                 [*map(printable, target_classes)],
@@ -114,10 +114,10 @@ def _draw(path: Path, matrix: Tensor, source_classes: Sequence[str], target_clas
     axes = figure.add_subplot()
     # One scale for every picture: domains that are far apart should not look as if some classes were alike.
     picture = axes.imshow(matrix.numpy(), cmap="viridis", aspect="auto", vmin=0, vmax=1)
-    letters = 10 * min(1, 56 / max(height, width))
-    upright = 0 if max(map(len, target_classes)) <= 2 else 90
-    axes.set_xticks(range(width), target_classes, rotation=upright, fontsize=letters)
-    axes.set_yticks(range(height), source_classes, fontsize=letters)
+    font_size = 10 * min(1, 56 / max(height, width))
+    rotation = 0 if max(map(len, target_classes)) <= 2 else 90
+    axes.set_xticks(range(width), target_classes, rotation=rotation, fontsize=font_size)
+    axes.set_yticks(range(height), source_classes, fontsize=font_size)
     axes.set_xlabel("target class")
     axes.set_ylabel("source class")
     nearest = matrix.nan_to_num(-1).argmax(0)

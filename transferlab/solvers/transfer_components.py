@@ -21,15 +21,15 @@ def transfer_components(source: Array, target: Array, *, components: int, mu: fl
     With K the kernel matrix of all n + m examples, H centring and v = (1/n, …, −1/m, …), so that (Kv)(Kv)ᵀ is the
     paper's KLK, the columns of W are the generalised eigenvectors of KHK w = λ (Kvvᵀ K + μI) w with the largest λ.
     (The paper of 2009 has μ on the other summand.) The constraint WᵀKHKW = I leaves each component a variance of
-    1/(n + m), which a classifier's penalty would take for nothing: here it is 1, and their mean is 0. skada 0.6 is no
-    help, since it gives a solver for symmetric matrices one that isn't.
+    1/(n + m), which a classifier's penalty would take for nothing: here it is 1, and their mean is 0. skada 0.6
+    can't be used: it gives a matrix that isn't symmetric to a solver for symmetric ones.
 
     Args:
         source: (n, d).
         target: (m, d).
         components: how many; less than n + m.
         mu: μ, above 0: how much small weights count beside equal means.
-        gamma: of the kernel exp(−γ‖x − y‖²).
+        gamma: γ of the kernel exp(−γ‖x − y‖²).
     """
     points = np.concatenate([source, target])
     kernel = rbf_kernel(points, gamma=gamma)
@@ -46,9 +46,9 @@ def transfer_components(source: Array, target: Array, *, components: int, mu: fl
         return (w - differs * (differs @ w) / (mu + differs @ differs)) / mu  # Sherman and Morrison's formula
 
     shape = (len(points), len(points))
-    operator: Any = LinearOperator  # calling it makes one of another class
-    operators = [operator(shape, matvec=one, dtype=np.float64) for one in (scatter, penalty, inverse_penalty)]
-    # The start is fixed, for SciPy would draw it.
+    operator: Any = LinearOperator  # calling it returns an object of another class
+    operators = [operator(shape, matvec=product, dtype=np.float64) for product in (scatter, penalty, inverse_penalty)]
+    # A fixed start: SciPy would draw a random one.
     start = np.random.default_rng(0).normal(size=len(points))
     values, vectors = eigsh(operators[0], components, operators[1], Minv=operators[2], v0=start)
     weights = vectors[:, np.argsort(-values)]

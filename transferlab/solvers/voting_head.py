@@ -10,13 +10,13 @@ from torch.nn.functional import one_hot
 
 
 class VotingHead(nn.Module):
-    """Every member votes for its most probable class, some votes counting more than others.
+    """A weighted vote: every member votes for its most probable class.
 
     Maps features (n, d) to the logarithm of each class's share of the votes (n, classes).
 
     Args:
         members: heads; each maps features (n, d) to logits (n, classes).
-        votes: how much each one's vote counts, above 0.
+        votes: the weight of each member's vote, above 0.
     """
 
     votes: Tensor
@@ -27,7 +27,7 @@ class VotingHead(nn.Module):
         self.register_buffer("votes", votes.float())
 
     def forward(self, features: Tensor) -> Tensor:
-        """Log shares; that of a class without votes is far below every other."""
+        """Log shares (n, classes); a class without votes is far below every other."""
         logits = torch.stack([member(features) for member in self.members])
         cast = one_hot(logits.argmax(2), logits.shape[2]).to(logits)
         shares = torch.tensordot(self.votes.to(logits) / self.votes.sum().to(logits), cast, 1)

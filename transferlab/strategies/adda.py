@@ -23,7 +23,7 @@ class ADDA(Strategy):
     encoder is in training mode in both phases, so its BatchNorm statistics take in every batch twice.
 
     Attributes:
-        discriminator_width: of its two hidden layers.
+        discriminator_width: width of its two hidden layers.
         encoder_lr_scale: learning rate of the target encoder relative to the discriminator.
     """
 
@@ -38,7 +38,7 @@ class ADDA(Strategy):
 
     @property
     def revision(self) -> int:
-        """1: the discriminator sees both domains in one pass, which rounds otherwise."""
+        """1 since the discriminator sees both domains in one pass, which rounds differently."""
         return 1
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:

@@ -17,8 +17,8 @@ from transferlab.strategies.strategy import Strategy
 class BitFit(Strategy):
     """Source fit, then what is added to activations, and what scales them in normalisation (Zaken et al. 2022).
 
-    Normalisation layers move with their statistics. A new head moves fully, as the paper's does; of one that is
-    kept, the bias.
+    Normalisation layers move with their statistics. A new head moves fully, as the paper's does; a kept head's
+    bias alone moves.
 
     Attributes:
         head: ``keep`` the source's head, or begin with a ``new`` one of the target's classes.

@@ -23,9 +23,9 @@ class Contrastive(Strategy):
         temperature: what similarities are divided by.
         projection: width of the projections, which only the first stage has.
         then: ``finetune`` the whole network, or train a ``linear`` head on its frozen features.
-        labels: that the second stage learns from: of the ``target``, within the budget; of the ``source``; or ``both``.
+        labels: what the second stage learns from: the ``target``'s within the budget, the ``source``'s, or ``both``.
         backbone_lr_scale: with ``then=finetune``, learning rate of the backbone relative to bottleneck and head.
-        view: made twice of every example, by draws of its own.
+        view: the random view that is drawn twice of every example.
     """
 
     family = "self-training"

@@ -17,7 +17,7 @@ COLUMNS = "transferlab.models.columns"
 
 @dataclass(frozen=True)
 class DeepCommonModel(Strategy):
-    """Source fits of several trunks, of different first weights; then a head on all of them (seed 000 §3.2.2).
+    """Source fits of several trunks, of different first weights; then a head on all of them.
 
     Attributes:
         trunks: how many, each a backbone and a bottleneck.
@@ -65,10 +65,10 @@ class DeepCommonModel(Strategy):
             lr_scales={trunks: self.shared_lr_scale},
         )
         first = fit_source() if self.learn == "source" else Fit("source1", (Phase((cross_entropy("source1"),)),))
-        return [first, *(self._trunk(place) for place in range(2, self.trunks + 1)), target]
+        return [first, *(self._trunk(number) for number in range(2, self.trunks + 1)), target]
 
-    def _trunk(self, place: int) -> Fit:
-        name, stream = f"trunk{place}", "source" if self.learn == "source" else f"source{place}"
+    def _trunk(self, number: int) -> Fit:
+        name, stream = f"trunk{number}", "source" if self.learn == "source" else f"source{number}"
         learned = Term("cross_entropy_source", CROSS_ENTROPY, (Read(stream, (name,), "source_head"),))
         build = Component(f"{COLUMNS}.trunk", {"name": name, "backbone": self.other})
         return Fit(name, (Phase((learned,), (name, "source_head")),), builds=(build,))

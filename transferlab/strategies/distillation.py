@@ -1,4 +1,4 @@
-"""Distillation: a teacher, trained on the source, tells a student what it sees in target examples."""
+"""Distillation: a teacher, trained on the source, teaches a student on target examples."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Distillation(Strategy):
         mode: ``transfer_set``: soft and hard labels together; ``then_finetune``: soft labels, found once, alone, and
             after them the labelled target examples alone.
         temperature: T.
-        alpha: what soft labels count; 0 for none of them.
+        alpha: weight of the soft labels; 0 for none.
         hard_labels: ``transfer_set``: whose labels the cross-entropy reads.
         hint_weight: weight of learning the teacher's features, by a linear map where widths differ (Romero et al.
             2015).
@@ -80,7 +80,7 @@ class Distillation(Strategy):
         for name in ("alpha", "shift"):
             if not 0 <= getattr(self, name) <= 1:
                 raise Refusal(f"strategy.{name}={getattr(self, name)}: expected 0 to 1")
-        if not self._taught:
+        if not self._teacher_terms:
             raise Refusal("strategy.alpha=0.0: nothing is learned of the teacher; expected hint_weight or relation=rkd")
         if self.mode == "then_finetune" and self._augmented:
             raise Refusal("strategy.mode=then_finetune: its soft labels are fixed; shift and flip need transfer_set")
@@ -93,9 +93,9 @@ class Distillation(Strategy):
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the teachers; find the soft labels, unless views change; fit the student, in one stage or two."""
-        found = Estimate("soft_labels", (TARGET,), Component("transferlab.estimators.soft_labels.from_teacher"))
-        stages: list[Stage] = [self._teacher(place) for place in range(self.teachers)]
-        stages += [] if self._augmented else [found]
+        estimate = Estimate("soft_labels", (TARGET,), Component("transferlab.estimators.soft_labels.from_teacher"))
+        stages: list[Stage] = [self._teacher(index) for index in range(self.teachers)]
+        stages += [] if self._augmented else [estimate]
         stages.append(self._student())
         if self.mode == "then_finetune":
             stages.append(Fit("finetune", (Phase((cross_entropy("target_labelled"),)),)))
@@ -106,8 +106,8 @@ class Distillation(Strategy):
         return self.shift > 0 or self.flip
 
     @property
-    def _taught(self) -> list[Term]:
-        """What is learned of the teacher: from its own pass over the same views, or as it was noted before."""
+    def _teacher_terms(self) -> list[Term]:
+        """The terms that learn from the teacher: from its pass over the same views, or from its stored outputs."""
         view = "augmented" if self._augmented else ""
         teacher = (Read(TARGET, ("teacher.encoder",), "teacher.classifier", view),) if view else ()
         student, regressed = Read(TARGET, view=view), Read(TARGET, classifier="regressor", view=view)
@@ -122,22 +122,22 @@ class Distillation(Strategy):
         ]
         return [term for term in terms if term.weight > 0]
 
-    def _teacher(self, place: int) -> Fit:
-        """One teacher's fit on the source; the first makes them all."""
+    def _teacher(self, index: int) -> Fit:
+        """One teacher's fit on the source; the first fit builds all teachers."""
         options = {
             "backbone": self.teacher,
             "count": self.teachers,
             "features": self.teacher_width,
             "temperature": self.temperature,
         }
-        encoder, classifier = f"teacher.encoder.{place}", f"teacher.classifier.{place}"
+        encoder, classifier = f"teacher.encoder.{index}", f"teacher.classifier.{index}"
         term = Term("cross_entropy_source", CROSS_ENTROPY, (Read("source", (encoder,), classifier),))
-        build = (Component("transferlab.models.teacher.teachers", options),) if place == 0 else ()
-        return Fit(f"teacher{place + 1}", (Phase((term,), (encoder, classifier)),), builds=build)
+        build = (Component("transferlab.models.teacher.teachers", options),) if index == 0 else ()
+        return Fit(f"teacher{index + 1}", (Phase((term,), (encoder, classifier)),), builds=build)
 
     def _student(self) -> Fit:
         weak = Component("transferlab.training.augmentation.weak", {"shift": self.shift, "flip": self.flip})
-        terms = self._taught
+        terms = self._teacher_terms
         if self.mode == "transfer_set" and self.alpha < 1:
             stream = {"target": "target_labelled", "source": "source"}[self.hard_labels]
             terms.append(cross_entropy(stream, 1 - self.alpha))

@@ -16,7 +16,7 @@ OFFSETS = ("source_offset", "target_offset")
 
 @dataclass(frozen=True)
 class DomainBias(Strategy):
-    """``joint`` with an offset per domain on the bottleneck's features, learned at rates of their own (seed 003 §2.5).
+    """``joint`` with an offset per domain on the bottleneck's features, learned at rates of their own.
 
     Each domain's features are shifted before the one head reads them; target examples are predicted with the
     target's offset.

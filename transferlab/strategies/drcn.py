@@ -1,4 +1,4 @@
-"""DRCN: features that tell the source's classes apart and from which the target's images can be made again."""
+"""DRCN: features that tell the source's classes apart and from which the target's images can be reconstructed."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class DRCN(Strategy):
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """One fit on source and unlabelled target."""
-        seen = Read("target_unlabelled", classifier="decoder", view="masked")
+        masked = Read("target_unlabelled", classifier="decoder", view="masked")
         whole = Read("target_unlabelled", encoder=(), classifier="as_it_is")
         reconstruction = Component("transferlab.losses.reconstruction.Reconstruction")
-        terms = (cross_entropy("source"), Term("reconstruction", reconstruction, (seen, whole), self.weight))
+        terms = (cross_entropy("source"), Term("reconstruction", reconstruction, (masked, whole), self.weight))
         fit = Fit(
             "drcn",
             (Phase(terms, (*NETWORK, "decoder")),),

@@ -65,7 +65,7 @@ class FeatureExtraction(Strategy):
 
     @property
     def needs_weights(self) -> bool:
-        """They may be all that is transferred."""
+        """With ``start=pretrained`` the weights are all that is transferred."""
         return self.start == "pretrained"
 
     @property
@@ -74,15 +74,15 @@ class FeatureExtraction(Strategy):
         return "any"
 
     def lacks(self, labels: Sequence[int]) -> str | None:
-        """Of a single example nobody knows the variance."""
+        """``lda`` estimates a variance, which takes two examples of each class."""
         return "head=lda needs two labels of every class" if self.head == "lda" and min(labels) < 2 else None
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the source; put the layers, where they are named, in the encoder's place; fit or solve for a new head."""
         layers = Component("transferlab.models.sharing.layers_for_features", {"layers": self.layers})
-        found = [Estimate("layers", (), layers)] if self.layers else []
+        estimates = [Estimate("layers", (), layers)] if self.layers else []
         start = [fit_source()] if self.start == "source" else []
-        return [*start, *found, self._fit() if self.head in ("linear", "mlp") else self._solve()]
+        return [*start, *estimates, self._fit() if self.head in ("linear", "mlp") else self._solve()]
 
     def _solve(self) -> Solve:
         options: dict[str, Any] = {name: getattr(self, name) for name in SOLVED[self.head]}

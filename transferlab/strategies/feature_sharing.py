@@ -15,10 +15,10 @@ from transferlab.strategies.strategy import Strategy
 
 @dataclass(frozen=True)
 class FeatureSharing(Strategy):
-    """Source fit; then a new trunk, bottleneck and head on the output of a layer in the middle (seed 004 §3.3).
+    """Source fit; then a new trunk, bottleneck and head on the output of a layer in the middle.
 
     Attributes:
-        layer: the last of the source network's that is shared; the new trunk is of the rest's architecture.
+        layer: the last shared layer of the source network; the new trunk has the architecture of the rest.
         shared: the layers up to it stay ``frozen``, BatchNorm statistics included, or go on learning, ``slow``.
         shared_lr_scale: ``slow``: their learning rate relative to the new layers'.
         projection: whether a 1×1 convolution (of vectors, a linear layer) with ReLU stands between.

@@ -39,8 +39,8 @@ class Regularizer:
     Attributes:
         terms: the penalty.
         estimates: made after the source fit.
-        copies: modules kept as they are then.
-        new: modules made then.
+        copies: modules kept as they are after the source fit.
+        new: modules made after the source fit.
     """
 
     terms: tuple[Term, ...] = ()
@@ -62,12 +62,12 @@ class Finetune(Strategy):
             of the blocks move.
         head: ``keep`` the source's head, or begin with a ``new`` one of the target's classes.
         start: with a fit on the ``source``; or with the backbone's ``weights`` as they are, and a new head. Then the
-            weights are what is transferred, of ImageNet for example, and no source example is read.
+            weights, ImageNet's for example, are what is transferred, and no source example is read.
         backbone_lr_scale: learning rate of the backbone relative to bottleneck and head.
         regularizer: a penalty beside the cross-entropy.
-        alpha: of ``l2sp`` and ``delta``: weight of what holds the encoder to the source's.
+        alpha: of ``l2sp`` and ``delta``: weight of the penalty on the encoder's distance from the source's.
         beta: of ``l2sp`` and ``delta``: weight of the head's decay towards 0.
-        delta_channels: of ``delta``: channels weigh by what the loss gains without them, or all alike.
+        delta_channels: of ``delta``: channels weigh by how much the loss grows without them, or all alike.
         bss_k: of ``bss``: how many singular values.
         bss_eta: of ``bss``: its weight.
         ewc_lambda: of ``ewc``: its weight.
@@ -117,7 +117,7 @@ class Finetune(Strategy):
 
     @property
     def needs_weights(self) -> bool:
-        """They may be all that is transferred."""
+        """With ``start=pretrained`` the weights are all that is transferred."""
         return self.start == "pretrained"
 
     @property
@@ -151,7 +151,7 @@ class Finetune(Strategy):
         return {"head": HEAD} if self._begins_new else {}
 
     def _trained(self) -> list[Component | None]:
-        """What moves in each stage on the target."""
+        """For each stage on the target, the component that selects what moves; None: everything."""
         if self.train == "gradual":
             phases = range(1, self.phases + 1)
             share = "transferlab.models.trainable.last_share"

@@ -18,10 +18,10 @@ START = {f"start_{name}": name for name in NETWORK}
 class Joint(Strategy):
     """CE_s + ``weight`` · CE_t, as many target as source examples in every step.
 
-    With ``keep`` below 1 the source examples least like the target's are left out (Jiang & Zhai 2007), by a density
-    ratio estimated in the features of a source fit: pixels would rank a source by its brightness. The joint fit
-    doesn't go on from that fit but begins with the weights that that one began with, so that it differs from
-    ``keep_fraction=1`` in what is kept and in nothing else. What is left out still passes through BatchNorm.
+    With ``keep_fraction`` below 1 the source examples least like the target's are left out (Jiang & Zhai 2007), by a
+    density ratio estimated in the features of a source fit: pixels would rank a source by its brightness. The joint
+    fit then starts from the weights that the source fit started from, so that it differs from ``keep_fraction=1`` in
+    what is kept and in nothing else. What is left out still passes through BatchNorm.
 
     Attributes:
         weight: of the target's cross-entropy.

@@ -1,4 +1,4 @@
-"""MCD: two heads look for target examples they disagree on, and the encoder takes the ground from under them."""
+"""MCD: two heads look for target examples they disagree on, and the encoder learns features on which they agree."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class MCD(Strategy):
         """One fit on source and unlabelled target."""
         learned = tuple(cross_entropy("source", classifier=head) for head in HEADS)
         measure = Component("transferlab.losses.classifier_discrepancy.ClassifierDiscrepancy")
-        again = tuple(replace(term, name="cross_entropy_source_heads") for term in learned)
+        heads_terms = tuple(replace(term, name="cross_entropy_source_heads") for term in learned)
         apart, together = Term("discrepancy_heads", measure, BOTH, -1.0), Term("discrepancy_encoder", measure, BOTH)
         phases = (
             Phase(learned, NETWORK),
-            Phase((*again, apart), HEADS),
+            Phase((*heads_terms, apart), HEADS),
             Phase((together,), ENCODER, repeats=self.encoder_updates),
         )
         heads = Component("transferlab.models.heads.TwoHeads", {"width": self.width})

@@ -36,7 +36,7 @@ class Multitask(Strategy):
 
     @property
     def revision(self) -> int:
-        """1: weight decay leaves the learned weights of the tasks alone."""
+        """1 with ``uncertainty``, since weight decay leaves the tasks' learned weights alone."""
         return 1 if self.weighting == "uncertainty" else 0
 
     @property

@@ -15,7 +15,7 @@ from transferlab.strategies.strategy import Strategy
 class Scratch(Strategy):
     """Cross-entropy on the labelled target examples alone, from random weights.
 
-    The few examples are shuffled again and again for as many steps as any other strategy takes.
+    The few examples are reshuffled every epoch, for as many steps as any other strategy takes.
     """
 
     family = "baseline"

@@ -15,7 +15,7 @@ from transferlab.strategies.strategy import Strategy
 
 @dataclass(frozen=True)
 class SecondaryModel(Strategy):
-    """Source fit of the meta-model, then a small network of the target's classes on its features (seed 003 §2.3).
+    """Source fit of the meta-model, then a small network of the target's classes on its features.
 
     ``sequential`` is described by the same stages as ``feature_extraction`` with ``head=mlp``: the frozen
     meta-model's outputs are computed once for every target example, and the secondary network learns from these.

@@ -113,7 +113,7 @@ class Shallow(Strategy):
             "coral": ["shrinkage"],
             "ot_mapping": ["max_examples"],
             "kmm": ["bandwidth", "clip"],
-            "feature_elimination": ["eliminate"],
+            "feature_elimination": ["drop_fraction"],
         }
         return Component(f"transferlab.solvers.adaptations.{self.method}", self._options(names[self.method]))
 

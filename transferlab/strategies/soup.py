@@ -30,12 +30,12 @@ class Soup(Strategy):
     """One source fit; fine-tunings from it; the average of their weights (Wortsman et al. 2022).
 
     Each fine-tuning sees the labelled examples in an order of its own, at a learning rate of its own. A greedy soup
-    has to be tasted: of the labelled target examples, which are all the labels there are, some are held out of every
-    fine-tuning, and decide who belongs in it.
+    needs labels to choose by: some of the labelled target examples are held out of every fine-tuning, and decide
+    which fine-tunings are averaged.
 
     Attributes:
         recipe: ``uniform``, the average of all; or ``greedy``: best first, each kept if held-out accuracy doesn't fall.
-        lr_scales: the learning rate of each fine-tuning, relative to the optimiser's; as many as there are numbers.
+        lr_scales: the learning rate of each fine-tuning, relative to the optimiser's; one fine-tuning for each number.
         held_out: with ``recipe=greedy``, the share of each class's labelled examples that is held out.
         backbone_lr_scale: learning rate of the backbone relative to bottleneck and head.
     """
@@ -56,44 +56,44 @@ class Soup(Strategy):
             raise Refusal(f"strategy.backbone_lr_scale={self.backbone_lr_scale}: expected at least 0")
 
     def lacks(self, labels: Sequence[int]) -> str | None:
-        """A greedy soup holds one example of a class out and learns from another."""
+        """A greedy soup needs a class with two labels: one held out, one to learn from."""
         enough = self.recipe != "greedy" or max(labels) > 1
         return None if enough else "recipe=greedy holds labels out, so it needs two of a class"
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
-        """Fit the source; fit the target again and again; average."""
+        """Fit the source; fit the target several times; average."""
         term = cross_entropy("target_labelled")
         options = {"names": NETWORK, "members": [*map(_prefix, range(1, len(self.lr_scales))), ""]}
         if self.recipe == "uniform":
             maker = Component("transferlab.models.averaging.uniform_soup", options)
             return [fit_source(), *self._fine_tunings(term), Candidates("soup", maker)]
-        rooms = "transferlab.estimators.soups"
+        module = "transferlab.estimators.soups"
         weighted = Component("transferlab.losses.classification.WeightedCrossEntropy")
         term = Term(term.name, weighted, (Read("target_labelled"),))
         return [
             fit_source(),
-            Estimate("held_out", ("target_labelled",), Component(f"{rooms}.hold_out", {"share": self.held_out})),
+            Estimate("held_out", ("target_labelled",), Component(f"{module}.hold_out", {"share": self.held_out})),
             *self._fine_tunings(term),
-            Estimate("soup", ("target_labelled",), Component(f"{rooms}.greedy_soup", options)),
+            Estimate("soup", ("target_labelled",), Component(f"{module}.greedy_soup", options)),
         ]
 
     def _fine_tunings(self, term: Term) -> list[Fit]:
-        """Each begins by putting the one before it aside, and the source's network back."""
+        """The fine-tunings. Each first stores the previous result under a prefix, and restores the source's network."""
         return [
             Fit(
-                f"target{place}",
+                f"target{number}",
                 (Phase((term,)),),
                 copies=source_copies(NETWORK)
-                if place == 1
+                if number == 1
                 else {
-                    **{_prefix(place - 1) + name: name for name in NETWORK},
+                    **{_prefix(number - 1) + name: name for name in NETWORK},
                     **{name: f"source_{name}" for name in NETWORK},
                 },
                 lr_scales={"backbone": scale * self.backbone_lr_scale, "bottleneck": scale, "head": scale},
             )
-            for place, scale in enumerate(self.lr_scales, start=1)
+            for number, scale in enumerate(self.lr_scales, start=1)
         ]
 
 
-def _prefix(place: int) -> str:
-    return f"member{place}_"
+def _prefix(number: int) -> str:
+    return f"member{number}_"

@@ -1,4 +1,4 @@
-"""What every strategy declares: the facts the rest of the project asks about it."""
+"""The base class of strategies: options, stages, and the facts that the rest of the project asks for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Strategy(ABC):
         all_target_labels: whether it reads every target training label, whatever the budget.
         takes_loss: whether it needs an adaptation loss; one that doesn't takes none.
         random_weights: whether the backbone begins with random weights even where the config names others.
-        source_free: whether the source is gone once another domain is read, its held-out part too.
+        source_free: whether the source, its held-out part too, is no longer read once another domain is.
         needs_batch_norm: whether the backbone must have BatchNorm layers.
         predictor: the modules that, one after the other, turn images into logits once all stages are done.
     """
@@ -33,7 +33,7 @@ class Strategy(ABC):
 
     @property
     def revision(self) -> int:
-        """Raised whenever the numbers that it gives with these options change, and others' don't."""
+        """Raised whenever results with these options change, and those of others don't."""
         return 0
 
     @property
@@ -47,7 +47,7 @@ class Strategy(ABC):
         return False
 
     def lacks(self, labels: Sequence[int]) -> str | None:
-        """What it needs, in words, where these are too few labelled target examples of each class; None: nothing."""
+        """What it needs, in words, if ``labels``, the labelled target examples per class, are too few; else None."""
         return None
 
     @abstractmethod

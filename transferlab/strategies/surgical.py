@@ -1,4 +1,4 @@
-"""Surgical fine-tuning: the one block that the shift between the domains is in."""
+"""Surgical fine-tuning: of the one block that the shift between the domains affects most."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Surgical(Strategy):
     """Source fit, then one block alone on the target; the rest is frozen (Lee et al. 2023).
 
     ``auto`` takes the block whose gradient is largest beside its weights, measured once. The paper's Auto-RGN scales
-    every block's learning rate by that ratio, again and again.
+    every block's learning rate by that ratio, throughout the fit.
 
     Attributes:
         block: ``first``, ``middle`` or ``last`` of the chain of blocks that ends with bottleneck and head, or ``auto``.

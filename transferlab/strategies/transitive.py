@@ -38,14 +38,14 @@ class Transitive(Strategy):
             cross-entropy on the domain behind + weight · the adaptation loss between it and the next one,
             unlabelled; ``self_training`` (Kumar et al. 2020): on the labels that the network itself gives to the
             next domain's unlabelled examples.
-        keep_fraction: with ``self_training``, the part of these examples that is kept, the most confident.
+        keep_fraction: with ``self_training``, the fraction of these examples that is kept: the most confident ones.
         select: ``all`` examples of source and bridges, or those ``instances`` that an autoencoder, trained on them
-            and on the unlabelled target, makes again well (distant-domain transfer, Tan et al. 2017). There the
-            choice goes on during the classifier's training too; here it ends with the autoencoder's, whose encoder
-            is what the source fit begins with.
-        max_error_ratio: with ``instances``, how many times the target's mean error theirs may be.
+            and on the unlabelled target, reconstructs well (distant-domain transfer, Tan et al. 2017). There the
+            choice goes on during the classifier's training too; here it ends with the autoencoder's training, and
+            the source fit starts from its encoder.
+        max_error_ratio: with ``instances``, the largest error of a kept example, relative to the target's mean error.
         backbone_lr_scale: learning rate of the backbone in every hop, relative to bottleneck and head.
-        bridges: how many; filled in from the path.
+        bridges: their number; filled in from the path.
     """
 
     family = "across several domains"
@@ -69,35 +69,35 @@ class Transitive(Strategy):
 
     @property
     def takes_loss(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here an option decides)
-        """Only adaptation does."""
+        """Only ``hop=adapt`` takes a loss."""
         return self.hop == "adapt"
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the source; hop from domain to domain. Before that, choose the examples."""
-        stations = ["source", *(f"bridge{place + 1}" for place in range(self.bridges or 0)), "target"]
+        stations = ["source", *(f"bridge{index + 1}" for index in range(self.bridges or 0)), "target"]
         hops = [stage for hop in pairwise(stations) for stage in self._hop(*hop, loss)]
         if self.select == "all":
             return [fit_source(), *hops]
         return [*self._choice(stations[:-1]), Fit("source", (Phase((self._labels("source"),)),)), *hops]
 
-    def _hop(self, behind: str, ahead: str, loss: AdaptationLoss | None) -> list[Stage]:
-        unlabelled = f"{ahead}_unlabelled"
+    def _hop(self, previous: str, following: str, loss: AdaptationLoss | None) -> list[Stage]:
+        unlabelled = f"{following}_unlabelled"
         match self.hop:
             case "finetune":
-                terms = [self._labels(ahead)]
+                terms = [self._labels(following)]
             case "adapt":
                 assert loss is not None, "composition refuses hop=adapt without a loss"
-                both = (Read(behind), Read(unlabelled))
-                terms = [cross_entropy(behind), Term(loss.name, loss.component, both, loss.weight, per_domain=True)]
+                both = (Read(previous), Read(unlabelled))
+                terms = [cross_entropy(previous), Term(loss.name, loss.component, both, loss.weight, per_domain=True)]
             case "self_training":
-                terms = [Term(f"self_training_{ahead}", KEPT, (Read(unlabelled),))]
-        fit = Fit(ahead, (Phase(tuple(terms)),), lr_scales={"backbone": self.backbone_lr_scale})
+                terms = [Term(f"self_training_{following}", KEPT, (Read(unlabelled),))]
+        fit = Fit(following, (Phase(tuple(terms)),), lr_scales={"backbone": self.backbone_lr_scale})
         if self.hop != "self_training":
             return [fit]
         labels = Component(
             "transferlab.estimators.confident_labels.confident_labels", {"keep_fraction": self.keep_fraction}
         )
-        return [Estimate(f"labels_{ahead}", (unlabelled,), labels), fit]
+        return [Estimate(f"labels_{following}", (unlabelled,), labels), fit]
 
     def _labels(self, station: str) -> Term:
         if station == "target":
@@ -106,7 +106,7 @@ class Transitive(Strategy):
         return term if self.select == "all" else Term(term.name, KEPT, term.reads)
 
     def _choice(self, candidates: Sequence[str]) -> list[Stage]:
-        """An autoencoder of the target and of what is kept; then what it makes again well."""
+        """Fit an autoencoder to the target and the kept examples; then keep the examples that it reconstructs well."""
         streams = (*candidates, "target_unlabelled")
         kept = Estimate(
             "choice",

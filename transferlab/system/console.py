@@ -1,4 +1,4 @@
-"""What a person sees: messages on stderr and tables on stdout, whatever these streams are."""
+"""Output for people: messages on stderr and tables on stdout, whatever these streams are."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from io import TextIOWrapper
 from transferlab.text import printable
 
 ASCII = {"Δ": "D", "±": "+-", "−": "-", "≈": "~", "→": "->", "·": "|", "…": "...", "×": "x", "≤": "<=", "≥": ">="}
-"""What stands for our own symbols in an encoding that lacks them."""
+"""Replacements for our own symbols in an encoding that lacks them."""
 
 
 def prepare_streams() -> None:
-    """Makes the three standard streams fit for use.
+    """Makes the three standard streams usable.
 
-    A closed one becomes the null device, or else the next file that is opened would get its number and what is
-    printed. A character that the encoding of stdout lacks is shown by others.
+    A closed stream becomes the null device; otherwise the next file opened would get its number, and what is printed.
+    A character that the encoding of stdout lacks is replaced by others.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is ``number``
             setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
     if isinstance(sys.stdout, TextIOWrapper) and codecs.lookup(sys.stdout.encoding).name != "utf-8":
-        codecs.register_error("transferlab", _by_others)
+        codecs.register_error("transferlab", _replacement)
         sys.stdout.reconfigure(errors="transferlab")
 
 
-def _by_others(error: UnicodeError) -> tuple[str | bytes, int]:
+def _replacement(error: UnicodeError) -> tuple[str | bytes, int]:
     assert isinstance(error, UnicodeEncodeError)
     if error.object[error.start] in ASCII:
         return ASCII[error.object[error.start]], error.start + 1
@@ -40,17 +40,17 @@ def _by_others(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def say(text: str) -> None:
-    """Prints a message to stderr; nothing that was trained is lost where nobody reads it any more."""
+    """Prints a message to stderr. Ignores errors, such as a closed terminal, so that training goes on."""
     with suppress(OSError):
         print(f"transferlab: {printable(text, keep=chr(10))}", file=sys.stderr, flush=True)
 
 
 @contextmanager
 def shown() -> Generator[None]:
-    """A block that prints to stdout. If its reader has gone, as ``head`` goes, the rest is printed to nobody.
+    """A block that prints to stdout. If the reader has closed it, as ``head`` does, the rest is discarded.
 
     Raises:
-        OSError: if stdout can't take what was printed for another reason, such as a full disk.
+        OSError: if printing fails for another reason, such as a full disk.
     """
     try:
         yield
@@ -60,6 +60,6 @@ def shown() -> Generator[None]:
 
 
 def discard_stdout() -> None:
-    """From now on stdout goes nowhere, with what is still in its buffer."""
+    """Discards everything printed from now on, and what is still in the buffer of stdout."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

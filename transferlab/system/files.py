@@ -1,4 +1,4 @@
-"""Files that are whole or not there at all, whatever happens while they are written."""
+"""Writes files whole or not at all, whatever happens meanwhile; reads and hashes files."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ from transferlab.errors import Unwritable
 
 @contextmanager
 def replaced(path: Path) -> Generator[Path]:
-    """Gives a file in the same folder to write to, which takes the place of ``path`` when the block ends.
+    """Yields a temporary file in the same folder to write to; it replaces ``path`` when the block ends.
 
-    If the block raises, the file is removed and ``path`` stays what it was.
+    If the block raises, the temporary file is removed and ``path`` stays unchanged.
 
     Raises:
         Unwritable: if the file can't be written.
     """
-    part = begun(path)
+    temporary = begun(path)
     try:
         with writing(path):
-            part.unlink(missing_ok=True)
-            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # never through a link to elsewhere
-            yield part
-            with part.open("rb+") as file:
-                os.fsync(file.fileno())  # or a crash of the machine leaves the new name with nothing in it
-            part.replace(path)
+            temporary.unlink(missing_ok=True)
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # never follows a link
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())  # otherwise a crash of the machine may leave an empty file under the new name
+            temporary.replace(path)
     finally:
-        with suppress(OSError):  # as where the disk has become read-only, which was said above
-            part.unlink(missing_ok=True)
+        with suppress(OSError):  # such as a read-only disk, which was reported above
+            temporary.unlink(missing_ok=True)
 
 
 def begun(path: Path) -> Path:
-    """Where this process writes what will be ``path``: a name that nobody else's file has."""
+    """Path of the temporary file in which this process writes what will be ``path``; no other process uses it."""
     return path.with_name(f".{path.name}.{os.getpid()}.transferlab")
 
 
 @contextmanager
 def writing(path: Path) -> Generator[None]:
-    """A block that does nothing but write to ``path``, or to files in it.
+    """A block that only writes to ``path``, or to files in it.
 
     Raises:
-        Unwritable: if it can't; it names the place and the reason.
+        Unwritable: if writing fails; the text names the path and the reason.
     """
     try:
         yield
@@ -63,56 +63,56 @@ def writing(path: Path) -> Generator[None]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Writes a text, in UTF-8 with its line ends as they are, whole or not at all."""
-    with replaced(path) as part:
-        part.write_text(text, encoding="utf-8", newline="\n")
+    """Writes a text whole or not at all, in UTF-8, with its line ends unchanged."""
+    with replaced(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def remove_leftovers(folder: Path, name: str = "", before: float = math.inf) -> None:
-    """Removes what processes that were killed had begun to write in a folder, and nothing else.
+    """Removes temporary files that killed processes have left in a folder, and nothing else.
 
     Args:
-        folder: only files in it itself are looked at.
-        name: how the names begin of the files that nobody is writing.
-        before: a time, in seconds as ``time.time`` counts; what was written to since then stays.
+        folder: sub-folders aren't searched.
+        name: beginning of the names of final files, none of which is being written now.
+        before: a time, in seconds as of ``time.time``; files changed since then stay.
     """
-    for part in folder.glob(f".{glob.escape(name)}*"):
-        if re.fullmatch(r"\..+\.\d+\.transferlab", part.name):
+    for file in folder.glob(f".{glob.escape(name)}*"):
+        if re.fullmatch(r"\..+\.\d+\.transferlab", file.name):
             with suppress(OSError):
-                if part.stat().st_mtime < before:
-                    part.unlink()
+                if file.stat().st_mtime < before:
+                    file.unlink()
 
 
 def no_link(path: Path) -> None:
-    """Removes ``path`` where it is a link, so that writing to it changes no other file, or a pipe or device.
+    """Removes ``path`` if it is a link, pipe or device, so that writing to it changes nothing elsewhere.
 
     Raises:
         OSError: if it can't be removed.
     """
     with suppress(FileNotFoundError):
-        about = path.lstat()
-        ordinary = stat.S_ISREG(about.st_mode) and about.st_nlink == 1
-        if not ordinary and not stat.S_ISDIR(about.st_mode):
+        status = path.lstat()
+        ordinary = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+        if not ordinary and not stat.S_ISDIR(status.st_mode):
             path.unlink()
 
 
 def read_ordinary(path: Path, most: int = 2**26) -> bytes:
-    """The content of an ordinary file, which has an end.
+    """The content of an ordinary file; pipes and devices might have no end.
 
     Args:
         path: of the file, or of a link to it.
-        most: bytes that it may have.
+        most: largest size in bytes.
 
     Raises:
-        OSError: if it can't be read, is a folder, pipe or device, or is larger.
+        OSError: if the file can't be read, is a folder, pipe or device, or is larger.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "no ordinary file", str(path))
-        if about.st_size > most:
-            raise OSError(errno.EFBIG, f"{about.st_size} bytes, more than {most}", str(path))
+        if status.st_size > most:
+            raise OSError(errno.EFBIG, f"{status.st_size} bytes, more than {most}", str(path))
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             return file.read()
     finally:
@@ -123,7 +123,7 @@ def file_digest(path: Path) -> str:
     """The SHA-256 of a file's content, in hexadecimal.
 
     Raises:
-        OSError: if it can't be read, or is no ordinary file, of which there might be no end.
+        OSError: if the file can't be read, or is no ordinary file, which might have no end.
     """
     if not path.is_file():
         raise OSError(f"{path} is no ordinary file")
@@ -132,18 +132,18 @@ def file_digest(path: Path) -> str:
 
 
 def known_digest(path: Path) -> str:
-    """The same, read again only where size or time are others than when this process read it last."""
-    about = path.stat()
-    return _known(path, about.st_size, about.st_mtime_ns)
+    """The SHA-256 of a file's content, read again only if size or time have changed since this process read it."""
+    status = path.stat()
+    return _cached_digest(path, status.st_size, status.st_mtime_ns)
 
 
 @cache
-def _known(path: Path, _size: int, _time: int) -> str:
+def _cached_digest(path: Path, _size: int, _time: int) -> str:
     return file_digest(path)
 
 
 def json_digest(value: dict[str, Any]) -> str:
-    """The SHA-256 of a JSON object without its key ``sha256``: hexadecimal, over its compact sorted text."""
+    """The SHA-256, in hexadecimal, of a JSON object's compact sorted text, without the key ``sha256``."""
     contents = {name: value for name, value in value.items() if name != "sha256"}
     text = json.dumps(contents, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

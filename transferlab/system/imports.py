@@ -1,7 +1,7 @@
-"""What may be imported from where: installed packages; from the working directory only what the command line allows.
+"""Controls imports: from the working directory, only packages that the command line allows can be imported.
 
 A folder of data may hold files called ``json.py`` or ``torch.py``. So Python never searches the working directory,
-neither in this process nor in those that it starts.
+neither in this process nor in its child processes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FINDER = _WorkingDirectory()
 
 
 def allow(packages: Iterable[str]) -> None:
-    """From now on these top-level packages are found in the working directory too, in this process."""
+    """Lets this process import these top-level packages from the working directory too."""
     _FINDER.allowed.update(packages)
     if _FINDER not in sys.meta_path:
         sys.meta_path.append(_FINDER)

@@ -15,17 +15,17 @@ from transferlab.system.files import writing
 
 @contextmanager
 def exclusive(path: Path, *, wait: bool = True) -> Generator[bool]:
-    """Holds a lock that dies with its process; ``path`` is a file of its own, there only while somebody holds it.
+    """Holds an exclusive file lock, released even if the process is killed. The lock file exists only while held.
 
     Args:
-        path: made where it isn't there.
-        wait: for whoever else holds it; else the block begins without it.
+        path: of the lock file, created with its folder if missing.
+        wait: until no other process holds the lock; else the block may begin without it.
 
     Yields:
-        Whether this process holds it.
+        Whether this process holds the lock.
 
     Raises:
-        Unwritable: if its file can't be made, or a link stands in its place.
+        Unwritable: if the lock file can't be created, or is a link.
         Refusal: if the file system has no locks.
     """
     while True:
@@ -41,8 +41,8 @@ def exclusive(path: Path, *, wait: bool = True) -> Generator[bool]:
             except OSError as error:
                 reason = f"can't lock {path} ({error.strerror}): its file system has no locks"
                 raise Refusal(f"{reason}; choose an output_root that has, such as a local disk") from None
-            if not _is_still(file, path):
-                continue  # who held it has removed it meanwhile, and another may hold a new one
+            if not _is_at(file, path):
+                continue  # the last holder has removed this file, and another process may hold a new one
             try:
                 yield True
             finally:
@@ -52,7 +52,7 @@ def exclusive(path: Path, *, wait: bool = True) -> Generator[bool]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process holds the lock of that path now; of a path that is no lock's, nobody does."""
+    """Whether some process holds the lock at ``path`` now; false if there is no lock file."""
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -63,7 +63,8 @@ def is_held(path: Path) -> bool:
         return False
 
 
-def _is_still(file: IO[str], path: Path) -> bool:
+def _is_at(file: IO[str], path: Path) -> bool:
+    """Whether the open file is still the one at ``path``."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:

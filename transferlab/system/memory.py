@@ -1,4 +1,4 @@
-"""What a run leaves behind in its process: nothing, however many follow."""
+"""Frees the memory of each run, so that many can follow in one process."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def given_back() -> Generator[None]:
-    """A block at whose end all is freed that was made in it and that nobody outside it refers to.
+    """A block at whose end all objects made in it are freed, unless something outside refers to them.
 
-    Objects that refer to one another in circles are freed by Python's collector alone, which counts objects, not bytes:
-    among the 200,000 that torch has, a hundred networks can wait for it. Nothing that was there before the block is
-    looked at, so that a collection takes milliseconds, not a tenth of a second.
+    Objects in reference cycles are freed only by Python's collector, which counts objects, not bytes: among torch's
+    200,000 objects, a hundred networks can wait for it. Objects from before the block aren't examined, so a collection
+    takes milliseconds, not a tenth of a second.
     """
     gc.freeze()
     try:

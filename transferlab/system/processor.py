@@ -1,4 +1,4 @@
-"""What this machine calculates with, told without torch, whose import takes seconds."""
+"""What hardware there is to compute with, found without torch, whose import takes seconds."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 
 CPU_FLAGS = Path("/proc/cpuinfo")
 GPUS = tuple(map(Path, ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")))
-"""Of NVIDIA's driver on Linux, of Windows' for Linux, of AMD's."""
+"""Devices of NVIDIA's driver on Linux, of Windows' driver for Linux, and of AMD's driver."""
 
 
 @cache
 def cpu_has_bf16() -> bool:
-    """Whether the processor multiplies matrices in bf16: AVX512-BF16, which those with AMX have too."""
+    """Whether the processor multiplies matrices in bf16: it has AVX512-BF16, as all with AMX have."""
     try:
         lines = CPU_FLAGS.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:  # another system than Linux
+    except OSError:  # not Linux
         import torch
 
         return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
@@ -24,5 +24,5 @@ def cpu_has_bf16() -> bool:
 
 
 def may_have_gpu() -> bool:
-    """Whether torch might find a GPU; only torch knows."""
+    """Whether torch might find a GPU; only torch itself can be sure."""
     return platform.system() != "Linux" or any(path.exists() for path in GPUS)

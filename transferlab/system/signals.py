@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop: what they do at once, and where work under way can only be left between two steps."""
+"""Signals that ask a run to stop: handled at once, or deferred where work can only stop between two steps."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ WORDS = {
     signal.SIGHUP: "hung up: its terminal was closed",
     signal.SIGQUIT: "quit",
 }
-"""Signals that end a program, beside Ctrl-C, which Python makes a KeyboardInterrupt of."""
+"""Signals that end a program, besides Ctrl-C, for which Python raises KeyboardInterrupt."""
 
 NUMBERS = (signal.SIGINT, *WORDS)
+"""Signals that ask a run to stop, Ctrl-C included."""
 
-
-PAUSE = 1.0
-"""Seconds within which a second signal is the same request: a parent and a group may both pass it on."""
+SAME_REQUEST_SECONDS = 1.0
+"""Within so many seconds, a second signal is the same request: parent process and process group may both send it."""
 
 
 def interrupt_on_signals() -> None:
-    """Makes an ``Interrupted`` of each of these signals, but for one that this process was told to ignore, as by nohup.
+    """Makes the signals in ``WORDS`` raise ``Interrupted``, except those that this process ignores, as under nohup.
 
-    Its exit code is the shell's for that signal: 128 and the signal's number.
+    The exit code is 128 plus the signal's number, as in a shell.
     """
     for number in WORDS:
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -41,7 +41,7 @@ def _interrupted(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 class StopRequest:
-    """Whether this process was asked to stop, and by what."""
+    """Whether this process was asked to stop, and by which signal."""
 
     def __init__(self) -> None:
         self._number: int | None = None
@@ -52,7 +52,7 @@ class StopRequest:
         return self._number is not None
 
     def deliver(self) -> None:
-        """Does what would have been done at once."""
+        """Runs the handler that the signal would have had without ``deferred``."""
         assert self._number is not None
         number, self._number = self._number, None
         handler = self._handlers[signal.Signals(number)]
@@ -60,33 +60,33 @@ class StopRequest:
             handler(number, None)
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
-        """Takes a signal; a second one acts at once."""
-        again = bool(self) and time.monotonic() - self._when > PAUSE
+        """Notes a signal; a second request is delivered at once."""
+        is_second = bool(self) and time.monotonic() - self._when > SAME_REQUEST_SECONDS
         self._number, self._when = number, self._when if self else time.monotonic()
-        if again:
+        if is_second:
             self.deliver()
 
     @property
     def handled(self) -> list[signal.Signals]:
-        """The signals that do something of this program's own."""
+        """The signals that have a handler in Python."""
         return [number for number, handler in self._handlers.items() if callable(handler)]
 
 
 @contextmanager
 def deferred() -> Generator[StopRequest]:
-    """Inside the block a first Ctrl-C or other request to stop is only noted; the code inside calls ``deliver``.
+    """Inside the block, a first Ctrl-C or other request to stop is only noted, until the code inside calls ``deliver``.
 
-    If nobody has, the end of the block does, however it ends.
+    The end of the block delivers a request that is still pending, however the block ends.
 
-    Signals reach the main thread alone: in another one nothing changes.
+    Signals reach only the main thread: in another thread nothing changes.
     """
-    asked = StopRequest()
-    handled = asked.handled if threading.current_thread() is threading.main_thread() else []
-    before = {number: signal.signal(number, asked.handle) for number in handled}
+    request = StopRequest()
+    handled = request.handled if threading.current_thread() is threading.main_thread() else []
+    before = {number: signal.signal(number, request.handle) for number in handled}
     try:
-        yield asked
+        yield request
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if asked:
-            asked.deliver()
+        if request:
+            request.deliver()

@@ -1,4 +1,4 @@
-"""Where a Fit under way leaves all that the rest of it depends on."""
+"""The checkpoint file from which an interrupted Fit continues."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from transferlab.system.files import read_ordinary, replaced, writing
 
 log = logging.getLogger("transferlab")
 
-SHARE = 0.02
-"""Of the time, the most that is spent on writing."""
+MAX_WRITING_SHARE = 0.02
+"""Largest share of the time that is spent on writing checkpoints."""
 
 
 class Checkpoint:
-    """A file that is whole or not there; the last good one stays until the next is complete.
+    """A checkpoint file, either complete or absent: the last good one stays until the next is complete.
 
-    It begins with the SHA-256 of its name, which says what Fit it is of, and of what follows: what ``torch.save`` makes
-    of tensors, numbers, text, and lists and dicts of them, so that it can be read with ``weights_only``, and no code in
-    it is ever run.
+    The file begins with the SHA-256 of its name, which identifies the Fit, and of its content. The content is what
+    ``torch.save`` makes of tensors, numbers, text, and lists and dicts of these, so it is read with ``weights_only``
+    and no code in it is ever run.
 
     Args:
-        path: the file, named by the key of the Fit.
-        every: seconds between two of them; more where writing one takes more than ``SHARE`` of that.
+        path: the file, named by the Fit's key.
+        every: seconds between two checkpoints; more where writing takes over ``MAX_WRITING_SHARE`` of that time.
     """
 
     def __init__(self, path: Path, every: float) -> None:
@@ -39,14 +39,14 @@ class Checkpoint:
 
     @property
     def due(self) -> bool:
-        """Whether it is time for the next."""
+        """Whether it is time for the next checkpoint."""
         return time.monotonic() - self._last >= self._wait
 
     def write(self, state: dict[str, Any]) -> None:
-        """Keeps ``state`` in place of the last.
+        """Replaces the last checkpoint by ``state``.
 
         Raises:
-            Unwritable: if it can't be written; the last one is still there.
+            Unwritable: if the file can't be written; the last checkpoint is still there.
         """
         started = time.monotonic()
         buffer = io.BytesIO()
@@ -54,14 +54,14 @@ class Checkpoint:
         content = buffer.getbuffer()
         with writing(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-        with replaced(self._path) as part, part.open("wb") as file:
+        with replaced(self._path) as temporary, temporary.open("wb") as file:
             file.write(self._digest(content))
             file.write(content)
         self._last = time.monotonic()
-        self._wait = max(self._every, (self._last - started) / SHARE) if self._every else 0.0
+        self._wait = max(self._every, (self._last - started) / MAX_WRITING_SHARE) if self._every else 0.0
 
     def read(self) -> dict[str, Any] | None:
-        """What was written last; None if that is nothing, or damaged."""
+        """The state written last; None if there is none, or the file is damaged."""
         try:
             content = memoryview(read_ordinary(self._path, most=sys.maxsize))
             if self._digest(content[32:]) != bytes(content[:32]):
@@ -69,7 +69,7 @@ class Checkpoint:
             return torch.load(io.BytesIO(content[32:]), weights_only=True, map_location="cpu")
         except FileNotFoundError:
             return None
-        except Exception as error:  # whatever torch raises of bytes that it can't make anything of
+        except Exception as error:  # torch raises errors of many types for damaged bytes
             log.warning("damaged, begun again: %s (%s)", self._path, error)
             return None
 
@@ -79,6 +79,6 @@ class Checkpoint:
         return digest.digest()
 
     def remove(self) -> None:
-        """Once the Fit is done; what can't be removed, such as a folder in its place, stays."""
+        """Removes the file once the Fit is done; if it can't be removed, for example a folder, it stays."""
         with suppress(OSError):
             self._path.unlink()

@@ -20,7 +20,7 @@ from transferlab.system.processor import cpu_has_bf16
 
 
 def configure_process(config: TrainConfig) -> ResolvedConfig:
-    """Tells torch how many threads to use, and this process to keep its memory; returns ``on_this_machine``.
+    """Sets this process's threads, memory and determinism; returns the config ``on_this_machine``.
 
     Raises:
         Refusal: if the device asked for isn't there.
@@ -29,31 +29,33 @@ def configure_process(config: TrainConfig) -> ResolvedConfig:
     torch.set_num_threads(resolved.threads)
     keep_freed_memory()
     if resolved.device == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first product is made
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it at its first matrix product
         torch.use_deterministic_algorithms(resolved.deterministic)
     return resolved
 
 
 def on_this_machine(config: TrainConfig) -> ResolvedConfig:
-    """``config`` with ``device=auto`` and ``precision=auto`` as what they are on this machine.
+    """``config`` with ``device=auto`` and ``precision=auto`` resolved for this machine.
 
     ``device=auto`` takes a CUDA GPU, else Apple's, else the CPU; ``precision=auto`` is bf16 where the processor
-    multiplies matrices in it, fp32 elsewhere.
+    multiplies matrices in bf16, fp32 elsewhere.
 
     Raises:
         Refusal: if the device asked for isn't there.
     """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    device = next(name for name in there if there[name]) if config.device == "auto" else config.device
-    if not there[device]:
-        raise Refusal(f"device={device}: not on this machine. Choices: auto, {', '.join(n for n in there if there[n])}")
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    device = next(name for name in available if available[name]) if config.device == "auto" else config.device
+    if not available[device]:
+        raise Refusal(
+            f"device={device}: not on this machine. Choices: auto, {', '.join(n for n in available if available[n])}"
+        )
     values: dict[str, Any] = {field.name: getattr(config, field.name) for field in fields(config)}
     values |= {"device": device, "precision": _precision(config, device)}
     return ResolvedConfig(**values)
 
 
 def precision_of(config: TrainConfig) -> Literal["bf16", "fp32"]:
-    """The precision of ``on_this_machine``."""
+    """The precision that ``config`` resolves to on this machine."""
     return on_this_machine(config).precision
 
 
@@ -78,18 +80,20 @@ def to_device(module: nn.Module, device: torch.device) -> nn.Module:
 
 
 def keep_freed_memory() -> None:
-    """Tells glibc to keep what a step frees for the next: without it a step faults thousands of pages in again."""
+    """Tells glibc to keep memory that a step frees; otherwise each step faults thousands of pages in again."""
     try:
         set_option = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):
         return  # another C library
     trim_threshold, mmap_threshold = -1, -3  # as malloc.h numbers them
-    set_option(mmap_threshold, 2**25)  # the most that every glibc takes; what is larger still goes back at once
+    set_option(
+        mmap_threshold, 2**25
+    )  # the largest value that every glibc accepts; larger blocks are still returned at once
     set_option(trim_threshold, 2**31 - 1)
 
 
 def machine(config: ResolvedConfig) -> dict[str, Any]:
-    """What a stage's numbers depend on beside its config."""
+    """What a stage's results depend on besides its config."""
     return {
         "torch": torch.__version__,
         "device": config.device,
@@ -100,7 +104,7 @@ def machine(config: ResolvedConfig) -> dict[str, Any]:
 
 
 def environment(config: TrainConfig) -> dict[str, Any]:
-    """What a run's numbers may depend on beside its config: versions, machine, the device in words.
+    """What a run's results may depend on besides its config: versions, machine, the device's name.
 
     Args:
         config: resolved.

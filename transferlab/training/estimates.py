@@ -1,7 +1,7 @@
-"""Passes over examples that compute something and move no parameter by gradient.
+"""Runs estimators: passes over examples without gradient steps.
 
-An estimator is called with the run's modules and, by stream, ``Examples``; it may change the modules or
-add to them, and what it returns, by stream and name, has a row per example.
+An estimator takes the run's modules and the ``Examples`` of each stream. It may change or add modules. It returns
+tensors with a row per example, by stream and name.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from transferlab.stages import Estimate
 from transferlab.training.streams import Examples
 
 Estimates = Mapping[str, Mapping[str, Tensor]]
-"""By stream and name, a tensor with a row per example."""
+"""Tensors with a row per example, by stream and name."""
 
 
 def estimated(stage: Estimate, modules: Modules, examples: Mapping[str, Examples]) -> Estimates:
-    """What the stage's estimator returns; every module is in evaluation mode for it."""
+    """Runs the stage's estimator with all modules in evaluation mode; returns its estimates."""
     for module in modules.values():
         module.eval()
     return stage.estimator(modules, examples)

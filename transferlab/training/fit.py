@@ -1,6 +1,6 @@
-"""A Fit from its first step to its last, in one process or in several, one after another.
+"""Trains a Fit from its first step to its last; another process can continue after an interruption.
 
-What is logged is read every ``log_every`` steps; nothing else waits for the device.
+Losses are read from the device every ``log_every`` steps; nothing else waits for it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ log = logging.getLogger("transferlab")
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The modules as they were after a step, by name."""
+    """The modules, by name, as they were after a step."""
 
     step: int
     modules: Modules
@@ -50,63 +50,63 @@ def fit(
     setup: Setup,
     checkpoint: Checkpoint | None = None,
 ) -> list[Snapshot]:
-    """Trains ``modules`` in place as ``stage`` says, and returns evenly spaced snapshots, the last one last.
+    """Trains ``modules`` in place as ``stage`` says; returns evenly spaced snapshots, the last after the last step.
 
     Args:
         stage: what to minimise, and over what.
-        modules: the run's modules on the run's device; those that the stage makes are added.
-        streams: by name, those that the stage reads.
-        setup: the run's.
-        checkpoint: where the fit goes on from, if it was begun before with the same arguments, to the same bytes as
-            without the stop; written from time to time, and on Ctrl-C and SIGTERM, after the step under way.
+        modules: the run's modules, on the run's device; new modules of the stage are added.
+        streams: the streams that the stage reads, by name.
+        setup: what the run's stages share.
+        checkpoint: where an interrupted fit with the same arguments continues, with the same bytes as without the
+            interruption. Written from time to time, and on Ctrl-C and SIGTERM, after the current step.
 
     Raises:
-        Diverged: if a loss or a weight stops being finite, gradients explode, or a classifier has collapsed; noticed
-            with the next line of the log after ``DivergenceMonitor`` has looked.
+        Diverged: if a loss or a weight stops being finite, gradients explode, or a classifier has collapsed;
+            raised with the next log line after ``DivergenceMonitor`` recorded the step.
         Unwritable: if the checkpoint can't be written.
     """
     config, seed = setup.config, setup.seed
     steps = stage.length(config.steps)
     add_modules(stage, modules, setup)
-    left = checkpoint.read() if checkpoint else None
+    saved = checkpoint.read() if checkpoint else None
     with seeded(seed, "losses", stage.name):
-        rate = left["rate"] if left else _rate(stage, modules, streams, setup)
+        rate = saved["rate"] if saved else _rate(stage, modules, streams, setup)
         loop = Loop(stage, modules, streams, setup)
     due = {round(steps * (i + 1) / config.snapshots) for i in range(config.snapshots)}
-    with seeded(seed, "steps", stage.name), setup.journal.stage(stage.name, steps) as lines, deferred() as asked:
-        work = FitProgress(modules, loop, setup, lines, rate, DivergenceMonitor(stage.name, loop, steps))
-        if left:
-            work.load_state_dict(left)
-            setup.journal.earlier_seconds += work.seconds
-            log.info("stage %s goes on after step %d", stage.name, work.step)
-        while work.step < steps:
-            with work.naming_bad_numbers():
-                work.take_step(work.step / steps)
-            if work.step % config.log_every == 0 or work.step == steps:
-                work.log(work.step)
-            if work.step in due:
-                work.snapshots.append(Snapshot(work.step, copy.deepcopy(modules)))
-            if checkpoint and (asked or (checkpoint.due and work.step < steps)):
-                checkpoint.write(work.state_dict())
-            if asked:
-                asked.deliver()
-    return work.snapshots
+    with seeded(seed, "steps", stage.name), setup.journal.stage(stage.name, steps) as lines, deferred() as stop:
+        progress = FitProgress(modules, loop, setup, lines, rate, DivergenceMonitor(stage.name, loop, steps))
+        if saved:
+            progress.load_state_dict(saved)
+            setup.journal.earlier_seconds += progress.seconds
+            log.info("stage %s goes on after step %d", stage.name, progress.step)
+        while progress.step < steps:
+            with progress.naming_bad_numbers():
+                progress.take_step(progress.step / steps)
+            if progress.step % config.log_every == 0 or progress.step == steps:
+                progress.log(progress.step)
+            if progress.step in due:
+                progress.snapshots.append(Snapshot(progress.step, copy.deepcopy(modules)))
+            if checkpoint and (stop or (checkpoint.due and progress.step < steps)):
+                checkpoint.write(progress.state_dict())
+            if stop:
+                stop.deliver()
+    return progress.snapshots
 
 
 class FitProgress:
-    """A Fit between two steps.
+    """The state of a Fit between two steps.
 
     Args:
-        modules: what it trains.
-        loop: its steps.
-        setup: the run's.
-        lines: its log.
-        rate: its learning rate.
-        monitor: of its numbers.
+        modules: the modules that the Fit trains.
+        loop: takes the steps.
+        setup: what the run's stages share.
+        lines: the Fit's log.
+        rate: the learning rate.
+        monitor: checks losses and weights.
 
     Attributes:
-        step: the number of the last.
-        snapshots: those taken so far.
+        step: the number of the last step.
+        snapshots: the snapshots so far.
     """
 
     def __init__(
@@ -120,19 +120,19 @@ class FitProgress:
 
     @property
     def seconds(self) -> float:
-        """How long it has taken so far, stops aside."""
+        """Seconds of training so far, without interruptions."""
         return time.perf_counter() - self._started
 
     @contextmanager
     def naming_bad_numbers(self) -> Generator[None]:
-        """A block that takes a step: an error that bad numbers caused becomes one that says so.
+        """Wraps a step: an error caused by numbers that aren't finite becomes ``Diverged``.
 
         Raises:
-            Diverged: instead of what ``take_step`` raises, if a loss or a weight of the steps before isn't finite.
+            Diverged: instead of the error of ``take_step``, if a loss or a weight of an earlier step isn't finite.
         """
         try:
             yield
-        except (RuntimeError, ValueError) as error:  # decompositions and clusterings refuse what isn't finite
+        except (RuntimeError, ValueError) as error:  # decompositions and clusterings refuse numbers that aren't finite
             before = self.step - 1
             try:
                 if before > self.monitor.checked:
@@ -143,7 +143,7 @@ class FitProgress:
             raise
 
     def log(self, step: int) -> None:
-        """A line of the log, after that step, and what is wrong by then; raises as ``DivergenceMonitor.check`` does."""
+        """Writes the log line after ``step``, with new warnings; raises what ``DivergenceMonitor.check`` raises."""
         losses = self._lines.write(step, self.seconds, self._loop.learning_rate, (step - 1) / self.monitor.steps)
         self._lines.warn(self.monitor.check(step, losses))
 
@@ -161,13 +161,13 @@ class FitProgress:
             self._since_reading.zero_()
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the rest of the Fit depends on, as tensors, numbers, and lists and dicts of them."""
+        """All that the remaining steps depend on, as tensors, numbers, and lists and dicts of them."""
         return {
             "step": self.step,
             "seconds": self.seconds,
             "rate": self._rate,
             "modules": _states(self._modules),
-            "snapshots": [(one.step, _states(one.modules)) for one in self.snapshots],
+            "snapshots": [(snapshot.step, _states(snapshot.modules)) for snapshot in self.snapshots],
             "loop": self._loop.state_dict(),
             "schedule": self._schedule.state_dict() if isinstance(self._schedule, LossAwareSchedule) else None,
             "since_reading": self._since_reading,
@@ -178,10 +178,10 @@ class FitProgress:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes what ``state_dict`` of such a Fit has returned; random numbers go on from there too."""
+        """Restores what ``state_dict`` of the same Fit returned, random generators included."""
         self.step, self._started = state["step"], time.perf_counter() - state["seconds"]
-        for step, those in state["snapshots"]:
-            _load(self._modules, those)
+        for step, states in state["snapshots"]:
+            _load(self._modules, states)
             self.snapshots.append(Snapshot(step, copy.deepcopy(self._modules)))
         _load(self._modules, state["modules"])
         self._loop.load_state_dict(state["loop"])
@@ -205,30 +205,32 @@ def _load(modules: Modules, states: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _rate(stage: Fit, modules: Modules, streams: Mapping[str, Stream], setup: Setup) -> float:
-    """The stage's learning rate: the optimiser's, or with ``auto`` what a range test on copies finds."""
+    """The stage's learning rate: the optimiser's, or with ``auto`` the result of a range test on copies."""
     seed = setup.seed
     rate: float | str = (stage.optimizer or setup.config.optimizer).options["lr"]
     if not isinstance(rate, str):
         return rate
-    again = {name: stream.again(generator(seed, "range test", stage.name, name)) for name, stream in streams.items()}
+    restarted = {
+        name: stream.again(generator(seed, "range test", stage.name, name)) for name, stream in streams.items()
+    }
     with seeded(seed, "range test", stage.name):
-        loop = Loop(stage, copy.deepcopy(modules), again, setup)
+        loop = Loop(stage, copy.deepcopy(modules), restarted, setup)
         steps = itertools.count(1)
 
         def loss_at(rate: float) -> Tensor:
             terms, values = loop.step(next(steps), 0.0, rate, 1.0)[0]
             return torch.stack([term.weight * value for term, value in zip(terms, values, strict=True)]).sum()
 
-        found = range_test(loss_at)
-    log.info("learning rate of stage %s by range test: %.3g", stage.name, found)
-    return found
+        suggested = range_test(loss_at)
+    log.info("learning rate of stage %s by range test: %.3g", stage.name, suggested)
+    return suggested
 
 
 def add_modules(stage: Fit, modules: Modules, setup: Setup) -> None:
-    """Makes the modules that the stage asks for, and adds them to the run's.
+    """Makes the stage's new modules, and adds them to the run's.
 
-    A new module's first weights depend on the seed and on its name alone, so that strategies which make one of that
-    name begin with the same.
+    A new module's initial weights depend only on the seed and its name, so strategies that make a module of the same
+    name start from the same weights.
     """
     blueprint, seed, device = setup.blueprint, setup.seed, setup.device
     with seeded(seed, "built", stage.name):

@@ -1,4 +1,4 @@
-"""Whether a Fit diverges or collapses: recorded every few steps, checked with every line of the log.
+"""Detects divergence and collapse of a Fit: records every few steps, checks with every log line.
 
 Findings don't depend on ``log_every``. A Fit that diverges lacks the warnings due at its last log line.
 """
@@ -17,28 +17,28 @@ from transferlab.training.journal import Warned
 from transferlab.training.loop import Loop
 
 EVERY = 5
-"""Steps from one look at weights and classifiers to the next."""
+"""Steps between two records of weights and classifiers."""
 
 MAX_NORM_GROWTH = 1000.0
-"""Times the norm of the weights that a Fit began with, or of 1, if that is more: beyond it, gradients have exploded."""
+"""Largest ratio of the weights' norm to max(initial norm, 1); above it, gradients have exploded."""
 
 COLLAPSE_EXAMPLES, COLLAPSE_STEPS = 8, 100
-"""Examples in a batch, and steps, from which one predicted class for all of them means a collapse."""
+"""Fewest examples in a batch, and fewest steps, for which one predicted class for all means a collapse."""
 
 WINDOW = 20
-"""Values of a discriminator's loss over which it is averaged."""
+"""Number of values over which a discriminator's loss is averaged."""
 
 
 class DivergenceMonitor:
     """Divergence checks for one Fit.
 
     Args:
-        stage: its name.
-        loop: its steps.
-        steps: how many.
+        stage: the Fit's name.
+        loop: takes the steps.
+        steps: number of steps of the Fit.
 
     Attributes:
-        steps: how many.
+        steps: number of steps of the Fit.
         checked: the step of the last check.
     """
 
@@ -60,30 +60,30 @@ class DivergenceMonitor:
             self._pending.append((step, torch.stack([_norm(self._loop), *constant])))
 
     def check(self, step: int, losses: Mapping[str, Tensor]) -> list[Warned]:
-        """What is wrong by now, and was not before.
+        """Returns the warnings that are new since the last check.
 
         Args:
-            step: the last one.
-            losses: each term's values of the steps since the last call, by name.
+            step: the last step.
+            losses: each term's values in the steps since the last check, by name.
 
         Raises:
             Diverged: if a loss or a weight isn't finite or gradients have exploded; and at the last step, if through
                 all of the second half of the Fit, ``COLLAPSE_STEPS`` steps or more, a classifier predicted one class
                 for every example, or a discriminator was saturated.
         """
-        seen = [(at, noted.tolist()) for at, noted in self._pending]
-        moved = f"moved by {' + '.join(losses)}"
+        records = [(at, values.tolist()) for at, values in self._pending]
+        detail = f"moved by {' + '.join(losses)}"
         bad = self._bad_losses(step, losses)
-        bad += [(at, text) for at, (norm, *_) in seen if (text := self._bad_norm(at, norm, moved))]
+        bad += [(at, text) for at, (norm, *_) in records if (text := self._bad_norm(at, norm, detail))]
         if bad:
-            raise Diverged(min(bad, key=lambda one: one[0])[1])  # a loss first, of those of one step
-        found = [*self._discriminators(step, losses), *self._classifiers(seen)]
+            raise Diverged(min(bad, key=lambda problem: problem[0])[1])  # of problems at one step, a loss comes first
+        warnings = [*self._discriminators(step, losses), *self._classifiers(records)]
         self._pending.clear()
         self.checked = step
-        return found
+        return warnings
 
     def refuse_bad_weights(self, step: int) -> None:
-        """Looks at the weights now.
+        """Checks the weights now.
 
         Raises:
             Diverged: if they aren't finite or gradients have exploded.
@@ -93,24 +93,24 @@ class DivergenceMonitor:
             raise Diverged(text)
 
     def _bad_losses(self, step: int, losses: Mapping[str, Tensor]) -> list[tuple[int, str]]:
-        found: list[tuple[int, str]] = []
+        problems: list[tuple[int, str]] = []
         for name, values in losses.items():
             bad = (~values.isfinite()).nonzero()
             if len(bad):
                 first = self.checked + 1 + int(bad[0]) * (step - self.checked) // len(values)
-                found.append((first, f"{name} is {values[bad[0]].item()} at step {first} of stage {self._stage}"))
-        return found
+                problems.append((first, f"{name} is {values[bad[0]].item()} at step {first} of stage {self._stage}"))
+        return problems
 
-    def _bad_norm(self, step: int, norm: float, more: str) -> str | None:
+    def _bad_norm(self, step: int, norm: float, detail: str) -> str | None:
         if norm <= self._limit:
             return None
-        what = "exploding gradients" if math.isfinite(norm) else "weights not finite"
-        return f"{what}: their norm is {norm:.3g} at step {step} of stage {self._stage}, {more}"
+        problem = "exploding gradients" if math.isfinite(norm) else "weights not finite"
+        return f"{problem}: their norm is {norm:.3g} at step {step} of stage {self._stage}, {detail}"
 
     def _discriminators(self, step: int, losses: Mapping[str, Tensor]) -> list[Warned]:
-        """Those that are right about nearly every example, so that nothing is left to be learnt from them."""
-        found: list[Warned] = []
-        for name, least in self._loop.saturates_below.items():
+        """Warns of discriminators that are right about nearly every example: they teach nothing more."""
+        warnings: list[Warned] = []
+        for name, threshold in self._loop.saturates_below.items():
             window = self._windows.setdefault(name, [])
             for index, value in enumerate(losses[name].tolist()):
                 window.append(value)
@@ -118,7 +118,7 @@ class DivergenceMonitor:
                 if len(window) < WINDOW:
                     continue
                 window.clear()
-                if mean >= least:
+                if mean >= threshold:
                     self._saturated_since.pop(name, None)
                     continue
                 at = self.checked + 1 + index * (step - self.checked) // len(losses[name])
@@ -126,37 +126,37 @@ class DivergenceMonitor:
                 if name not in self._saturated:
                     self._saturated.add(name)
                     text = f"{name} is {mean:.2g}: the discriminator is nearly always right"
-                    found.append(self._warned("saturated", at, text))
+                    warnings.append(self._warned("saturated", at, text))
             first = self._saturated_since.get(name, step)
             if step == self.steps and step - first >= COLLAPSE_STEPS and first - WINDOW <= self.steps / 2:
                 where = f"from step {first} of stage {self._stage} to its end"
-                raise Diverged(f"saturated discriminator: {name} is below {least}, {where}")
-        return found
+                raise Diverged(f"saturated discriminator: {name} is below {threshold}, {where}")
+        return warnings
 
-    def _classifiers(self, seen: Sequence[tuple[int, list[float]]]) -> list[Warned]:
-        """Those that predict one class for all."""
-        found: list[Warned] = []
-        for step, (_, *constant) in seen:
-            for name, is_constant, which in zip(self._loop.logits, constant[::2], constant[1::2], strict=True):
+    def _classifiers(self, records: Sequence[tuple[int, list[float]]]) -> list[Warned]:
+        """Warns of classifiers that predict one class for every example."""
+        warnings: list[Warned] = []
+        for step, (_, *constant) in records:
+            for name, is_constant, predicted in zip(self._loop.logits, constant[::2], constant[1::2], strict=True):
                 if not is_constant:
                     self._constant_since.pop(name, None)
                     self._collapsed.discard(name)
                     continue
                 first = self._constant_since.setdefault(name, step)
-                text = f"{name}: class {which:.0f} for every example"
+                text = f"{name}: class {predicted:.0f} for every example"
                 if step - first >= COLLAPSE_STEPS and name not in self._collapsed:
                     self._collapsed.add(name)
-                    found.append(self._warned("collapsed", first, text))
+                    warnings.append(self._warned("collapsed", first, text))
                 if step == self.steps and name in self._collapsed and first - EVERY <= self.steps / 2:
                     where = f"from step {first} of stage {self._stage} to its end"
                     raise Diverged(f"collapsed classifier: {text}, {where}")
-        return found
+        return warnings
 
     def _warned(self, kind: str, step: int, text: str) -> Warned:
         return {"kind": kind, "stage": self._stage, "step": step, "text": text}
 
     def state_dict(self) -> dict[str, Any]:
-        """What it has seen so far."""
+        """The records and findings so far."""
         return {
             **{"limit": self._limit, "checked": self.checked, "pending": self._pending, "windows": self._windows},
             "saturated_since": self._saturated_since,
@@ -168,9 +168,9 @@ class DivergenceMonitor:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from there."""
+        """Restores what ``state_dict`` returned."""
         self._limit, self.checked, self._pending = state["limit"], state["checked"], list(state["pending"])
-        self._windows = {name: list(those) for name, those in state["windows"].items()}
+        self._windows = {name: list(values) for name, values in state["windows"].items()}
         self._saturated_since, self._constant_since = dict(state["saturated_since"]), dict(state["constant_since"])
         self._collapsed, self._saturated = set(state["collapsed"]), set(state["saturated"])
 
@@ -181,7 +181,7 @@ def _norm(loop: Loop) -> Tensor:
 
 
 def _constant_prediction(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether one class is predicted for every example, of ``COLLAPSE_EXAMPLES`` or more, and which."""
+    """Whether one class is predicted for all of at least ``COLLAPSE_EXAMPLES`` examples, and which; two scalars."""
     if logits.dim() != 2 or logits.shape[1] < 2 or len(logits) < COLLAPSE_EXAMPLES:
         return logits.new_zeros(()), logits.new_zeros(())
     predicted = logits.argmax(1)

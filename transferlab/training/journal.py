@@ -21,20 +21,20 @@ Row = dict[str, float | int | str]
 
 
 Warned = dict[str, str | int]
-"""What isn't as it should be: ``kind``, ``stage``, ``step``, ``text``."""
+"""A warning: ``kind``, ``stage``, ``step``, ``text``."""
 
 log = logging.getLogger("transferlab")
 
 
 class Lines(NamedTuple):
-    """What a Fit leaves in its run's files beside weights."""
+    """What a Fit adds to its run's files besides weights."""
 
     rows: list[Row]
     warnings: list[Warned]
 
 
 class StageLog:
-    """The losses of one stage, averaged on the device between one line of the log and the next."""
+    """The losses of one stage, averaged on the device between two log lines."""
 
     def __init__(self, name: str, bar: tqdm[NoReturn], heartbeat: Callable[[], None]) -> None:
         self._name, self._bar, self._heartbeat = name, bar, heartbeat
@@ -43,14 +43,14 @@ class StageLog:
         self.warnings: list[Warned] = []
 
     def add(self, terms: Sequence[Term], values: Sequence[Tensor]) -> None:
-        """Takes the terms' values of one step; reads nothing from the device."""
+        """Adds the terms' values of one step; reads nothing from the device."""
         for term, value in zip(terms, values, strict=True):
             self._values.setdefault(term.name, []).append(value)
 
     def write(self, step: int, seconds: float, learning_rate: float, progress: float) -> dict[str, Tensor]:
-        """Logs and shows the means since the last line; returns the values that they are of, on the CPU, by term."""
-        seen = {name: torch.stack(values).cpu() for name, values in self._values.items()}
-        means = {name: values.mean().item() for name, values in seen.items()}
+        """Logs and shows each term's mean since the last line; returns the averaged values, on the CPU, by term."""
+        recent = {name: torch.stack(values).cpu() for name, values in self._values.items()}
+        means = {name: values.mean().item() for name, values in recent.items()}
         self.rows.append(
             {"stage": self._name, "step": step, "seconds": round(seconds, 3)}
             | means
@@ -60,25 +60,27 @@ class StageLog:
         self._bar.set_postfix_str(f"loss {sum(means.values()):.3f}, lr {learning_rate:.2g}")
         self._heartbeat()
         self._values.clear()
-        return seen
+        return recent
 
     def warn(self, warnings: Sequence[Warned]) -> None:
-        """Takes what isn't as it should be."""
-        for one in warnings:
-            log.warning("%s from step %s of stage %s: %s", one["kind"], one["step"], one["stage"], one["text"])
+        """Logs the warnings and keeps them."""
+        for warning in warnings:
+            log.warning(
+                "%s from step %s of stage %s: %s", warning["kind"], warning["step"], warning["stage"], warning["text"]
+            )
         self.warnings.extend(warnings)
 
     def state_dict(self) -> dict[str, Any]:
-        """Its lines, and what is in none yet."""
+        """The lines so far, and the values that are in no line yet."""
         return {"rows": self.rows, "warnings": self.warnings, "values": self._values}
 
     def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
-        """Takes what ``state_dict`` of a log of the same stage has returned; values are on ``device``."""
+        """Restores what ``state_dict`` of a log of the same stage returned; values go to ``device``."""
         self.rows[:], self.warnings[:] = state["rows"], state["warnings"]
-        self._values = {name: [one.to(device) for one in values] for name, values in state["values"].items()}
+        self._values = {name: [value.to(device) for value in values] for name, values in state["values"].items()}
 
 
-def _place(warned: Warned) -> tuple[int, str, str]:
+def _sort_key(warned: Warned) -> tuple[int, str, str]:
     return int(warned["step"]), str(warned["kind"]), str(warned["text"])
 
 
@@ -88,12 +90,12 @@ class Journal:
     Args:
         title: what the progress bar calls the run.
         heartbeat: called whenever something is logged.
-        quiet: no progress bar; None: none where stderr is no terminal.
+        quiet: no progress bar; with None, none where stderr isn't a terminal.
 
     Attributes:
-        updates: steps of all Fits.
-        saved_seconds: what the Fits and features took that came whole from the shared cache.
-        earlier_seconds: what Fits took before a stop that they go on from.
+        updates: number of steps of all Fits.
+        saved_seconds: seconds saved by Fits and features from the shared cache.
+        earlier_seconds: seconds that this run's Fits took before an interruption.
     """
 
     def __init__(self, title: str, heartbeat: Callable[[], None], quiet: bool | None = None) -> None:
@@ -113,16 +115,16 @@ class Journal:
 
     @property
     def last(self) -> Lines:
-        """Of the last Fit."""
+        """Rows and warnings of the last Fit."""
         return self._stages[-1]
 
     @property
     def warnings(self) -> list[Warned]:
-        """Of all Fits, each one's in the order of their steps, however often the log has a line."""
-        return [one for stage in self._stages for one in sorted(stage.warnings, key=_place)]
+        """Warnings of all Fits, sorted by step within a Fit; the order doesn't depend on ``log_every``."""
+        return [warning for stage in self._stages for warning in sorted(stage.warnings, key=_sort_key)]
 
     def add(self, lines: Lines, *, own: bool) -> None:
-        """Takes those of a Fit that was made before: by this run, if it is its ``own``, or by any."""
+        """Adds the lines of a finished Fit: the run's ``own``, from before an interruption, or a shared one."""
         self._stages.append(lines)
         self.updates += int(lines.rows[-1]["step"])
         seconds = float(lines.rows[-1]["seconds"])
@@ -132,11 +134,11 @@ class Journal:
             self.saved_seconds += seconds
 
     def save(self, path: Path) -> None:
-        """Writes ``stage, step, seconds, <terms>, learning_rate, progress``, a line per reading."""
+        """Writes ``stage, step, seconds, <terms>, learning_rate, progress``, a row per log line."""
         rows = [row for stage in self._stages for row in stage.rows]
         first, last = ["stage", "step", "seconds"], ["learning_rate", "progress"]
         terms = dict.fromkeys(name for row in rows for name in row if name not in first + last)
-        with replaced(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        with replaced(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, [*first, *terms, *last], restval="")
             writer.writeheader()
             writer.writerows(rows)

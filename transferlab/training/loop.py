@@ -1,4 +1,4 @@
-"""A Fit made ready for its steps, and one step of it.
+"""Prepares a Fit for its steps, and takes one step at a time.
 
 A step is a pure function of tensors: nothing in it waits for the device.
 """
@@ -21,13 +21,13 @@ from transferlab.training.update import Update, View
 
 
 class Loop:
-    """A stage made ready for its steps.
+    """A stage prepared for its steps.
 
     Args:
         stage: what to minimise, and over what.
-        modules: all that the stage needs; put into training mode where they move.
-        streams: by name.
-        setup: the run's.
+        modules: all modules that the stage needs; those that it trains are put into training mode.
+        streams: the stage's streams, by name.
+        setup: what the run's stages share.
     """
 
     def __init__(self, stage: Fit, modules: Modules, streams: Mapping[str, Stream], setup: Setup) -> None:
@@ -41,32 +41,32 @@ class Loop:
 
     @property
     def learning_rate(self) -> float:
-        """That of the first phase's last group now."""
+        """Current learning rate of the first phase's last parameter group."""
         return self._updates[0].learning_rate
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """All that move."""
+        """All parameters that the stage trains."""
         return [parameter for update in self._updates for parameter in update.parameters]
 
     @property
     def logits(self) -> dict[str, Tensor]:
-        """What the head, or a part of it, said in the last step, under ``<terms> on <stream>``."""
+        """Logits of the head, or of a part of it, in the last step, by ``<terms> on <stream>``."""
         return {name: logits for update in self._updates for name, logits in update.logits.items()}
 
     @property
     def saturates_below(self) -> dict[str, float]:
-        """The terms with a discriminator, and below which value it is nearly always right."""
-        return {name: least for update in self._updates for name, least in update.saturates_below.items()}
+        """For each term with a discriminator, the loss below which it is nearly always right."""
+        return {name: threshold for update in self._updates for name, threshold in update.saturates_below.items()}
 
     def step(self, number: int, q: float, rate: float, factor: float) -> list[tuple[tuple[Term, ...], list[Tensor]]]:
         """One step: each phase once, in order.
 
         Args:
-            number: of the step, from 1.
-            q: the progress.
+            number: the step's number, from 1.
+            q: progress, from 0 to 1.
             rate: the optimiser's learning rate.
-            factor: the schedule's, which multiplies it.
+            factor: the schedule's factor, which multiplies the rate.
 
         Returns:
             Each phase's terms with their values, unweighted and detached.
@@ -77,29 +77,29 @@ class Loop:
                 _refresh(refresh, self._modules, self._raw, self._streams)
                 _set_modes(self._modules, self._updates)
         batches = _viewed(self._stage, self._views, self._streams)
-        values = [(one.phase.terms, one(batches, self._progress, rate, factor)) for one in self._updates]
+        values = [(update.phase.terms, update(batches, self._progress, rate, factor)) for update in self._updates]
         _follow(self._stage, self._modules, q)
         return values
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next steps depend on beside the modules: optimisers, losses, streams."""
+        """All that the next steps depend on besides the modules: optimisers, losses, streams."""
         streams = {"raw": self._raw, "ready": self._streams}
         return {
             "updates": [update.state_dict() for update in self._updates],
-            **{kind: {name: one.state_dict() for name, one in those.items()} for kind, those in streams.items()},
+            **{kind: {name: stream.state_dict() for name, stream in group.items()} for kind, group in streams.items()},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes what ``state_dict`` of a loop over the same modules and streams has returned."""
-        for update, one in zip(self._updates, state["updates"], strict=True):
-            update.load_state_dict(one)
-        for kind, those in (("raw", self._raw), ("ready", self._streams)):
-            for name, stream in those.items():
+        """Restores what ``state_dict`` of a loop over the same modules and streams returned."""
+        for update, update_state in zip(self._updates, state["updates"], strict=True):
+            update.load_state_dict(update_state)
+        for kind, group in (("raw", self._raw), ("ready", self._streams)):
+            for name, stream in group.items():
                 stream.load_state_dict(state[kind][name])
 
 
 def _set_modes(modules: Modules, updates: Sequence[Update]) -> None:
-    """Training mode for what moves; what is frozen keeps its BatchNorm statistics too."""
+    """Puts trained modules into training mode; frozen ones keep their BatchNorm statistics."""
     for module in modules.values():
         module.requires_grad_(False).eval()
     for update in updates:
@@ -110,14 +110,14 @@ def _set_modes(modules: Modules, updates: Sequence[Update]) -> None:
 def _encoded_once(
     stage: Fit, modules: Modules, streams: Mapping[str, Stream], updates: Sequence[Update]
 ) -> dict[str, Stream]:
-    """The streams; those that are only ever seen through one frozen encoder, as its features."""
+    """The streams; a stream read only through one frozen encoder is replaced by its features."""
     ready = dict(streams)
     moving = {id(parameter) for update in updates for parameter in update.parameters}
     for name in {read.stream for read in stage.reads}:
         (encoder, view), *others = {(read.encoder, read.view) for read in stage.reads if read.stream == name}
-        chain = [named(modules, part) for part in encoder]
-        moves = any(id(parameter) in moving for part in chain for parameter in part.parameters())
-        moves |= any(module.training for part in chain for module in part.modules())
+        chain = [named(modules, member) for member in encoder]
+        moves = any(id(parameter) in moving for module in chain for parameter in module.parameters())
+        moves |= any(child.training for module in chain for child in module.modules())
         if not (others or view or moves or set(encoder) & set(stage.averages)):
             ready[name] = streams[name].through(nn.Sequential(*chain).eval())
     return ready
@@ -141,7 +141,7 @@ def _viewed(stage: Fit, views: Sequence[View], streams: Mapping[str, Stream]) ->
 
 @torch.no_grad()
 def _follow(stage: Fit, modules: Modules, q: float) -> None:
-    """Moves the averages' parameters; their buffers too, unless they are in training mode and so find their own."""
+    """Moves the averages' parameters, and their buffers unless they are in training mode and update their own."""
     for name, average in stage.averages.items():
         decay = average.first + (average.last - average.first) * q
         mean, original = modules[name], named(modules, average.of)

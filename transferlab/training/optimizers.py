@@ -1,4 +1,4 @@
-"""Optimisers, as functions of parameter groups; each group's ``lr`` is set, and set anew in every step."""
+"""Optimisers as functions of parameter groups. Each group has its ``lr``, which every step sets anew."""
 
 from __future__ import annotations
 
@@ -38,16 +38,21 @@ def without_compile(kind: Kind) -> Kind:
 
 @contextmanager
 def contiguous_views(groups: Groups) -> Generator[None]:
-    """Inside the block weights that lie channels last are the contiguous arrays that they are in memory.
+    """Inside the block, channels-last weights are contiguous views of the same memory.
 
-    The fused kernels want contiguous arrays, and would copy weights, gradients and momentum there and back.
+    The fused kernels need contiguous arrays, and would copy weights, gradients and momentum to and fro.
     """
-    turned = [one for group in groups for one in group["params"] if one.grad is not None and _channels_last(one)]
-    for parameter in turned:
+    permuted = [
+        parameter
+        for group in groups
+        for parameter in group["params"]
+        if parameter.grad is not None and _channels_last(parameter)
+    ]
+    for parameter in permuted:
         gradient, parameter.grad = parameter.grad, None
         parameter.data, parameter.grad = parameter.data.permute(0, 2, 3, 1), gradient.permute(0, 2, 3, 1)
     yield
-    for parameter in turned:
+    for parameter in permuted:
         gradient, parameter.grad = parameter.grad, None
         parameter.data, parameter.grad = parameter.data.permute(0, 3, 1, 2), gradient.permute(0, 3, 1, 2)
 
@@ -83,7 +88,7 @@ def adamw(groups: Groups, *, lr: Rate, betas: list[float], weight_decay: float) 
 def prodigy(groups: Groups, *, lr: float, betas: list[float], weight_decay: float) -> torch.optim.Optimizer:
     """Learning-rate free Adam: ``lr`` multiplies the rate that it estimates (Mishchenko & Defazio 2024).
 
-    Groups of different rates have an estimate each, as if they were fitted apart.
+    Groups with different rates have an estimate each, as if they were trained separately.
     """
     from prodigyopt import Prodigy
 
@@ -92,11 +97,11 @@ def prodigy(groups: Groups, *, lr: float, betas: list[float], weight_decay: floa
         raise Refusal(f"optimizer.betas={betas}: expected two numbers")
     rates = dict.fromkeys(group["lr"] for group in groups)
 
-    def made(rate: float) -> torch.optim.Optimizer:
+    def build(rate: float) -> torch.optim.Optimizer:
         same = [group for group in groups if group["lr"] == rate]
         return Prodigy(same, betas=(betas[0], betas[1]), weight_decay=weight_decay)  # type: ignore[arg-type] (typed int)
 
-    return MultiOptimizer([made(rate) for rate in rates], groups)
+    return MultiOptimizer([build(rate) for rate in rates], groups)
 
 
 def _refuse_rate(lr: Rate) -> None:
@@ -106,11 +111,15 @@ def _refuse_rate(lr: Rate) -> None:
 
 def _fusable(groups: Groups) -> bool:
     """Whether torch has one kernel that updates all these parameters."""
-    return all(one.device.type in ("cpu", "cuda") and one.is_floating_point() for g in groups for one in g["params"])
+    return all(
+        parameter.device.type in ("cpu", "cuda") and parameter.is_floating_point()
+        for group in groups
+        for parameter in group["params"]
+    )
 
 
 class MultiOptimizer(torch.optim.Optimizer):
-    """Some optimisers as one, their groups in the order that they were given in."""
+    """Several optimisers as one; the groups keep their given order."""
 
     def __init__(self, optimizers: list[torch.optim.Optimizer], groups: Groups) -> None:
         self._optimizers = optimizers
@@ -118,21 +127,21 @@ class MultiOptimizer(torch.optim.Optimizer):
         self._take_groups()
 
     def _take_groups(self) -> None:
-        place = {id(group["params"][0]): group for one in self._optimizers for group in one.param_groups}
-        self.param_groups = [place[id(group["params"][0])] for group in self.param_groups]
+        group_of = {id(group["params"][0]): group for optimizer in self._optimizers for group in optimizer.param_groups}
+        self.param_groups = [group_of[id(group["params"][0])] for group in self.param_groups]
 
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """A step of each."""
+        """Steps every optimiser."""
         assert closure is None
-        for one in self._optimizers:
-            one.step()
+        for optimizer in self._optimizers:
+            optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:  # type: ignore[override]
-        """Of each."""
-        return {"each": [one.state_dict() for one in self._optimizers]}
+        """One state per optimiser."""
+        return {"each": [optimizer.state_dict() for optimizer in self._optimizers]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:  # type: ignore[override]
-        """Takes what ``state_dict`` has returned."""
-        for one, state in zip(self._optimizers, state_dict["each"], strict=True):
-            one.load_state_dict(state)
+        """Restores what ``state_dict`` returned."""
+        for optimizer, state in zip(self._optimizers, state_dict["each"], strict=True):
+            optimizer.load_state_dict(state)
         self._take_groups()

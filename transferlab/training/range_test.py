@@ -13,30 +13,30 @@ SMOOTHING = 0.9
 
 
 def range_test(losses: Callable[[float], Tensor]) -> float:
-    """A learning rate, found by raising it from 1e-5 to 10 within 60 steps.
+    """Finds a learning rate by raising the rate from 1e-5 to 10 within 60 steps.
 
     Args:
         losses: takes one step at a given rate and returns the loss before it.
 
     Returns:
-        ``below_the_minimum`` of what was seen until the loss was no number or four times the best.
+        ``below_the_minimum`` of the losses before the first that isn't finite or is above four times the best.
     """
     rates = [LOWEST * (HIGHEST / LOWEST) ** (step / (STEPS - 1)) for step in range(STEPS)]
-    seen: list[float] = []
+    readings: list[float] = []
     for rate in rates:
         value = losses(rate).item()
-        if not math.isfinite(value) or (seen and value > 4 * max(min(seen), 1e-12)):
+        if not math.isfinite(value) or (readings and value > 4 * max(min(readings), 1e-12)):
             break
-        seen.append(value)
-    return below_the_minimum(rates, seen)
+        readings.append(value)
+    return below_the_minimum(rates, readings)
 
 
 def below_the_minimum(rates: Sequence[float], losses: Sequence[float]) -> float:
     """A tenth of the rate at which the smoothed loss is least: still falling, and with room above.
 
     Args:
-        rates: rising.
-        losses: at the first of them, at least one; smoothed here by an exponential mean, bias removed.
+        rates: in rising order.
+        losses: at the first of these rates; smoothed here by an exponential mean, with its bias removed.
 
     Returns:
         The rate; ``rates[0]`` where the loss never fell.

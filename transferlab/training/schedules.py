@@ -13,7 +13,7 @@ Schedule = Callable[[float], float]
 
 @runtime_checkable
 class LossAwareSchedule(Protocol):
-    """A schedule that goes by how the training loss falls."""
+    """A schedule that depends on the training loss."""
 
     every: int
 
@@ -25,11 +25,11 @@ class LossAwareSchedule(Protocol):
         """Takes the mean loss of the last ``every`` steps."""
 
     def state_dict(self) -> dict[str, float]:
-        """What it has seen so far."""
+        """What later factors depend on."""
         ...
 
     def load_state_dict(self, state: Mapping[str, float], /) -> None:
-        """Goes on from there."""
+        """Restores what ``state_dict`` returned."""
 
 
 def inverse(*, alpha: float, power: float) -> Schedule:
@@ -45,7 +45,7 @@ def cosine() -> Schedule:
 
 
 def constant() -> Schedule:
-    """1."""
+    """Always 1."""
     return lambda _q: 1.0
 
 
@@ -53,9 +53,9 @@ def onecycle(*, warmup: float, start: float, end: float) -> Schedule:
     """From ``start`` up to 1 by ``warmup``, then down to ``end``, along cosines (Smith & Topin 2018).
 
     Args:
-        warmup: where the peak is, between 0 and 1.
-        start: of the peak's rate.
-        end: of the peak's rate.
+        warmup: progress at the peak, between 0 and 1.
+        start: first rate, as a fraction of the peak's.
+        end: last rate, as a fraction of the peak's.
     """
     if not 0 < warmup < 1:
         raise Refusal(f"schedule.warmup={warmup}: expected more than 0 and less than 1")
@@ -72,14 +72,14 @@ def onecycle(*, warmup: float, start: float, end: float) -> Schedule:
 
 
 class Plateau:
-    """Times ``factor`` when the training loss has not fallen for more than ``patience`` readings.
+    """Multiplies the rate by ``factor`` when the training loss hasn't fallen for more than ``patience`` readings.
 
     The rule of torch's ReduceLROnPlateau, with a relative threshold and no cooldown. A reading is the mean of
-    the summed terms over ``every`` steps, so no label is read that training doesn't.
+    the summed terms over ``every`` steps, so it uses no label that training doesn't.
 
     Args:
         factor: what the rate is multiplied by, between 0 and 1.
-        patience: readings without a new best that are let pass.
+        patience: how many readings without a new best are tolerated.
         threshold: how far below the best a reading must be, relative to it, to be a new best.
         every: steps in a reading.
     """
@@ -98,7 +98,7 @@ class Plateau:
         return self._rate
 
     def observe(self, loss: float) -> None:
-        """Takes a reading; reduces the rate if it was one too many without a new best."""
+        """Takes a reading; reduces the rate after more than ``patience`` readings without a new best."""
         if math.isinf(self._best) or loss < self._best - self._threshold * abs(self._best):
             self._best, self._bad = loss, 0
             return
@@ -108,9 +108,9 @@ class Plateau:
             self._bad = 0
 
     def state_dict(self) -> dict[str, float]:
-        """The best reading, how many came since, and the factor."""
+        """The best reading, how many readings weren't better since, and the current factor."""
         return {"best": self._best, "bad": self._bad, "rate": self._rate}
 
     def load_state_dict(self, state: Mapping[str, float], /) -> None:
-        """Goes on from there."""
+        """Restores what ``state_dict`` returned."""
         self._best, self._bad, self._rate = state["best"], int(state["bad"]), state["rate"]

@@ -1,4 +1,4 @@
-"""Independent random streams from one seed, each by its name, so that adding one never shifts another."""
+"""Independent random streams from one seed, one for each name, so that adding one never shifts another."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def derived(seed: int, *names: str) -> int:
 
 
 def generator(seed: int, *names: str) -> torch.Generator:
-    """A CPU generator started from ``derived(seed, *names)``."""
+    """A CPU generator seeded with ``derived(seed, *names)``."""
     return torch.Generator().manual_seed(derived(seed, *names))
 
 
 @contextmanager
 def seeded(seed: int, *names: str) -> Generator[None]:
-    """Starts torch's global generators from ``derived(seed, *names)``; afterwards they are as they were."""
+    """Seeds torch's global generators with ``derived(seed, *names)`` inside the block; restores them afterwards."""
     with torch.random.fork_rng():
         torch.manual_seed(derived(seed, *names))
         yield

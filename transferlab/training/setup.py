@@ -1,4 +1,4 @@
-"""What all stages of a run have in common."""
+"""What all stages of a run share."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from transferlab.training.journal import Journal
 
 @dataclass(frozen=True)
 class Setup:
-    """What the stages of one run are done with.
+    """What the stages of one run share.
 
     Attributes:
-        config: optimiser, schedule, lengths, batches, on this machine.
-        blueprint: what modules and losses that a stage makes are made for; its classes are the target's.
+        config: optimiser, schedule, lengths and batches, resolved for this machine.
+        blueprint: what a stage's new modules and losses are built for; its classes are the target's.
         seed: fixes everything random.
         journal: takes losses, warnings and progress.
     """
@@ -29,5 +29,5 @@ class Setup:
 
     @property
     def device(self) -> torch.device:
-        """Where the run's modules are."""
+        """The device of the run's modules."""
         return torch.device(self.config.device)

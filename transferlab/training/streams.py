@@ -1,4 +1,4 @@
-"""Endless batches from a domain held whole on the device, or read from its file as they come."""
+"""Endless batches from a domain held whole on the device, or read from its file batch by batch."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from torch import Tensor, nn
 from transferlab.images.mapped import Images, LazyImages
 
 CHUNK = 512
-"""Examples per pass where no gradient is kept; a matter of memory, not of results."""
+"""Examples per pass without gradients; affects memory, not results."""
 
 
 class Pixels:
-    """Images (n, channels, size, size) uint8 in a file, with as much of a tensor as ``Examples`` need.
+    """Lazy uint8 images (n, channels, size, size) with the tensor methods that ``Examples`` uses.
 
     Args:
-        mapped: (n, size, size, channels).
-        device: where what is read goes.
+        mapped: the images in a file, (n, size, size, channels).
+        device: where images go when they are read.
     """
 
     def __init__(self, mapped: LazyImages, device: torch.device) -> None:
@@ -39,23 +39,23 @@ class Pixels:
         return torch.Size((count, channels, height, width))
 
     def __getitem__(self, chosen: slice | Tensor) -> Pixels:
-        """A slice of them or those of a mask (n,), not yet read."""
+        """The images of a slice or of a mask (n,), not read yet."""
         return Pixels(self.mapped[chosen if isinstance(chosen, slice) else chosen.cpu().numpy()], self.device)
 
     def read(self, chosen: Tensor | slice = slice(None)) -> Tensor:
-        """Those images, by slice or whole numbers (m,), in that order; on the device."""
+        """Reads the images of a slice or of indices (m,), in that order, onto the device."""
         images = np.asarray(self.mapped[chosen if isinstance(chosen, slice) else chosen.numpy()])
         return torch.from_numpy(images).permute(0, 3, 1, 2).to(self.device)
 
     def split(self, size: int) -> Iterator[Tensor]:
-        """All of them in order, so many at a time."""
+        """All images in order, ``size`` at a time."""
         return (self.read(slice(start, start + size)) for start in range(0, len(self), size))
 
 
 Inputs = Tensor | Pixels
 
 Encode = Callable[[nn.Module, Inputs], Tensor]
-"""Features, (n, …), that a module in evaluation mode makes of all inputs, (n, …)."""
+"""Computes the features (n, …) of all inputs (n, …) by a module in evaluation mode."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ class Examples:
 
     Attributes:
         inputs: (n, channels, size, size) uint8, on the device or still in a file; or features (n, d).
-        labels: (n,) int64, or None: then there is nothing to read them from.
+        labels: (n,) int64; None on an unlabelled stream, so that nobody can read them.
         estimates: tensors with a row per example, by name.
-        domain_sizes: how many examples of each domain it is made of, in order.
+        domain_sizes: number of examples of each of the stream's domains, in order.
     """
 
     inputs: Inputs
@@ -76,7 +76,7 @@ class Examples:
 
     @property
     def features(self) -> Tensor:
-        """The inputs of a stage that is given features."""
+        """The inputs of a stage whose inputs are features."""
         assert isinstance(self.inputs, Tensor)
         return self.inputs
 
@@ -86,11 +86,11 @@ class Batch:
     """Inputs (n, …) and, on a labelled stream, labels (n,).
 
     Attributes:
-        inputs: images as floats, or features.
+        inputs: images as floats in [−1, 1], or features.
         labels: int64; None on an unlabelled stream.
-        encoded: whether the inputs are features already.
+        encoded: whether the inputs are features.
         estimates: rows of the stream's estimates, by name.
-        domain_sizes: how many examples of each of the stream's domains, in order.
+        domain_sizes: number of examples in the batch of each of the stream's domains, in order.
     """
 
     inputs: Tensor
@@ -103,15 +103,15 @@ class Batch:
 class Stream:
     """Examples in shuffled order, one epoch after another; every batch is full.
 
-    A domain smaller than a batch simply comes round more than once in it. Of a stream that is made of
-    several domains, each gives an equal part of every batch, whatever its size.
+    A domain smaller than a batch repeats within the batch. If a stream has several domains, each gives an
+    equal part of every batch, whatever its size.
 
     Args:
-        examples: on the device they are used on.
+        examples: on the device where they are used.
         batch_size: examples per batch.
-        order: shuffles; on the CPU, so that an order doesn't depend on the device.
+        order: shuffles the examples; on the CPU, so that the order doesn't depend on the device.
         encoded: whether the examples are features.
-        encode: makes features of examples; None: ``in_chunks``.
+        encode: computes features of examples; None for ``in_chunks``.
 
     Raises:
         ValueError: if a domain has no example.
@@ -134,41 +134,41 @@ class Stream:
         self._ranges = list(zip([0, *ends[:-1]], ends, strict=True))
         if any(start == end for start, end in self._ranges):
             raise ValueError("a stream needs at least one example of each domain")
-        share, more = divmod(batch_size, len(self._ranges))
-        self._sizes = tuple(share + (place < more) for place in range(len(self._ranges)))
+        share, rest = divmod(batch_size, len(self._ranges))
+        self._sizes = tuple(share + (index < rest) for index in range(len(self._ranges)))
         self._waiting = [torch.empty(0, dtype=torch.int64) for _ in self._ranges]
 
     @property
     def epoch(self) -> int:
         """Batches until every example has been seen, rounded up."""
-        longest = zip(self._ranges, self._sizes, strict=True)
-        return max(-(-(end - start) // max(size, 1)) for (start, end), size in longest)
+        domains = zip(self._ranges, self._sizes, strict=True)
+        return max(-(-(end - start) // max(size, 1)) for (start, end), size in domains)
 
     def next(self) -> Batch:
         """The next ``batch_size`` examples."""
-        chosen = torch.cat([self._take(place) for place in range(len(self._ranges))])
+        indices = torch.cat([self._take(index) for index in range(len(self._ranges))])
         inputs = self.examples.inputs
-        places = chosen.to(inputs.device, non_blocking=True)
-        # What is in a file is chosen on the CPU: to ask the device for the places would wait for all its work.
-        images = inputs[places] if isinstance(inputs, Tensor) else inputs.read(chosen)
-        labels = None if self.examples.labels is None else self.examples.labels[places]
-        noted = {name: values[places] for name, values in self.estimates.items()}
-        return Batch(inputs_of(images), labels, self._encoded, noted, self._sizes)
+        on_device = indices.to(inputs.device, non_blocking=True)
+        # Images in a file are selected on the CPU: reading indices from the device would wait for all its work.
+        images = inputs[on_device] if isinstance(inputs, Tensor) else inputs.read(indices)
+        labels = None if self.examples.labels is None else self.examples.labels[on_device]
+        estimates = {name: values[on_device] for name, values in self.estimates.items()}
+        return Batch(inputs_of(images), labels, self._encoded, estimates, self._sizes)
 
-    def _take(self, place: int) -> Tensor:
-        (start, end), size = self._ranges[place], self._sizes[place]
-        while len(self._waiting[place]) < size:
+    def _take(self, index: int) -> Tensor:
+        (start, end), size = self._ranges[index], self._sizes[index]
+        while len(self._waiting[index]) < size:
             epoch = torch.randperm(end - start, generator=self._order) + start
-            self._waiting[place] = torch.cat([self._waiting[place], epoch])
-        chosen, self._waiting[place] = self._waiting[place].split([size, len(self._waiting[place]) - size])
-        return chosen
+            self._waiting[index] = torch.cat([self._waiting[index], epoch])
+        taken, self._waiting[index] = self._waiting[index].split([size, len(self._waiting[index]) - size])
+        return taken
 
     def state_dict(self) -> dict[str, Any]:
-        """What the next batches depend on beside the examples."""
+        """What the next batches depend on besides the examples."""
         return {"order": self._order.get_state(), "waiting": self._waiting, "estimates": self.estimates}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes what ``state_dict`` of a stream of the same examples has returned."""
+        """Restores what ``state_dict`` of a stream of the same examples returned."""
         self._order.set_state(state["order"])
         self._waiting = list(state["waiting"])
         device = self.examples.inputs.device
@@ -179,7 +179,7 @@ class Stream:
         return Stream(self.examples, self._batch_size, order, encoded=self._encoded, encode=self._encode)
 
     def through(self, encoder: nn.Module) -> Stream:
-        """The same stream, in the same order, of features: every example passes ``encoder`` once, now."""
+        """The same stream in the same order, with features as inputs: each example passes ``encoder`` once, now."""
         features = self._encode(encoder, self.examples.inputs)
         examples = Examples(features, self.examples.labels, self.estimates, self.examples.domain_sizes)
         return Stream(examples, self._batch_size, self._order, encoded=True)
@@ -190,9 +190,9 @@ def as_tensor(images: NDArray[np.uint8], device: str) -> Tensor: ...
 @overload
 def as_tensor(images: Images, device: str) -> Inputs: ...
 def as_tensor(images: Images, device: str) -> Inputs:
-    """(n, height, width, channels) to (n, channels, height, width) on the device: uint8 still, and channels last.
+    """(n, height, width, channels) to (n, channels, height, width) on the device, still uint8, channels last.
 
-    Of images in a file, a ``Pixels``, which reads them as they are asked for.
+    Images in a file become ``Pixels``, which reads them on demand.
     """
     if isinstance(images, LazyImages):
         return Pixels(images, torch.device(device))
@@ -206,12 +206,12 @@ def inputs_of(examples: Tensor) -> Tensor:
 
 @torch.no_grad()
 def in_chunks(function: Callable[[Tensor], Tensor], examples: Inputs) -> Tensor:
-    """``function`` of all examples, computed ``CHUNK`` at a time and put together."""
+    """``function`` of all examples, computed ``CHUNK`` at a time and concatenated."""
     return torch.cat([function(inputs_of(chunk)) for chunk in examples.split(CHUNK)])
 
 
 def content_digest(inputs: Inputs) -> bytes:
-    """Tells inputs of other values, kinds or shapes apart."""
+    """A digest of the inputs' values, type and shape."""
     if isinstance(inputs, Pixels):
         return inputs.mapped.digest()
     content = hashlib.sha256(f"{inputs.dtype} {tuple(inputs.shape)}".encode())

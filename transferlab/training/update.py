@@ -1,4 +1,4 @@
-"""One phase of a step, made ready to run: its losses, what it moves, its optimiser."""
+"""One phase of a step, ready to run: its losses, trained parameters and optimiser."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from transferlab.training.setup import Setup
 from transferlab.training.streams import Batch
 
 View = tuple[str, str]
-"""A stream, and which view of it."""
+"""A stream and a view of it, by name."""
 
 
 class Update:
-    """A phase of a stage; called once a step, it moves its modules by the gradient of its terms.
+    """A phase of a stage. Called once per step, it trains its modules by the gradient of its terms.
 
     Args:
-        phase: what to minimise and what to move.
+        phase: what to minimise and which modules to train.
         stage: the phase's stage, for learning rates and an optimiser of its own.
         modules: the run's modules, on the run's device.
-        domains: how many domains each stream is made of.
-        setup: the run's.
+        domains: number of domains of each stream.
+        setup: what the run's stages share.
 
     Attributes:
-        parameters: all that move, those of its losses included.
-        logits: what the head, or a part of it, said last, under ``<terms> on <stream>``.
+        parameters: all trained parameters, those of the losses included.
+        logits: of the head, or of a part of it, in the last step, by ``<terms> on <stream>``.
     """
 
     def __init__(self, phase: Phase, stage: Fit, modules: Modules, domains: Mapping[str, int], setup: Setup) -> None:
@@ -43,11 +43,11 @@ class Update:
         self.phase, self._modules, self._config = phase, modules, config
         self._device = next(modules["head"].parameters()).device
         self._reads = list(dict.fromkeys(read for term in phase.terms for read in term.reads))
-        self._losses = [self._built(term, domains, blueprint.classes) for term in phase.terms]
+        self._losses = [self._build_losses(term, domains, blueprint.classes) for term in phase.terms]
         self.logits: dict[str, Tensor] = {}
-        self._trainable = self._moving()
-        begun = {"backbone": config.pretrained_lr_scale} if blueprint.backbone.options.get("weights") else {}
-        groups = self._groups({**begun, **stage.lr_scales})
+        self._trainable = self._select_trainable()
+        pretrained = {"backbone": config.pretrained_lr_scale} if blueprint.backbone.options.get("weights") else {}
+        groups = self._groups({**pretrained, **stage.lr_scales})
         self.parameters: list[nn.Parameter] = [parameter for group in groups for parameter in group["params"]]
         self._scales: list[float] = [group["lr"] for group in groups]
         self._optimizer: torch.optim.Optimizer = (stage.optimizer or config.optimizer)(groups)
@@ -59,14 +59,14 @@ class Update:
 
     @property
     def saturates_below(self) -> dict[str, float]:
-        """Of its terms, those with a discriminator, and below which value it is nearly always right."""
+        """For each term with a discriminator, the loss below which it is nearly always right."""
         terms = zip(self.phase.terms, self._losses, strict=True)
-        least = {term.name: getattr(type(those[0]), "SATURATED", None) for term, those in terms}
-        return {name: value for name, value in least.items() if value is not None}
+        thresholds = {term.name: getattr(type(losses[0]), "SATURATED", None) for term, losses in terms}
+        return {name: value for name, value in thresholds.items() if value is not None}
 
     @property
     def learning_rate(self) -> float:
-        """That of the last group now: a head, or the losses' own parameters."""
+        """Current rate of the last parameter group: a head, or the losses' own parameters."""
         return self._optimizer.param_groups[-1]["lr"]
 
     def __call__(self, batches: Mapping[View, Batch], progress: Tensor, rate: float, factor: float) -> list[Tensor]:
@@ -78,7 +78,7 @@ class Update:
         self._allow_gradients(True)
         for _ in range(self.phase.repeats):
             outputs = _in_precision(*self._precision, self._outputs, batches)
-            # Losses in full precision, but for networks of their own: differences of kernel means drown in bf16.
+            # Losses in full precision, except their own networks: bf16 would drown differences of kernel means.
             values = [
                 _value(losses, [outputs[read] for read in term.reads], progress)
                 for term, losses in zip(self.phase.terms, self._losses, strict=True)
@@ -99,36 +99,36 @@ class Update:
         return [value.detach() for value in values]
 
     def state_dict(self) -> dict[str, Any]:
-        """Of its optimiser and its losses."""
-        losses = [[loss.state_dict() for loss in those] for those in self._losses]
+        """The state of the optimiser and the losses."""
+        losses = [[loss.state_dict() for loss in term_losses] for term_losses in self._losses]
         return {"optimizer": self._optimizer.state_dict(), "losses": losses}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes what ``state_dict`` of an update of the same phase has returned."""
-        for those, states in zip(self._losses, state["losses"], strict=True):
-            for loss, one in zip(those, states, strict=True):
-                loss.load_state_dict(one)
+        """Restores what ``state_dict`` of an update of the same phase returned."""
+        for term_losses, states in zip(self._losses, state["losses"], strict=True):
+            for loss, loss_state in zip(term_losses, states, strict=True):
+                loss.load_state_dict(loss_state)
         self._optimizer.load_state_dict(state["optimizer"])
 
-    def _built(self, term: Term, domains: Mapping[str, int], classes: int) -> list[nn.Module]:
-        """The term's loss, once for each part where it asks for that."""
-        over = {"modules": {name: named(self._modules, name) for name in term.over}} if term.over else {}
+    def _build_losses(self, term: Term, domains: Mapping[str, int], classes: int) -> list[nn.Module]:
+        """The term's loss, or one loss per domain if the term is ``per_domain``."""
+        options = {"modules": {name: named(self._modules, name) for name in term.over}} if term.over else {}
         count = max(domains[read.stream] for read in term.reads) if term.per_domain else 1
-        made = [term.loss(features=self._config.bottleneck, classes=classes, **over) for _ in range(count)]
-        for network in (child for loss in made for child in loss.children()):
+        losses = [term.loss(features=self._config.bottleneck, classes=classes, **options) for _ in range(count)]
+        for network in (child for loss in losses for child in loss.children()):
             network.forward = partial(_in_precision, *self._precision, _weak(network.forward))
-        return [loss.to(self._device) for loss in made]
+        return [loss.to(self._device) for loss in losses]
 
     @property
     def _precision(self) -> tuple[str, bool]:
-        """The kind of device, and whether its arithmetic is in bf16."""
+        """The device type, and whether arithmetic is in bf16."""
         return self._device.type, self._config.precision == "bf16"
 
     def _logits_label(self, read: Read) -> str:
         terms = [term.name for term in self.phase.terms if read in term.reads]
         return f"{' + '.join(terms)} on {read.stream}"
 
-    def _moving(self) -> Trainable:
+    def _select_trainable(self) -> Trainable:
         if self.phase.trains is None:
             return whole([named(self._modules, name) for name in self.phase.moves])
         return self.phase.trains(blocks(self._modules, self.phase.moves), self._modules)
@@ -137,17 +137,19 @@ class Update:
         moving = {id(parameter) for parameter in self._trainable.parameters}
         groups: list[dict[str, Any]] = [
             {
-                "params": [one for one in named(self._modules, name).parameters() if id(one) in moving],
+                "params": [
+                    parameter for parameter in named(self._modules, name).parameters() if id(parameter) in moving
+                ],
                 "lr": scales.get(name, 1.0),
             }
             for name in self.phase.moves
         ]
-        groups += [{"params": self._own(decays=True), "lr": 1.0}]
-        groups += [{"params": self._own(decays=False), "lr": 1.0, "weight_decay": 0.0}]
+        groups += [{"params": self._loss_parameters(decays=True), "lr": 1.0}]
+        groups += [{"params": self._loss_parameters(decays=False), "lr": 1.0, "weight_decay": 0.0}]
         return [group for group in groups if group["params"]]
 
-    def _own(self, *, decays: bool) -> list[nn.Parameter]:
-        """The losses' parameters: those that weight decay acts on, or those that their class names in ``UNDECAYED``."""
+    def _loss_parameters(self, *, decays: bool) -> list[nn.Parameter]:
+        """The losses' parameters with weight decay, or, if not ``decays``, those listed in a class's ``UNDECAYED``."""
         return [
             parameter
             for loss in chain.from_iterable(self._losses)
@@ -164,8 +166,8 @@ class Update:
         for encoder in dict.fromkeys(read.encoder for read in self._reads):
             views = list(dict.fromkeys((read.stream, read.view) for read in self._reads if read.encoder == encoder))
             features |= {(view, encoder): x for view, x in self._encoded(views, encoder, batches).items()}
-        seen = {read: features[(read.stream, read.view), read.encoder] for read in self._reads}
-        logits = self._classified(seen)
+        features_of = {read: features[(read.stream, read.view), read.encoder] for read in self._reads}
+        logits = self._classified(features_of)
         return {
             read: Output(
                 features=x.float(),
@@ -175,12 +177,12 @@ class Update:
                 estimates=batch.estimates,
                 domain_sizes=batch.domain_sizes,
             )
-            for read, x in seen.items()
+            for read, x in features_of.items()
             for batch in [batches[read.stream, read.view]]
         }
 
     def _classified(self, features: Mapping[Read, Tensor]) -> dict[Read, Tensor]:
-        """Logits: in one pass over all that a classifier reads where its class says so, else in one for each read."""
+        """Logits of each read. A classifier whose class sets ``ONE_PASS`` gets all its reads in one pass."""
         logits: dict[Read, Tensor] = {}
         for first in features:
             module, reads = named(self._modules, first.classifier), [first]
@@ -191,20 +193,20 @@ class Update:
             if len(reads) == 1:
                 logits[first] = module(features[first])
                 continue
-            passed = module(torch.cat([features[read] for read in reads]))
-            logits |= dict(zip(reads, passed.split([len(features[read]) for read in reads]), strict=True))
+            outputs = module(torch.cat([features[read] for read in reads]))
+            logits |= dict(zip(reads, outputs.split([len(features[read]) for read in reads]), strict=True))
         return logits
 
     def _encoded(
         self, views: list[View], encoder: tuple[str, ...], batches: Mapping[View, Batch]
     ) -> dict[View, Tensor]:
-        """Features of the views, which share an encoder: in one pass, or in one for each view of each domain."""
+        """Features of views that share an encoder: in one pass for joint statistics, else one per view and domain."""
         features = {view: batches[view].inputs for view in views if batches[view].encoded}
         rest = [view for view in views if view not in features]
         if rest and self._config.batch_statistics == "joint":
             sizes = [len(batches[view].inputs) for view in rest]
-            passed = encode(self._modules, encoder, torch.cat([batches[view].inputs for view in rest]))
-            return features | dict(zip(rest, passed.split(sizes), strict=True))
+            encoded = encode(self._modules, encoder, torch.cat([batches[view].inputs for view in rest]))
+            return features | dict(zip(rest, encoded.split(sizes), strict=True))
         for view in rest:
             domains = batches[view].inputs.split(batches[view].domain_sizes)
             features[view] = torch.cat([encode(self._modules, encoder, domain) for domain in domains])
@@ -212,33 +214,33 @@ class Update:
 
 
 def _in_precision(device: str, reduced: bool, forward: Callable[..., Any], *inputs: Any) -> Any:
-    """``forward`` of the inputs with its arithmetic in bf16 if ``reduced``; a tensor comes back in full precision."""
+    """Calls ``forward`` on the inputs, in bf16 if ``reduced``; returns a tensor in full precision."""
     with torch.autocast(device, torch.bfloat16, enabled=reduced):
         output = forward(*inputs)
     return output.float() if isinstance(output, Tensor) else output
 
 
 def _weak(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """A network's ``forward`` that the network can hold without referring to itself.
+    """A network's ``forward`` that holds no reference to the network, so that the network can hold it.
 
-    In such a circle it would outlive its run, and with it the weights and the optimiser of its update.
+    A reference cycle would keep the network, its weights and its optimiser in memory after the run.
     """
     if not isinstance(forward, MethodType):
         return forward
     method = WeakMethod(forward)
 
     def call(*inputs: Any) -> Any:
-        alive = method()
-        assert alive is not None
-        return alive(*inputs)
+        bound = method()
+        assert bound is not None
+        return bound(*inputs)
 
     return call
 
 
 def _value(losses: Sequence[nn.Module], outputs: Sequence[Output], progress: Tensor) -> Tensor:
-    """The loss; with one for each domain, their mean, where a stream of one domain is compared with every one."""
+    """The loss; with one loss per domain, their mean. A stream of one domain is compared with every domain."""
     if len(losses) == 1:
         return losses[0](*outputs, progress=progress)
     split = [output.split() if len(output.domain_sizes) > 1 else [output] * len(losses) for output in outputs]
-    values = [loss(*one, progress=progress) for loss, *one in zip(losses, *split, strict=True)]
+    values = [loss(*domain, progress=progress) for loss, *domain in zip(losses, *split, strict=True)]
     return torch.stack(values).mean()

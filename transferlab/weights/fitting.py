@@ -1,4 +1,4 @@
-"""Which tensors of a file are a network's: told by name and shape, whatever stands around them."""
+"""Finds a network's tensors in a file by name and shape, whatever else the file contains."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from torch import Tensor
 from transferlab.weights.torch_file import Unread
 
 PREFERRED = re.compile(r"(?:^|[._])(?:ema|teacher|encoder_q)(?:[._]|$)", re.IGNORECASE)
-"""What is taken of several networks that fit alike: averaged weights, as timm takes; DINO's teacher, MoCo's query."""
+"""Names preferred among networks that fit equally: averaged weights (as in timm), DINO's teacher, MoCo's query."""
 
 Named = Mapping[str, Tensor | Unread]
+"""Tensors by name."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,12 @@ class Match:
     """Tensors of a file that may be a network's.
 
     Attributes:
-        container: the keys that lead to them, joined by dots.
-        prefix: how their names begin there.
-        tensors: by their names without it.
-        others: how many tensors beside them have other beginnings.
-        fits: how many have the name and the shape of one of the network's.
-        rivals: what else in the file fits as well.
+        container: keys that lead to the mapping with the tensors, joined by dots.
+        prefix: common beginning of their names in that mapping.
+        tensors: by their names without the prefix.
+        others: number of tensors in the same mapping without the prefix.
+        fits: number of tensors with name and shape of one of the network's.
+        rivals: titles of other matches in the file that fit equally.
     """
 
     container: str
@@ -41,77 +42,77 @@ class Match:
 
     @property
     def title(self) -> str:
-        """Where in the file they are; empty if they are all there is."""
+        """Where in the file the tensors are; empty if they are at the outermost level, without a prefix."""
         return ".".join(name for name in (self.container, self.prefix.rstrip(".")) if name)
 
 
 class Ambiguous(ValueError):
-    """Several networks of one file fit alike, and nothing tells which is meant; the text names them."""
+    """Several networks of one file fit equally, and nothing tells which is meant; the text names them."""
 
 
 def containers(content: Any) -> dict[str, Named]:
-    """Every mapping of names to tensors in a file's content, by the keys, and places in lists, that lead to it."""
+    """Every mapping of names to tensors in a file's content, by the keys and list indices that lead to it."""
     return dict(_containers(content, "", set()))
 
 
-def _containers(content: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Named]]:
-    if not isinstance(content, Mapping | list) or id(cast(object, content)) in seen:
+def _containers(content: Any, path: str, visited: set[int]) -> Iterator[tuple[str, Named]]:
+    if not isinstance(content, Mapping | list) or id(cast(object, content)) in visited:
         return
-    seen.add(id(cast(object, content)))
+    visited.add(id(cast(object, content)))
     pairs = cast(Mapping[Any, Any], content).items() if isinstance(content, Mapping) else enumerate(content)
     items = {str(key): value for key, value in pairs}
-    named = {key: one for key, one in items.items() if isinstance(one, Tensor) or is_tensor(one)}
+    named = {key: value for key, value in items.items() if isinstance(value, Tensor) or is_tensor(value)}
     if named and isinstance(content, Mapping):
         yield path, named
     for key, value in items.items():
-        yield from _containers(value, f"{path}.{key}".lstrip("."), seen)
+        yield from _containers(value, f"{path}.{key}".lstrip("."), visited)
 
 
 def is_tensor(value: Any) -> bool:
-    """Whether it is a tensor of a kind that isn't read."""
+    """Whether a value is a tensor of a kind that isn't read."""
     return isinstance(value, Unread) and value.is_tensor
 
 
 def modules(content: Any) -> list[str]:
-    """The classes of the whole networks in a file's content."""
-    return [one.origin for one in _values(content, set()) if isinstance(one, Unread) and one.is_module]
+    """The class names of whole networks in a file's content."""
+    return [value.origin for value in _values(content, set()) if isinstance(value, Unread) and value.is_module]
 
 
-def _values(content: Any, seen: set[int]) -> Iterator[Any]:
-    """Every value in a file's content, each once: the content may contain itself, or one value many times."""
-    if id(content) in seen:
+def _values(content: Any, visited: set[int]) -> Iterator[Any]:
+    """Every value in a file's content, once: the content may contain itself, or one value many times."""
+    if id(content) in visited:
         return
-    seen.add(id(content))
+    visited.add(id(content))
     yield content
     inner = cast(dict[Any, Any], content).values() if isinstance(content, dict) else content
     for value in inner if isinstance(content, dict | list) else ():
-        yield from _values(value, seen)
+        yield from _values(value, visited)
 
 
 def best_match(content: Any, wanted: Mapping[str, Tensor], renamed: Callable[[str], str]) -> Match | None:
-    """The tensors that fit a network best, with what their names begin with beyond the network's own.
+    """The tensors of a file that fit a network best, and the prefix of their names.
 
     Args:
-        content: of a file.
+        content: of the file.
         wanted: the network's tensors.
-        renamed: from a name in the file to the one that it has today.
+        renamed: from a name in the file to its present form.
 
     Returns:
         None if nothing fits at all.
 
     Raises:
-        Ambiguous: if others fit as well, have other values, and nothing in their names tells which is meant.
+        Ambiguous: if others with other values fit equally, and nothing in their names tells which is meant.
     """
     matches = [
         match
         for path, named in containers(content).items()
-        for match in _matches(path, {renamed(name): one for name, one in named.items()}, wanted)
+        for match in _matches(path, {renamed(name): tensor for name, tensor in named.items()}, wanted)
     ]
     most = max((match.fits for match in matches), default=0)
     if most == 0:
         return None
     alike = _distinct([match for match in matches if match.fits == most], wanted)
-    if len(alike) == 1 or most < sized(wanted) / 2:  # in the second case it is refused, whichever it is
+    if len(alike) == 1 or most < sized(wanted) / 2:  # with so few fits the caller refuses any match
         return alike[0]
     preferred = [match for match in alike if PREFERRED.search(match.title)]
     titles = [match.title or "the outermost level" for match in alike]
@@ -123,30 +124,31 @@ def best_match(content: Any, wanted: Mapping[str, Tensor], renamed: Callable[[st
 
 
 def sized(tensors: Mapping[str, Tensor]) -> int:
-    """How many of them are more than a single number: counters fit anywhere."""
-    return sum(one.dim() > 0 for one in tensors.values())
+    """Number of tensors with dimensions; single numbers, such as counters, fit anywhere."""
+    return sum(tensor.dim() > 0 for tensor in tensors.values())
 
 
 def _matches(path: str, named: Named, wanted: Mapping[str, Tensor]) -> Iterator[Match]:
+    """The matches in one mapping, one for each prefix with which the most tensors fit."""
     counts: Counter[str] = Counter()
-    for name, one in named.items():
-        for begin in _begins(name):
-            there = wanted.get(name[len(begin) :])
-            if there is not None and there.dim() and isinstance(one, Tensor) and one.shape == there.shape:
-                counts[begin] += 1
-    for begin, count in counts.items():
+    for name, tensor in named.items():
+        for prefix in _prefixes(name):
+            own = wanted.get(name[len(prefix) :])
+            if own is not None and own.dim() and isinstance(tensor, Tensor) and tensor.shape == own.shape:
+                counts[prefix] += 1
+    for prefix, count in counts.items():
         if count == max(counts.values()):
-            inside = {name.removeprefix(begin): one for name, one in named.items() if name.startswith(begin)}
-            yield Match(path, begin, inside, len(named) - len(inside), count)
+            inside = {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
+            yield Match(path, prefix, inside, len(named) - len(inside), count)
 
 
-def _begins(name: str) -> list[str]:
-    """All that could be left out at a name's beginning: nothing, up to its first dot, up to its second."""
+def _prefixes(name: str) -> list[str]:
+    """All possible prefixes of a name: empty, up to its first dot, up to its second, and so on."""
     return ["", *(name[: dot.end()] for dot in re.finditer(r"\.", name))]
 
 
 def _distinct(matches: Sequence[Match], wanted: Mapping[str, Tensor]) -> list[Match]:
-    """One of those that hold the same values for the network."""
+    """One of each group of matches that hold the same values for the network."""
     kept: list[Match] = []
     for match in matches:
         if not any(_same(match.tensors, other.tensors, wanted) for other in kept):

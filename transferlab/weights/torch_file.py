@@ -1,9 +1,9 @@
-"""What torch.save wrote, read so that nothing in the file can run.
+"""Reads files of torch.save so that nothing in them can run.
 
 A pickle is a program: it names functions and has them called. Here every name becomes a class of ours that
-does nothing but keep what it is given; afterwards those records that describe tensors are made into tensors.
-So a training script's arguments or numpy's numbers beside the weights don't matter, which torch's own
-reader (``weights_only=True``) refuses to pass by.
+only records its arguments; afterwards the records that describe tensors are made into tensors.
+So a file may also contain a training script's arguments or numpy's numbers, which torch's own
+reader (``weights_only=True``) refuses.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from typing import IO, Any, cast
 import torch
 from torch import Tensor
 
-from transferlab.weights.pickle_sizes import MOST_IN_A_TUPLE, Sizes
+from transferlab.weights.pickle_sizes import MAX_OBJECTS_IN_TUPLE, Sizes
 
 MAGIC = 0x1950A86A20F9469CFC6C
-"""With which a file begins that torch wrote before 1.6, or on demand since."""
+"""The number that begins a file in torch's format from before 1.6, which it still writes on demand."""
 
 STORAGES = {
     "BFloat16Storage": torch.bfloat16,
@@ -41,7 +41,7 @@ STORAGES = {
     "ShortStorage": torch.int16,
     "UntypedStorage": torch.uint8,
 }
-"""The types of torch's storages by the ends of their names; on a GPU it is ``torch.cuda.FloatStorage``."""
+"""Types of torch's storages by the last part of their names; on a GPU a name is ``torch.cuda.FloatStorage``."""
 
 
 class Damaged(ValueError):
@@ -50,11 +50,11 @@ class Damaged(ValueError):
 
 @dataclass(frozen=True)
 class Unread:
-    """In place of what isn't read.
+    """Stands for an object that isn't read.
 
     Attributes:
-        origin: the class, or the function of torch's, by its full name.
-        is_module: whether it is a network.
+        origin: full name of its class, or of torch's function that makes it.
+        is_module: whether the object is a network.
     """
 
     origin: str
@@ -62,14 +62,14 @@ class Unread:
 
     @property
     def is_tensor(self) -> bool:
-        """Whether it is a tensor, but sparse, quantised, without data, or of another such kind."""
+        """Whether the object is a tensor: sparse, quantised, without data, or of another kind that isn't read."""
         return self.origin.startswith("torch._utils._rebuild_")
 
 
 class _Record(dict[Any, Any]):
-    """What a pickle asked to be made of a class or a function: its name, and what it was given.
+    """Stands for an object that a pickle makes by a class or function: keeps their name, the arguments and the state.
 
-    It answers whatever a pickle can ask of an object by keeping it or forgetting it.
+    Everything else that a pickle can do to an object is accepted and ignored.
     """
 
     origin = ""
@@ -94,16 +94,16 @@ class _Record(dict[Any, Any]):
         return _Record()
 
     def append(self, _: Any) -> None:
-        """Forgets it."""
+        """Ignores the value."""
 
     extend = add = append
 
 
-class _Inert(pickle.Unpickler):
-    """An unpickler that imports nothing and calls nothing but :class:`_Record`.
+class _SafeUnpickler(pickle.Unpickler):
+    """An unpickler that imports nothing and calls only :class:`_Record`.
 
     Attributes:
-        storages: the types of storages, as records, by their keys.
+        storages: records of the storages' types, by the storages' keys.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -126,7 +126,7 @@ def read_torch(path: Path) -> Any:
     """The content of a file: mappings as dicts, sequences as lists, tensors on the CPU, numbers, text; else ``Unread``.
 
     Raises:
-        Damaged: if it can't be read; its text says why.
+        Damaged: if the file can't be read; the text says why.
     """
     try:
         with path.open("rb") as file:
@@ -139,7 +139,7 @@ def read_torch(path: Path) -> Any:
         raise
     except MemoryError:
         raise Damaged("it asks for more memory than there is") from None
-    except Exception as error:  # whatever bytes that aren't a pickle or an archive raise in their readers
+    except Exception as error:  # readers raise errors of all kinds on bytes that are no pickle or archive
         raise Damaged("it is cut off or damaged") from error
 
 
@@ -150,10 +150,10 @@ def _read_archive(archive: zipfile.ZipFile) -> Any:
         raise Damaged("it was written on a machine of another byte order")
 
     def record(name: str) -> bytearray:
-        about = archive.getinfo(folder + name)
-        if about.compress_type != zipfile.ZIP_STORED:  # a small file could unfold to any size
+        info = archive.getinfo(folder + name)
+        if info.compress_type != zipfile.ZIP_STORED:  # a small file could unfold to any size
             raise Damaged("it was compressed by another program")
-        return bytearray(archive.read(about))  # which checks its sum
+        return bytearray(archive.read(info))  # checks the checksum too
 
     buffers: dict[str, bytearray] = {}
 
@@ -162,60 +162,60 @@ def _read_archive(archive: zipfile.ZipFile) -> Any:
             buffers[key] = record(f"data/{key}")
         return buffers[key]
 
-    return _Reading(buffer).value(_unpickled(io.BytesIO(record("data.pkl"))).load())
+    return _Converter(buffer).value(_checked_unpickler(io.BytesIO(record("data.pkl"))).load())
 
 
 def _read_legacy(file: IO[bytes]) -> Any:
-    """Five pickles, the last but one of them the content, and behind them the storages one after another."""
-    magic, _, system = (_unpickled(file).load() for _ in range(3))
+    """Reads five pickles, of which the fourth is the content, and after them the storages one by one."""
+    magic, _, system = (_checked_unpickler(file).load() for _ in range(3))
     if magic != MAGIC or {"little": True, "big": False}[sys.byteorder] != system.get("little_endian", True):
         raise Damaged("torch.save didn't write it, or on a machine of another byte order")
-    unpickler = _unpickled(file)
+    unpickler = _checked_unpickler(file)
     content = unpickler.load()
     buffers: dict[str, bytearray] = {}
-    for key in _unpickled(file).load():
+    for key in _checked_unpickler(file).load():
         size = int.from_bytes(file.read(8), sys.byteorder) * _storage_type(unpickler.storages[str(key)]).itemsize
         buffers[str(key)] = bytearray(file.read(size))
         if len(buffers[str(key)]) != size:
             raise Damaged("it is cut off")
-    return _Reading(buffers.__getitem__).value(content)
+    return _Converter(buffers.__getitem__).value(content)
 
 
-def _unpickled(file: IO[bytes]) -> _Inert:
-    """An unpickler of the next pickle in a file, which was read through once for what could harm it."""
-    begin = file.tell()
+def _checked_unpickler(file: IO[bytes]) -> _SafeUnpickler:
+    """An unpickler of the next pickle in a file, after a check that unpickling can't exhaust memory or time."""
+    start = file.tell()
     sizes = Sizes()
     for code, arg, _ in pickletools.genops(file):
         size = file.tell()
-        # Python makes room for as many kept objects as the largest number of one says.
+        # Python allocates as many memo entries as the largest index in a PUT instruction says.
         if code.name.startswith("EXT") or (code.name.endswith("PUT") and cast(int, arg) > size):
             raise Damaged("it is cut off or damaged")
-        if sizes.after(code, arg) > MOST_IN_A_TUPLE:
+        if sizes.after(code, arg) > MAX_OBJECTS_IN_TUPLE:
             raise Damaged("it is cut off or damaged")
-    size = file.tell() - begin
-    file.seek(begin)
-    return _Inert(file.read(size))
+    size = file.tell() - start
+    file.seek(start)
+    return _SafeUnpickler(file.read(size))
 
 
-class _Reading:
-    """From records to values."""
+class _Converter:
+    """Converts records to values."""
 
     def __init__(self, buffer: Callable[[str], bytearray]) -> None:
         self._buffer = buffer
-        self._known: dict[int, tuple[Any, Any]] = {}  # with the record, for the id of one that is gone is used again
+        self._known: dict[int, tuple[Any, Any]] = {}  # with the record, as Python reuses the id of a deleted object
 
     def value(self, record: Any) -> Any:
-        """What a record stands for; the same for the same record, which may hold itself."""
+        """The value of a record; the same record gives the same value, and may contain itself."""
         if id(record) not in self._known:
             if isinstance(record, dict) and self._is_mapping(cast(dict[Any, Any], record)):
-                made: dict[Any, Any] = {}
-                self._known[id(record)] = record, made
+                mapping: dict[Any, Any] = {}
+                self._known[id(record)] = record, mapping
                 pairs = record.args[0] if isinstance(record, _Record) and record.args and not record else ()
-                made.update((key, self.value(one)) for key, one in [*cast(Any, record).items(), *pairs])
+                mapping.update((key, self.value(item)) for key, item in [*cast(Any, record).items(), *pairs])
             elif isinstance(record, list | tuple):
                 items: list[Any] = []
                 self._known[id(record)] = record, items
-                items.extend(self.value(one) for one in cast(list[Any], record))
+                items.extend(self.value(item) for item in cast(list[Any], record))
             else:
                 self._known[id(record)] = record, self._single(record)
         return self._known[id(record)][1]
@@ -231,7 +231,7 @@ class _Reading:
         match record.origin:
             case "torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state":
                 return self.value(args[0])
-            case "torch._tensor._rebuild_from_type_v2":  # of a class of somebody's that is a tensor
+            case "torch._tensor._rebuild_from_type_v2":  # a subclass of Tensor
                 return self.value(args[0](*args[2]))
             case "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2" if not any(args[6:]):
                 return self._tensor(*args[:4])
@@ -250,8 +250,8 @@ class _Reading:
         if not view and len(buffer) != count * stored.itemsize:
             raise Damaged("it is cut off or damaged")
         content = torch.frombuffer(buffer, dtype=dtype or stored) if buffer else torch.empty(0, dtype=dtype or stored)
-        begin = view[0][1] if view and view[0] else 0
-        return content.as_strided(tuple(size), tuple(stride), begin + offset)  # torch sees to it that it lies within
+        start = view[0][1] if view and view[0] else 0
+        return content.as_strided(tuple(size), tuple(stride), start + offset)  # torch checks the bounds
 
 
 def _storage_type(kind: Any) -> torch.dtype:

@@ -1,4 +1,4 @@
-"""Files of weights, told by what is in them and not by the ends of their names."""
+"""Reads files of weights. Recognises them by their content, not by the endings of their names."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from transferlab.text import printable
 from transferlab.weights.torch_file import MAGIC, Damaged, read_torch
 
 COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf", b"Rar!")
-"""How gzip, bzip2, xz, zstd, 7z and rar files begin."""
+"""First bytes of gzip, bzip2, xz, zstd, 7z and rar files."""
 
-LONGEST_HEADER = 100_000_000
-"""Bytes; safetensors takes no longer one."""
+MAX_HEADER_BYTES = 100_000_000
+"""Largest header that safetensors accepts."""
 
 CONVERT = "save its tensors by their names with torch.save or safetensors"
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a file of weights holds.
+    """The content of a file of weights.
 
     Attributes:
-        values: mappings, tensors, numbers and text, and ``Unread`` for what isn't read.
-        safe: whether it is a file of safetensors.
+        values: mappings, tensors, numbers and text; ``Unread`` for objects that aren't read.
+        safe: whether the file is a safetensors file.
     """
 
     values: Any
@@ -38,13 +38,13 @@ class Content:
 
 
 def read_weights(path: Path) -> Content:
-    """The content of a file: tensors by name, and what else stands beside them.
+    """The content of a file: tensors by name, and whatever else it contains.
 
     Args:
-        path: to a file that somebody else may have made; nothing in it is run.
+        path: of the file, which need not be trusted: nothing in it is run.
 
     Raises:
-        Refusal: if it isn't such a file, or not whole; the text says what it is.
+        Refusal: if it is no file of weights, or damaged; the text says what it is.
     """
     begin = f"backbone.weights={printable(str(path))}"
     try:
@@ -59,23 +59,23 @@ def read_weights(path: Path) -> Content:
         raise Refusal(f"{begin}: can't be read ({error.strerror})") from None
     if _is_safetensors(head):
         try:
-            in_memory = not str(path).isprintable()  # the library takes no path that isn't UTF-8
+            in_memory = not str(path).isprintable()  # the library accepts only paths in UTF-8
             return Content(load(path.read_bytes()) if in_memory else load_file(path), safe=True)
         except (SafetensorError, OSError, ValueError, KeyError):
             text = f"the safetensors file is cut off or damaged, of {size:,} bytes; copy or download it again"
             raise Refusal(f"{begin}: {text}") from None
-    for is_of, text in KINDS:
-        if is_of(head, path):
+    for is_kind, text in KINDS:
+        if is_kind(head, path):
             raise Refusal(f"{begin}: {text.replace('PATH', printable(repr(str(path))))}")
     try:
         return Content(read_torch(path), safe=False)
     except Damaged as problem:
-        again = "copy or download it again, or save it anew with torch.save"
-        raise Refusal(f"{begin}: can't be read as torch's file, for {problem}; {again}") from None
+        advice = "copy or download it again, or save it anew with torch.save"
+        raise Refusal(f"{begin}: can't be read as torch's file, for {problem}; {advice}") from None
 
 
 def _is_safetensors(head: bytes) -> bool:
-    return head[8:9] == b"{" and 0 < int.from_bytes(head[:8], "little") <= LONGEST_HEADER
+    return head[8:9] == b"{" and 0 < int.from_bytes(head[:8], "little") <= MAX_HEADER_BYTES
 
 
 def _is_html(head: bytes, _: Path) -> bool:
@@ -87,21 +87,21 @@ def _is_text(head: bytes, _: Path) -> bool:
         text = head.decode("utf-8", "strict" if len(head) < 1024 else "ignore")
     except UnicodeDecodeError:
         return False
-    return all(one.isprintable() or one.isspace() for one in text)
+    return all(character.isprintable() or character.isspace() for character in text)
 
 
 def _is_onnx(head: bytes, path: Path) -> bool:
-    # A message of protobuf's: the version of ONNX, then the name of the program that wrote it.
+    # A protobuf message: the version of ONNX, then the name of the program that wrote the file.
     return path.suffix == ".onnx" or (head[:1] == b"\x08" and head[2:3] == b"\x12" and head[1:2] < b"\x20")
 
 
-def _archive(words: str) -> Callable[[bytes, Path], bool]:
-    """Whether it is a zip archive that holds a file with such a name."""
+def _archive_with(text: str) -> Callable[[bytes, Path], bool]:
+    """A test whether a file is a zip archive that holds a file with this text in its name."""
 
-    def is_of(head: bytes, path: Path) -> bool:
-        return any(words in name or not words for name in _names(head, path))
+    def is_kind(head: bytes, path: Path) -> bool:
+        return any(text in name or not text for name in _names(head, path))
 
-    return is_of
+    return is_kind
 
 
 def _names(head: bytes, path: Path) -> list[str]:
@@ -110,7 +110,7 @@ def _names(head: bytes, path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.namelist()
-    except Exception:  # what is wrong with it is said by the reader
+    except Exception:  # read_torch reports what is wrong
         return []
 
 
@@ -137,11 +137,11 @@ KINDS: tuple[tuple[Callable[[bytes, Path], bool], str], ...] = (
     (lambda head, _: head.startswith(b"GGUF"), f"is a GGUF file; {CONVERT}"),
     (lambda head, _: head[4:8] == b"TFL3", f"is a TensorFlow Lite file; {CONVERT}"),
     (
-        _archive("constants.pkl"),
+        _archive_with("constants.pkl"),
         "is a TorchScript archive; where you trust it:\n  torch.save(torch.jit.load(PATH).state_dict(), 'weights.pth')",
     ),
-    (_archive(".npy"), f"is an archive of numpy's arrays (.npz); {CONVERT}"),
-    (_archive(".weights.h5"), f"is a Keras archive; {CONVERT}"),
+    (_archive_with(".npy"), f"is an archive of numpy's arrays (.npz); {CONVERT}"),
+    (_archive_with(".weights.h5"), f"is a Keras archive; {CONVERT}"),
     (_is_other_archive, "is a zip archive that torch.save didn't write; unpack it, and name the file within"),
     (_is_onnx, f"is an ONNX file; {CONVERT}"),
     (_is_text, "is a text file; name the file of the weights themselves"),
@@ -151,4 +151,4 @@ KINDS: tuple[tuple[Callable[[bytes, Path], bool], str], ...] = (
         "is no file of weights that is known here: safetensors, or what torch.save writes",
     ),
 )
-"""What people take for weights, told by how it begins, and what to say of it; the first that is true counts."""
+"""Files that people take for weights: a test of first bytes and path, and a message; the first true test counts."""

@@ -1,4 +1,4 @@
-"""What came of a run: the snapshot that the validator chose, and how good it is on the target."""
+"""A run's outcome: chooses a snapshot by the validator, and evaluates it on the target."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ NO_METRICS: dict[str, None] = dict.fromkeys(
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Evaluation:
     """The parts of result.json that training decides.
 
     Attributes:
         status: ``diverged`` where a loss stopped being finite; then there are no metrics.
-        metrics: of the chosen snapshot on the target's test split, fractions in [0, 1].
+        metrics: the chosen snapshot's on the target's test split, fractions in [0, 1].
         selection: which snapshot was chosen, by what, and the target accuracies it was chosen among.
-        predictions: of the chosen snapshot on the target's test split.
-        predictor: its modules.
+        predictions: the chosen snapshot's on the target's test split.
+        predictor: the modules of the chosen snapshot that predict.
         cost: ``parameters`` of the predictor, and ``milliseconds_per_image``, the fastest pass over the test split.
     """
 
@@ -50,59 +50,59 @@ class Outcome:
     cost: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
-def evaluated(
+def evaluate(
     run: Run, config: ResolvedConfig, snapshots: Sequence[Snapshot], training: TrainingData, test: TestData
-) -> Outcome:
-    """Chooses a snapshot without the test split; then looks at it.
+) -> Evaluation:
+    """Chooses a snapshot without the test split, then evaluates all snapshots on it.
 
     ``oracle`` in the selection is the best accuracy of any snapshot, chosen on the test labels as much
     of the literature does: reported beside the honest choice, and used for nothing.
 
     Raises:
-        Diverged: if a prediction isn't finite, of a test example or of a source example that is looked at.
+        Diverged: if a prediction isn't finite, for a test example or a held-out source example.
     """
     held_out = training.source_validation
     read = "source" in run.strategy.reads(config.loss) and not run.strategy.source_free
     knows_source = read and run.task.same_classes and len(held_out.labels) > 0
 
     def probabilities(snapshot: Snapshot, images: Images) -> Tensor:
-        found = predict(snapshot.modules, run.strategy.predictor, images, config.device)
-        if not found.isfinite().all():
+        predicted = predict(snapshot.modules, run.strategy.predictor, images, config.device)
+        if not predicted.isfinite().all():
             raise Diverged(f"the predictions aren't finite, of the snapshot at step {snapshot.step}")
-        return found
+        return predicted
 
     evidence = [
         Evidence(
-            one.step,
-            partial(probabilities, one, held_out.images) if knows_source else None,
+            snapshot.step,
+            partial(probabilities, snapshot, held_out.images) if knows_source else None,
             torch.from_numpy(held_out.labels),
         )
-        for one in snapshots
+        for snapshot in snapshots
     ]
     chosen = max(range(len(snapshots)), key=lambda i: (config.validator(evidence[i]), snapshots[i].step))
-    seen: list[Predictions] = []
+    predictions: list[Predictions] = []
     passes: list[float] = []
-    # A first pass is slower than the others, so there are always two to take the time of.
-    for one in snapshots if len(snapshots) > 1 else [*snapshots, *snapshots]:
+    # The first pass is slower than the others, so at least two are timed.
+    for snapshot in snapshots if len(snapshots) > 1 else [*snapshots, *snapshots]:
         started = time.perf_counter()
-        seen.append(Predictions(probabilities(one, test.images).numpy(), test.labels))
+        predictions.append(Predictions(probabilities(snapshot, test.images).numpy(), test.labels))
         passes.append(time.perf_counter() - started)
     on_source = evidence[chosen].source_probabilities
     source_accuracy = None if on_source is None else Predictions(on_source.numpy(), held_out.labels).accuracy
     selection = {
         "validator": config.validator.name,
         "selected_step": snapshots[chosen].step,
-        "selected": seen[chosen].accuracy,
-        "last": seen[-1].accuracy,
-        "oracle": max(one.accuracy for one in seen),
+        "selected": predictions[chosen].accuracy,
+        "last": predictions[-1].accuracy,
+        "oracle": max(each.accuracy for each in predictions),
     }
-    metrics = target_metrics(seen[chosen], run.task.target.class_names) | {"source_accuracy": source_accuracy}
+    metrics = target_metrics(predictions[chosen], run.task.target.class_names) | {"source_accuracy": source_accuracy}
     predictor = {name: snapshots[chosen].modules[name] for name in run.strategy.predictor}
     cost = {
         "parameters": sum(parameter.numel() for module in predictor.values() for parameter in module.parameters()),
         "milliseconds_per_image": 1000 * min(passes) / len(test.labels),
     }
-    return Outcome("ok", metrics, selection, seen[chosen], predictor, cost)
+    return Evaluation("ok", metrics, selection, predictions[chosen], predictor, cost)
 
 
 def predict(modules: Mapping[str, nn.Module], predictor: Sequence[str], images: Images, device: str) -> Tensor:
