@@ -20,6 +20,7 @@ class Clustering(Strategy):
     The clusters are found in the features of all unlabelled target examples and matched one to one to the source's
     class centroids by the Hungarian method: at the fit's beginning and every ``every`` steps, in the features as
     they are then. The source's labels are read for its centroids; its examples aren't trained on any more.
+    Clusters are found on the CPU, so a GPU waits for each clustering.
 
     Attributes:
         algorithm: ``kmeans`` or ``ward``.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from itertools import chain
 from types import MethodType
@@ -215,7 +216,7 @@ class Update:
 
 def _in_precision(device: str, reduced: bool, forward: Callable[..., Any], *inputs: Any) -> Any:
     """Calls ``forward`` on the inputs, in bf16 if ``reduced``; returns a tensor in full precision."""
-    with torch.autocast(device, torch.bfloat16, enabled=reduced):
+    with torch.autocast(device, torch.bfloat16) if reduced else nullcontext():
         output = forward(*inputs)
     return output.float() if isinstance(output, Tensor) else output
 
