@@ -17,8 +17,8 @@ from transferlab.strategies.strategy import Strategy
 class Surgical(Strategy):
     """Source fit, then one block alone on the target; the rest is frozen (Lee et al. 2023).
 
-    ``auto`` takes the block whose gradient is largest beside its weights, measured once, for which a GPU waits. The paper's Auto-RGN scales
-    every block's learning rate by that ratio, throughout the fit.
+    ``auto`` takes the block whose gradient is largest beside its weights, measured once; a GPU waits for it. The
+    paper's Auto-RGN scales every block's learning rate by that ratio, throughout the fit.
 
     Attributes:
         block: ``first``, ``middle`` or ``last`` of the chain of blocks that ends with bottleneck and head, or ``auto``.
