@@ -26,7 +26,7 @@ IMPORTED = [
 
 
 class Command(AbstractContextManager["Command"]):
-    """A command under way, with what ``subprocess.Popen`` has.
+    """A running command, with the methods of ``subprocess.Popen`` that the tests use.
 
     Args:
         arguments: behind ``transferlab``.
@@ -52,41 +52,41 @@ class Command(AbstractContextManager["Command"]):
 
     @property
     def returncode(self) -> int | None:
-        """The exit code, or less than 0: the signal that ended it; None as long as it runs."""
+        """The exit code; for a command that a signal ended, its number below 0; None while the command runs."""
         return self._process.exitcode
 
     def poll(self) -> int | None:
-        """The same."""
+        """The same as ``returncode``."""
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Waits for its end; raises ``subprocess.TimeoutExpired``."""
+        """Waits for the command to end; raises ``subprocess.TimeoutExpired``."""
         self._process.join(timeout)
         if self.returncode is None:
             raise subprocess.TimeoutExpired("transferlab", timeout or 0)
         return self.returncode
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """Waits for its end; what it wrote to stdout and stderr."""
+        """Waits for the command to end; returns what it wrote to stdout and stderr."""
         self.wait(timeout)
         return self.out.read_text(), self.err.read_text()
 
     def send_signal(self, number: int) -> None:
-        """Sends it one signal."""
+        """Sends the command a signal, if it still runs."""
         if self.returncode is None:
             os.kill(self.pid, number)
 
     def terminate(self) -> None:
-        """Asks it to end."""
+        """Asks the command to end."""
         self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Ends it."""
+        """Kills the command."""
         self.send_signal(signal.SIGKILL)
 
 
 def started(*arguments: str, largest: int = 0) -> Command:
-    """The command, signals as in a terminal whatever the tests' own process ignores, and a process group of its own.
+    """Starts the command in a process group of its own; it handles signals as in a terminal.
 
     Args:
         arguments: behind ``transferlab train``.

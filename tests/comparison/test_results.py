@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from transferlab.comparison.result_file import FIELDS, OPTIONAL, SECTIONS, sealed
 from transferlab.comparison.results import read_results
 from transferlab.system.files import json_digest
 
@@ -27,6 +28,14 @@ def test_what_the_predictor_costs_is_read_where_it_is_known(outputs):
     outputs.add("scratch", [0.7])
     results, _ = read_results(outputs.root)
     assert results[["parameters", "milliseconds_per_image"]].fillna(-1).to_numpy().tolist() == [[5, 0.25], [-1, -1]]
+
+
+def test_a_result_is_written_with_each_of_its_fields_and_no_other():
+    fields: dict[str, Any] = dict.fromkeys([*FIELDS, *OPTIONAL, *SECTIONS])
+    assert list(sealed(fields)) == ["schema_version", *fields, "sha256"]
+    for wrong in ({**fields, "extra": 1}, {name: None for name in fields if name != "timing"}):
+        with pytest.raises(ValueError, match=r"each of its fields and no other: (extra|timing)"):
+            sealed(wrong)
 
 
 def test_an_empty_folder_gives_no_rows_but_the_columns(tmp_path: Path):

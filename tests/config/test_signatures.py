@@ -134,13 +134,15 @@ def test_base_classes_are_followed(module: str, monkeypatch: pytest.MonkeyPatch,
         ("only_read_bases", BASES),
     ):
         (package / f"{name}.py").write_text(text)
-    (package / "__init__.py").touch()
+    (package / "levels.py").write_text("Level = Literal[1, 2]\n")
+    (package / "__init__.py").write_text("from .levels import Level\ndef own(*, level: Level): ...\n")
     inside = f"package.{module}"
     assert options_of(f"{inside}.ByFields", "key") == {
         "shared": Option(int, required=True),
         "depth": Option(int, required=False),
         "width": Option(int, required=True),
     }
+    assert options_of("package.own", "key") == {"level": Option(Literal[1, 2], required=True)}
     assert list(options_of(f"{inside}.Bare", "key")) == ["shared"]
     assert list(options_of(f"{inside}.Passing", "key")) == ["shared", "own"]
     assert list(options_of(f"{inside}.Ending", "key")) == ["own"]

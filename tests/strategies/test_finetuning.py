@@ -74,12 +74,12 @@ def test_regularizers_act_on_the_run(name: str, mode: str, tiny_run: RunOf, monk
     pull = dict(held["fisher"].named_buffers()) if name == "ewc" else {}
 
     def distance(modules: Modules) -> float:
-        tasks = [
+        pairs = [
             (f"{part}/{key}".replace(".", "/"), now, then)
             for part in (("backbone", "bottleneck", "head") if pull else ("backbone",))
             for (key, now), then in zip(modules[part].named_parameters(), source[part].parameters(), strict=True)
         ]
-        return sum((pull.get(key, 1) * (now - then).square()).sum().item() for key, now, then in tasks)
+        return sum((pull.get(key, 1) * (now - then).square()).sum().item() for key, now, then in pairs)
 
     assert moved_blocks(source, held) == set(BLOCKS)
     if name == "bss":

@@ -31,7 +31,7 @@ from transferlab.training.streams import Examples, Stream, inputs_of
 
 
 @pytest.fixture
-def task() -> tuple[Tensor, Tensor]:
+def pair() -> tuple[Tensor, Tensor]:
     return torch.randn(2, 7, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64).unbind()
 
 
@@ -58,27 +58,27 @@ def _parameters(modules: Modules) -> dict[str, Tensor]:
     }
 
 
-def test_discrepancy_is_its_definition_and_dalibs(task: tuple[Tensor, Tensor]) -> None:
+def test_discrepancy_is_its_definition_and_dalibs(pair: tuple[Tensor, Tensor]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from dalib.adaptation.mcd import classifier_discrepancy as dalibs
-    first, second = task
+    first, second = pair
     found = classifier_discrepancy(first, second)
-    p, q = (np.exp(z.numpy()) / np.exp(z.numpy()).sum(1, keepdims=True) for z in task)
+    p, q = (np.exp(z.numpy()) / np.exp(z.numpy()).sum(1, keepdims=True) for z in pair)
     slow = np.mean([np.mean([abs(p[i, c] - q[i, c]) for c in range(5)]) for i in range(7)])
     assert found.item() == pytest.approx(slow, abs=1e-12)
     torch.testing.assert_close(found, dalibs(first.softmax(1), second.softmax(1)), atol=1e-12, rtol=0)
-    assert torch.autograd.gradcheck(classifier_discrepancy, tuple(z.clone().requires_grad_() for z in task))
+    assert torch.autograd.gradcheck(classifier_discrepancy, tuple(z.clone().requires_grad_() for z in pair))
 
 
-def test_discrepancy_is_zero_for_equal_heads_and_two_over_c_for_opposite_ones(task: tuple[Tensor, Tensor]) -> None:
-    first, second = task
+def test_discrepancy_is_zero_for_equal_heads_and_two_over_c_for_opposite_ones(pair: tuple[Tensor, Tensor]) -> None:
+    first, second = pair
     assert classifier_discrepancy(first, first).item() == 0
     torch.testing.assert_close(classifier_discrepancy(first, second), classifier_discrepancy(second, first))
     sure = 1e4 * torch.eye(5)
     assert classifier_discrepancy(sure, sure.roll(1, 0)).item() == pytest.approx(2 / 5)
-    seen = [Output(torch.full((7, 3), torch.nan), z, None) for z in task]
-    assert ClassifierDiscrepancy(3, 5)(*seen, progress=torch.zeros(())) == classifier_discrepancy(first, second)
+    outputs = [Output(torch.full((7, 3), torch.nan), z, None) for z in pair]
+    assert ClassifierDiscrepancy(3, 5)(*outputs, progress=torch.zeros(())) == classifier_discrepancy(first, second)
 
 
 @pytest.mark.parametrize("width", [None, 6])

@@ -81,7 +81,7 @@ SMOKE = [("strategy=source_only",), ("strategy=finetune",), ("strategy=dann",), 
 
 every_strategy = pytest.mark.parametrize(
     "arguments",
-    [pytest.param(one, marks=[pytest.mark.smoke] if one in SMOKE else [], id=" ".join(one)) for one in EVERY_STRATEGY],
+    [pytest.param(job, marks=[pytest.mark.smoke] if job in SMOKE else [], id=" ".join(job)) for job in EVERY_STRATEGY],
 )
 
 

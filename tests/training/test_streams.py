@@ -53,8 +53,8 @@ def test_domains_have_equal_parts_of_full_batches_and_examples_equal_turns(
         assert shares.tolist() == list(batch.domain_sizes)
         assert shares.max() - shares.min() <= 1
         turns += torch.bincount(batch.inputs[:, 0].long(), minlength=count)
-    for those in turns.split(domain_sizes):
-        assert those.max() - those.min() <= 1
+    for turns_of_domain in turns.split(domain_sizes):
+        assert turns_of_domain.max() - turns_of_domain.min() <= 1
 
 
 @given(domain_sizes, st.integers(1, 40), st.integers(0, 9))

@@ -51,8 +51,8 @@ class FeatureCache:
         with self._entries.exclusive(key):
             entry = self._entries.read(key)
             if entry is not None:
-                about, stored = entry
-                self._journal.saved_seconds += about["seconds"]
+                index, stored = entry
+                self._journal.saved_seconds += index["seconds"]
                 return stored["features"].to(inputs.device)
             started = time.perf_counter()
             features = in_chunks(encoder, inputs)

@@ -84,14 +84,14 @@ class StageCache:
                     checkpoint.remove()  # otherwise the run can only continue from the checkpoint
                 return snapshots
             checkpoint.remove()  # there if the process that made the entry was killed
-        about, stored = entry
+        index, stored = entry
         prepare()
         snapshots: list[Snapshot] = []
-        for step, names in about["snapshots"]:
+        for step, names in index["snapshots"]:
             _load(modules, names, stored)
             snapshots.append(Snapshot(step, copy.deepcopy(modules)))
-        _load(modules, about["final"], stored)
-        self._journal.add(Lines(about["rows"], about["warnings"]), own=self._own)
+        _load(modules, index["final"], stored)
+        self._journal.add(Lines(index["rows"], index["warnings"]), own=self._own)
         return snapshots
 
 

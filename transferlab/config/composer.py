@@ -1,8 +1,8 @@
 """Composes configs as Hydra does, but once for all jobs that share them.
 
-Hydra needs 0.2 s for a config, most of it for settings of its own (logs, folders, launchers) that no job here uses.
-Without those, and with the groups' files merged once for all jobs that choose the same, a job takes a few
-milliseconds. Where a config or an override touches those settings, or something is wrong, Hydra composes all of it.
+Most of Hydra's time for a config goes into settings of its own (logs, folders, launchers), which no job here uses. They
+are left out, and the files of the groups are merged once for all jobs that choose the same. Where a config or an
+override touches those settings, or something is wrong, Hydra composes all of it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from transferlab.config.config_files import config_root
 from transferlab.config.hydra_errors import in_one_line
-from transferlab.config.hydra_parts import Loader
+from transferlab.config.hydra_loader import Loader
 from transferlab.config.sources import Domains
 from transferlab.errors import Refusal
 

@@ -63,6 +63,9 @@ def flags_in_words() -> str:
 
 PRINTING = frozenset({"help", "hydra_help", "cfg", "info", "shell_completion"})
 
+ALTERNATIVES = ("run", "multirun", "cfg", "info", "shell_completion")
+"""Flags that each say what to do instead of the others."""
+
 
 @dataclass(frozen=True)
 class CommandLine:
@@ -95,8 +98,8 @@ def understood(arguments: Sequence[str]) -> CommandLine:
     """Parses the command line into the form that Hydra takes.
 
     Raises:
-        Refusal: on an unknown flag, a word that is no override, or a list of a group's options, of which Hydra would
-            silently take the last.
+        Refusal: on an unknown flag, flags that contradict each other, a word that is no override, or a list of a
+            group's options, of which Hydra would silently take the last.
     """
     for word in arguments:
         _refuse_odd(word)
@@ -105,6 +108,7 @@ def understood(arguments: Sequence[str]) -> CommandLine:
     if config_dir is not None and not os.path.isdir(config_dir):  # noqa: PTH112 (a name too long for any folder is none)
         raise Refusal(f"--config-dir {flags.config_dir}: there is no such folder")
     given = {name: value for name, value in vars(flags).items() if value not in (None, False)}
+    _refuse_contradictions(given)
     if flags.shell_completion:
         return CommandLine(given, words, config_dir, set())
     groups = {*ROLES, *(path.name for path in config_root().iterdir() if path.is_dir())}
@@ -119,6 +123,14 @@ def understood(arguments: Sequence[str]) -> CommandLine:
         for line in [cast(str, override.input_line).lstrip("+" if override.get_key_element()[1:] in groups else "")]
     ]
     return CommandLine(given, lines, config_dir, _allowed(overrides))
+
+
+def _refuse_contradictions(flags: Mapping[str, Any]) -> None:
+    chosen = [f"--{name.replace('_', '-')}" for name in ALTERNATIVES if name in flags]
+    if len(chosen) > 1 and "help" not in flags:
+        raise Refusal(f"{' and '.join(chosen)}: only one of them can be given")
+    if "resolve" in flags and "cfg" not in flags:
+        raise Refusal("--resolve: shows values in a printed config; add --cfg job")
 
 
 def _refuse_odd(word: str) -> None:

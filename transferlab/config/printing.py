@@ -9,8 +9,8 @@ from hydra._internal.hydra import Hydra
 from omegaconf import OmegaConf
 
 from transferlab.config.composer import Composer
+from transferlab.config.interpolations import resolved
 from transferlab.config.overrides import CommandLine, flags_in_words
-from transferlab.errors import Refusal
 
 ABOUT = {
     "train": """\
@@ -35,18 +35,17 @@ def print_asked(line: CommandLine, composer: Composer) -> None:
     """Prints what the line's flag asks for.
 
     Raises:
-        Refusal: if the line's overrides make no config, or two flags ask for two things.
+        Refusal: if the line's overrides make no config, or an interpolation to be resolved leads nowhere.
     """
     flags = line.flags
     if "hydra_help" in flags:
         print(flags_in_words())
     elif "help" in flags:
         print(_help(line, composer))
-    elif sum(flag in flags for flag in ("cfg", "info", "shell_completion", "run", "multirun")) > 1:
-        raise Refusal("of --run, --multirun, --cfg, --info and --shell-completion only one can be given")
     elif flags.get("cfg") == "job":
         config = composer.compose(line.overrides).config
-        print(OmegaConf.to_yaml(config, resolve="resolve" in flags), end="")
+        shown = OmegaConf.create(resolved(config)) if "resolve" in flags else config
+        print(OmegaConf.to_yaml(shown), end="")
     else:
         _print_hydras(line, composer)
 

@@ -247,7 +247,11 @@ def _imported(name: str, statement: ast.stmt, module: str) -> str | None:
     """The dotted path behind a name that the statement imports."""
     if not isinstance(statement, ast.ImportFrom):
         return None
-    package = module.split(".")[: -statement.level] if statement.level else []
+    package: list[str] = []
+    if statement.level:
+        source = source_of(module)
+        inside = [*module.split("."), "__init__"] if source and source.stem == "__init__" else module.split(".")
+        package = inside[: -statement.level]
     origin = ".".join([*package, *([statement.module] if statement.module else [])])
     names = [alias.name for alias in statement.names if (alias.asname or alias.name) == name]
     return f"{origin}.{names[0]}" if names else None

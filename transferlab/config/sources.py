@@ -189,10 +189,10 @@ def yaml_loader() -> Any:
         return loader
     parser: Any = yaml.cyaml.CParser  # pyright: ignore[reportAttributeAccessIssue]
 
-    class Quick(parser, loader):  # pyright: ignore[reportUntypedBaseClass]
+    class LibYAMLLoader(parser, loader):  # pyright: ignore[reportUntypedBaseClass]
         def __init__(self, stream: str) -> None:
             parser.__init__(self, stream)
             SafeConstructor.__init__(self)
             Resolver.__init__(self)
 
-    return Quick
+    return LibYAMLLoader

@@ -1,4 +1,4 @@
-"""Hydra's own settings. A config may change few of them: others call functions or write files."""
+"""Hydra's loader, which refuses configs that change settings of Hydra's that call functions or write files."""
 
 from __future__ import annotations
 
