@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
-from transferlab.config.composition import compose_train
+from transferlab.config.jobs import compose_train
 from transferlab.domains.splits import split
 from transferlab.domains.task import load_task
 from transferlab.models.network import Blueprint, build_network

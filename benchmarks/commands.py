@@ -12,6 +12,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.rounds import Figures, repeated
+
 START_UP = (["--help"], ["train", "--help"], ["train", "--cfg", "job"])
 ALONE = ("-m", "baselines=[]")
 SHARING = (
@@ -26,51 +28,64 @@ SHARING = (
 head, and distillation's is of a larger network."""
 
 
-def start_up(rounds: int) -> dict[str, float]:
+def start_up(rounds: int, seconds: float) -> Figures:
     """By command, the median seconds that it takes."""
-    return {
-        "transferlab " + " ".join(command): statistics.median(_seconds(command) for _ in range(rounds))
-        for command in START_UP
-    }
+    taken: dict[str, list[float]] = {"transferlab " + " ".join(command): [] for command in START_UP}
+
+    def once() -> None:
+        for command, times in zip(START_UP, taken.values(), strict=True):
+            times.append(_seconds(command))
+
+    repeated(once, rounds, seconds)
+    return {name: statistics.median(times) for name, times in taken.items()}
 
 
-def sharing(overrides: Sequence[str], rounds: int) -> dict[str, float]:
-    """Seconds of ``SHARING`` with the cache and without, alternating; how many fits of the source each made a seed.
+def sharing(overrides: Sequence[str], seconds: float) -> Figures:
+    """Seconds of ``SHARING`` with the cache and without, once; how many fits of the source each made a seed.
 
     And which part of the runs' own time was not read from the cache: what the ratio would be if commands began and
-    ended in no time.
+    ended in no time. There are as many seeds, up to five, as fit into ``seconds``, by what one takes without the cache.
     """
-    seconds: dict[str, list[float]] = {"true": [], "false": []}
-    fits, results, own = dict[str, float](), dict[str, str](), dict[str, float]()
-    for _ in range(rounds):
-        for cache, taken in seconds.items():
-            with tempfile.TemporaryDirectory() as root:
-                given = [f"cache={cache}", f"output_root={root}", *overrides]
-                taken.append(sum(_seconds(["train", *command, *given]) for command in SHARING))
-                fits[cache], results[cache] = _source_fits(Path(root)), _results(Path(root))
-                own[cache] = _own_part(Path(root))
-    medians = {cache: statistics.median(taken) for cache, taken in seconds.items()}
+    alone, *_ = _shared(overrides, "false", 1)
+    seeds = max(1, min(5, int(seconds / (1.6 * alone))))
+    with_cache, fits, results, own = _shared(overrides, "true", seeds)
+    without, fits_without, results_without, _ = _shared(overrides, "false", seeds)
     return {
-        **{f"cache={cache}, s": value for cache, value in medians.items()},
-        "with / without": medians["true"] / medians["false"],
-        "of the runs' own seconds, not read": own["true"],
-        **{f"cache={cache}, fits of the source a seed": value for cache, value in fits.items()},
-        "predictions and weights the same": float(results["true"] == results["false"]),
+        "seeds": seeds,
+        "cache=true, s": with_cache,
+        "cache=false, s": without,
+        "with / without": with_cache / without,
+        "of the runs' own seconds, not read": own,
+        "cache=true, fits of the source a seed": fits,
+        "cache=false, fits of the source a seed": fits_without,
+        "predictions and weights the same": float(results == results_without),
     }
 
 
-def side_by_side(overrides: Sequence[str], rounds: int) -> dict[str, float]:
-    """Seconds of `train strategy=dann` with ``parallel=1`` and ``parallel=auto``, alternating."""
-    seconds: dict[str, list[float]] = {"1": [], "auto": []}
+def _shared(overrides: Sequence[str], cache: str, seeds: int) -> tuple[float, float, str, float]:
+    """Seconds, fits of the source a seed, a digest of the results, and the part of the runs' time that wasn't read."""
+    with tempfile.TemporaryDirectory() as root:
+        given = [f"cache={cache}", f"output_root={root}", f"seeds={seeds}", *overrides]
+        taken = sum(_seconds(["train", *command, *given]) for command in SHARING)
+        return taken, _source_fits(Path(root)), _results(Path(root)), _own_part(Path(root))
+
+
+def side_by_side(overrides: Sequence[str], rounds: int, seconds: float) -> Figures:
+    """Seconds of `train strategy=dann` with ``parallel=1`` and ``parallel=auto``, alternating, while they fit."""
+    taken: dict[str, list[float]] = {"1": [], "auto": []}
     results = dict[str, str]()
-    for _ in range(rounds):
-        for parallel, taken in seconds.items():
+
+    def once() -> None:
+        for parallel, times in taken.items():
             with tempfile.TemporaryDirectory() as root:
                 given = [f"parallel={parallel}", f"output_root={root}", *overrides]
-                taken.append(_seconds(["train", "strategy=dann", *given]))
+                times.append(_seconds(["train", "strategy=dann", *given]))
                 results[parallel] = _results(Path(root))
-    medians = {parallel: statistics.median(taken) for parallel, taken in seconds.items()}
+
+    done = repeated(once, rounds, seconds)
+    medians = {parallel: statistics.median(times) for parallel, times in taken.items()}
     return {
+        "rounds": done,
         **{f"parallel={parallel}, s": value for parallel, value in medians.items()},
         "auto / 1": medians["auto"] / medians["1"],
         "predictions and weights the same": float(results["1"] == results["auto"]),

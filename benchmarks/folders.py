@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
@@ -16,13 +16,14 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.rounds import Figures
 from transferlab.config.comparison_row import ComparisonRow
-from transferlab.config.composition import compose_train
+from transferlab.config.jobs import compose_train
 from transferlab.domains.domain import Domain
 from transferlab.domains.folder import folder as load
 from transferlab.domains.splits import split
 from transferlab.domains.task import load_task
-from transferlab.experiment.perform import train
+from transferlab.experiment.execution import train
 from transferlab.experiment.run import Run
 from transferlab.training.devices import configure_process
 from transferlab.training.journal import Journal
@@ -37,7 +38,9 @@ WORKERS = (0, 2)
 """Of the peer's loader."""
 
 
-def measured(counts: Sequence[int], folder: Path, size: int, peer_count: int) -> dict[str, dict[str, float]]:
+def measured(
+    counts: Sequence[int], folder: Path, size: int, peer_count: int, seconds: float
+) -> Iterator[tuple[str, Figures]]:
     """By count of images: rates of decoding and of streaming, memory of a short training, and the peer's rates.
 
     Each in a process of its own, and decoding only once: a second call with the same folder finds the cache.
@@ -46,29 +49,34 @@ def measured(counts: Sequence[int], folder: Path, size: int, peer_count: int) ->
     over ``peer_count`` images, which are drawn anew.
 
     Args:
-        counts: how many images.
+        counts: how many images, rising.
         folder: where images and caches are put.
         size: that images are given, in pixels.
         peer_count: of the folder that the peer reads.
+        seconds: that all may take together; a count is left out that wouldn't fit, by what the one before took.
     """
+    started = time.perf_counter()
     peers = {
         f"ImageFolder, {workers} workers, images/s": _alone(_peer, _made(folder, peer_count), size, workers)
         for workers in WORKERS
     }
-    found: dict[str, dict[str, float]] = {}
+    rate = 0.0
     for count in counts:
+        if time.perf_counter() - started + rate * count > seconds:
+            return
+        began = time.perf_counter()
         images = _made(folder, count)
         own = {
             "images": float(count),
             "decode images/s": count / _alone(_decode, images, folder / "out", size),
             "stream images/s": _alone(_stream, images, folder / "out", size),
         }
-        most, before = _alone(_memory, images, folder / "out", size)
+        most, imported = _alone(_memory, images, folder / "out", size)
         ratios = {
             f"stream / {name.removesuffix(', images/s')}": own["stream images/s"] / rate for name, rate in peers.items()
         }
-        found[str(count)] = own | {"RssAnon MB": most, "RssAnon growth MB": most - before} | peers | ratios
-    return found
+        rate = (time.perf_counter() - began) / count
+        yield f"{count:,} images", own | {"RssAnon MB": most, "RssAnon growth MB": most - imported} | peers | ratios
 
 
 def _alone(function: Callable[..., Any], *arguments: object) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from benchmarks.works import Machine, Work, data, modules
 from transferlab.config.comparison_row import ComparisonRow
-from transferlab.experiment.perform import train
+from transferlab.experiment.execution import train
 from transferlab.experiment.run import Run
 from transferlab.losses.adversarial import Discriminator, ramp, reverse_gradient
 from transferlab.models.convolution import with_matmuls
@@ -103,9 +103,8 @@ class Bare:
         self._optimizer.zero_grad(set_to_none=True)
 
 
-def timed(step: object, count: int, device: str) -> float:
+def timed(step: Callable[[], None], count: int, device: str) -> float:
     """Seconds a call, over ``count`` of them after as many to warm up."""
-    assert callable(step)
     started = 0.0
     for repeat in range(2 * count):
         if repeat == count:

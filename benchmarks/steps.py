@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.loops import TRICKS, Bare, Ours
 from benchmarks.peers import Dalib, PytorchAdapt
-from benchmarks.rounds import Contestant, alternating
+from benchmarks.rounds import Contestant, Figures, alternating
 from benchmarks.works import Machine, Work
 from transferlab.training.devices import has_bf16
 
@@ -28,14 +28,14 @@ RATIOS = (
 
 
 def contestants(work: Work, machine: Machine, peers: bool) -> dict[str, Callable[[], Contestant]]:
-    """What takes turns, by name."""
-    found: dict[str, Callable[[], Contestant]] = {
-        OURS: partial(Ours, work, machine, "auto"),
-        SAME: partial(Bare, work, machine, TRICKS if has_bf16(machine.device) else FULL),
-        OURS_FP32: partial(Ours, work, machine, "fp32"),
-        SAME_FP32: partial(Bare, work, machine, FULL),
-        PLAIN: partial(Bare, work, machine, ()),
-    }
+    """What takes turns, by name; bf16 only where the processor has it."""
+    found: dict[str, Callable[[], Contestant]] = {}
+    if has_bf16(machine.device):
+        found[OURS] = partial(Ours, work, machine, "auto")
+        found[SAME] = partial(Bare, work, machine, TRICKS)
+    found[OURS_FP32] = partial(Ours, work, machine, "fp32")
+    found[SAME_FP32] = partial(Bare, work, machine, FULL)
+    found[PLAIN] = partial(Bare, work, machine, ())
     if peers:
         found[DALIB] = partial(Dalib, work, machine)
         found[ADAPT] = partial(PytorchAdapt, work, machine)
@@ -43,31 +43,47 @@ def contestants(work: Work, machine: Machine, peers: bool) -> dict[str, Callable
     return found
 
 
-def measured(works: Sequence[Work], machine: Machine, *, rounds: int, peers: bool) -> dict[str, dict[str, float]]:
-    """By work: milliseconds a step of each, ratios, and ``gigaflop`` of one step."""
-    found: dict[str, dict[str, float]] = {}
+def measured(
+    works: Sequence[Work], machine: Machine, *, rounds: int, seconds: float, peers: bool
+) -> Iterator[tuple[str, Figures]]:
+    """By work: milliseconds a step of each, ratios, and ``gigaflop`` of one step.
+
+    Args:
+        works: what is done.
+        machine: where.
+        rounds: of turns.
+        seconds: that all turns take together, about.
+        peers: whether other libraries take part.
+    """
     for work in works:
-        steps = work.steps if machine.device == "cpu" else 20 * work.steps
-        seconds = alternating(contestants(work, machine, peers), rounds=rounds, count=steps)
-        ratios = {f"{a} / {b}": seconds[a] / seconds[b] for a, b in RATIOS if b in seconds}
+        builds = contestants(work, machine, peers)
+        taken = alternating(builds, rounds=rounds, turn=_turn(seconds / len(works), len(builds), rounds))
+        ratios = {f"{a} / {b}": taken[a] / taken[b] for a, b in RATIOS if a in taken and b in taken}
         flop = {"gigaflop": _gigaflop(work, machine)}
-        found[work.name] = {f"{name}, ms": 1000 * value for name, value in seconds.items()} | ratios | flop
-    return found
+        yield work.name, {f"{name}, ms": 1000 * value for name, value in taken.items()} | ratios | flop
 
 
-def without(works: Sequence[Work], machine: Machine, *, rounds: int) -> dict[str, dict[str, float]]:
+def without(works: Sequence[Work], machine: Machine, *, rounds: int, seconds: float) -> Iterator[tuple[str, Figures]]:
     """By work: how many times as long the bare loop's step takes with each of our tricks left out, and with none."""
-    found: dict[str, dict[str, float]] = {}
+    tricks = TRICKS if has_bf16(machine.device) else FULL
+    kinds = {"all": tricks, "none": (), **{one: [other for other in tricks if other != one] for one in tricks}}
     for work in works:
-        kinds = {"all": TRICKS, "none": (), **{one: [other for other in TRICKS if other != one] for one in TRICKS}}
-        builds = {name: partial(Bare, work, machine, tricks) for name, tricks in kinds.items()}
-        seconds = alternating(builds, rounds=rounds, count=work.steps)
-        found[work.name] = {"with all, ms": 1000 * seconds["all"]} | {
-            f"without {name}, times as long" if name != "none" else "with none, times as long": value / seconds["all"]
-            for name, value in seconds.items()
-            if name != "all"
-        }
-    return found
+        builds = {name: partial(Bare, work, machine, kept) for name, kept in kinds.items()}
+        taken = alternating(builds, rounds=rounds, turn=_turn(seconds / len(works), len(builds), rounds))
+        yield (
+            work.name,
+            {"with all, ms": 1000 * taken["all"]}
+            | {
+                f"without {name}, times as long" if name != "none" else "with none, times as long": value / taken["all"]
+                for name, value in taken.items()
+                if name != "all"
+            },
+        )
+
+
+def _turn(seconds: float, contestants: int, rounds: int) -> float:
+    """Seconds of a turn's counted half: before it, as much warms up, and before the first round there is one more."""
+    return seconds / (2 * contestants * (rounds + 1))
 
 
 def _gigaflop(work: Work, machine: Machine) -> float:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.rounds import Figures, repeated
 from transferlab.system.files import json_digest
 
 SHAPES = {"1 comparison of 40 rows": (1, 40), "1,000 comparisons of 2 rows": (1000, 2)}
@@ -19,25 +20,33 @@ OPTIONS = {f"option_{number}": [number, 0.5, True, "text"] for number in range(6
 """A config as long as a real one."""
 
 
-def measured(results: int, root: Path, rounds: int) -> dict[str, dict[str, float]]:
+def measured(results: int, root: Path, rounds: int, limit: float) -> Figures:
     """Seconds of the command by shape, the shapes alternating, and how many times as long the last takes as the first.
 
     Args:
         results: how many in each shape.
         root: an empty folder.
-        rounds: of which the median is taken.
+        rounds: of which the median is taken, at most.
+        limit: seconds that all may take together.
     """
     for name, (comparisons, rows) in SHAPES.items():
         make(root / name, comparisons, rows, max(results // (comparisons * rows), 1), random.Random(0))
     seconds: dict[str, list[float]] = {name: [] for name in SHAPES}
-    for _ in range(rounds):
+
+    def once() -> None:
         for name, taken in seconds.items():
             command = [sys.executable, "-m", "transferlab", "compare", f"output_root={root / name}"]
             started = time.perf_counter()
             subprocess.run(command, check=True, capture_output=True)
             taken.append(time.perf_counter() - started)
+
+    done = repeated(once, rounds, limit)
     few, many = (statistics.median(seconds[name]) for name in SHAPES)
-    return {"seconds": dict(zip(SHAPES, (few, many), strict=True)) | {"many / few": many / few}}
+    return (
+        {"rounds": done}
+        | {f"{name}, s": value for name, value in zip(SHAPES, (few, many), strict=True)}
+        | {"many / few": many / few}
+    )
 
 
 def make(root: Path, comparisons: int, rows: int, seeds: int, draw: random.Random) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from transferlab.config.composition import compose_train
+from transferlab.config.jobs import compose_train
 from transferlab.config.schema import ResolvedConfig, TrainConfig
 from transferlab.domains.splits import TrainingData, split
 from transferlab.domains.task import TransferTask, load_task
@@ -29,13 +29,11 @@ class Work:
     Attributes:
         name: for the table.
         overrides: of `transferlab train`.
-        steps: of one round on a CPU.
         amp: whether the peers' loops get autocast.
     """
 
     name: str
     overrides: tuple[str, ...]
-    steps: int
     amp: bool = False
 
     def config(self, machine: Machine, precision: str) -> TrainConfig:
@@ -57,15 +55,15 @@ DIGITS = ("strategy=dann", "source=mnist5k", "source.crop=28", "target=rendered_
 FIELD = ("allow_packages=[benchmarks]", "backbone._target_=benchmarks.networks.PlainLeNet", "bottleneck=500")
 DEEP = ("image.channels=3", "batch_size=32", "backbone.stem=imagenet")
 WORKS = (
-    Work("the field's LeNet, 28 px, 64+64", (*DIGITS, *FIELD, "image.size=28"), 40),
-    Work("lenet (with BatchNorm), 28 px, 64+64", (*DIGITS, "bottleneck=500", "image.size=28"), 20),
-    Work("resnet18, 64 px, 32+32", (*DIGITS, *DEEP, "backbone=resnet18", "image.size=64"), 3),
+    Work("the field's LeNet, 28 px, 64+64", (*DIGITS, *FIELD, "image.size=28")),
+    Work("lenet (with BatchNorm), 28 px, 64+64", (*DIGITS, "bottleneck=500", "image.size=28")),
+    Work("resnet18, 64 px, 32+32", (*DIGITS, *DEEP, "backbone=resnet18", "image.size=64")),
 )
 GPU_WORKS = (
     *WORKS,
-    Work("resnet50, 224 px, 32+32", (*DIGITS, *DEEP, "backbone=resnet50", "image.size=224"), 3, amp=True),
+    Work("resnet50, 224 px, 32+32", (*DIGITS, *DEEP, "backbone=resnet50", "image.size=224"), amp=True),
 )
-TINY_WORKS = (replace(WORKS[0], overrides=(*WORKS[0].overrides, "batch_size=4"), steps=2),)
+TINY_WORKS = (replace(WORKS[0], overrides=(*WORKS[0].overrides, "batch_size=4")),)
 
 
 def data(config: TrainConfig) -> tuple[TransferTask, TrainingData]:

@@ -20,8 +20,8 @@ from typing import Any
 from transferlab import cli
 
 IMPORTED = [
-    *("torch", "transferlab.experiment.perform", "transferlab.experiment.rehearsal", "transferlab.comparison.report"),
-    *("transferlab.config.composition", "transferlab.domains.rendered_characters", "scipy.ndimage", "matplotlib"),
+    *("torch", "transferlab.experiment.execution", "transferlab.experiment.rehearsal", "transferlab.comparison.report"),
+    *("transferlab.config.jobs", "transferlab.domains.rendered_characters", "scipy.ndimage", "matplotlib"),
 ]
 
 

@@ -25,9 +25,9 @@ from transferlab.domains.domain import Domain
 from transferlab.domains.folder import folder
 from transferlab.domains.task import load_task
 from transferlab.experiment.run import Run
-from transferlab.images import decoded as cache_of
-from transferlab.images import picture as pictures
-from transferlab.images.picture import picture
+from transferlab.images import decoding as pictures
+from transferlab.images import pixel_cache as cache_of
+from transferlab.images.decoding import picture
 from transferlab.models.network import Modules, build_network
 from transferlab.training.seeding import seeded
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from transferlab.config.comparison_row import ComparisonRow
-from transferlab.config.composition import compose_train
-from transferlab.config.config_files import config_root
+from transferlab.config.jobs import compose_train
+from transferlab.config.search_path import config_root
 
 TINY = [
     "source=rendered_digits",

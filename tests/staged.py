@@ -13,7 +13,7 @@ from torch import nn
 
 from transferlab.config.component import Component
 from transferlab.domains.splits import split
-from transferlab.experiment.perform import train
+from transferlab.experiment.execution import train
 from transferlab.experiment.run import Run
 from transferlab.models.network import Modules
 from transferlab.stages import NETWORK, Estimate, Stage

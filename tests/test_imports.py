@@ -19,7 +19,7 @@ LAYERS = [
     {"stages", "domains"},
     {"strategies", "models"},
     {"backbones", "training"},
-    {"estimators"},
+    {"estimates"},
     {"solvers"},
     {"cache"},
     {"experiment"},
@@ -79,10 +79,10 @@ def test_a_run_imports_no_library_that_it_does_not_need(strategy: str, needed: b
     """
     program = f"""
 import sys
-from transferlab.config.composition import compose_train
+from transferlab.config.jobs import compose_train
 from transferlab.config.component import modules_of
 config = compose_train(["strategy={strategy}", "baselines=[]"])[0][0].config
-for module in ("transferlab.experiment.perform", *modules_of((config, config.strategy().stages(config.loss)))):
+for module in ("transferlab.experiment.execution", *modules_of((config, config.strategy().stages(config.loss)))):
     __import__(module)
 print({{"sklearn", "pandas", "torchvision"}} & set(sys.modules))
 """

@@ -98,7 +98,7 @@ def _dispatch(arguments: Sequence[str]) -> int:
 def _train(arguments: Sequence[str]) -> int:
     command_line = shlex.join(["transferlab", "train", *arguments])
     try:
-        from transferlab.config.composition import compose_train
+        from transferlab.config.jobs import compose_train
 
         jobs = compose_train(arguments)
         if not jobs:
@@ -115,7 +115,7 @@ def _train(arguments: Sequence[str]) -> int:
 
 
 def _compare(arguments: Sequence[str]) -> int:
-    from transferlab.config.composition import compose_compare
+    from transferlab.config.jobs import compose_compare
 
     config = compose_compare(arguments)
     if config is None:

@@ -17,8 +17,8 @@ from torch import nn
 from transferlab import models
 from transferlab.backbones.dtn import DTN
 from transferlab.backbones.from_torchvision import MIN_SIZES, TorchvisionBackbone, assemble, headless
-from transferlab.config.config_files import config_root
 from transferlab.config.nodes import component
+from transferlab.config.search_path import config_root
 from transferlab.errors import Refusal
 from transferlab.models.network import blocks
 

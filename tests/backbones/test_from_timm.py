@@ -11,8 +11,8 @@ from networks import imagenets, stored
 from omegaconf import OmegaConf
 
 from transferlab.backbones.from_timm import TimmBackbone
-from transferlab.config.config_files import config_root
 from transferlab.config.nodes import component
+from transferlab.config.search_path import config_root
 from transferlab.errors import Refusal
 from transferlab.system.files import file_digest
 

@@ -10,8 +10,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from transferlab.config.composer import Composed, Composer
-from transferlab.config.composition import compose_train
 from transferlab.config.hydra_loader import Loader
+from transferlab.config.jobs import compose_train
 from transferlab.errors import Refusal
 
 COMPOSER = Composer("train", None)

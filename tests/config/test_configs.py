@@ -10,8 +10,8 @@ import pytest
 import yaml
 from jobs import STRATEGIES, rows_of
 
-from transferlab.config.composition import compose_train
-from transferlab.config.config_files import ROLES, config_root
+from transferlab.config.jobs import compose_train
+from transferlab.config.search_path import ROLES, config_root
 from transferlab.config.signatures import Option, options_of
 
 FILES = sorted(config_root().rglob("*.yaml"))

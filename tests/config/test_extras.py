@@ -16,9 +16,9 @@ from jobs import Said, results
 
 from transferlab.config.catalogue import catalogue
 from transferlab.config.component import components_of
-from transferlab.config.composition import compose_train
-from transferlab.config.config_files import config_root
 from transferlab.config.extras import Extra, extras_of
+from transferlab.config.jobs import compose_train
+from transferlab.config.search_path import config_root
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("peft", "timm", "prodigyopt")

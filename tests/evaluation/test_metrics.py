@@ -19,7 +19,7 @@ from transferlab.evaluation.metrics import (
     target_metrics,
 )
 from transferlab.experiment import evaluate
-from transferlab.experiment.perform import run_experiment
+from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.run import Run
 
 

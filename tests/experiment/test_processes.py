@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from jobs import TINY, Said, results
 
-from transferlab.experiment import perform as experiment
+from transferlab.experiment import execution as experiment
 from transferlab.experiment import processes
 from transferlab.experiment.processes import how_many, in_turn, preloaded, side_by_side
 from transferlab.experiment.run import Run
@@ -48,9 +48,11 @@ class Once(nn.Module):
 def test_modules_of_the_runs_are_imported_once_for_all_but_never_other_peoples(tiny_run: Callable[..., Run]) -> None:
     run = tiny_run("strategy=feature_extraction", "strategy.head=lda", "optimizer._target_=torch.optim.SGD")
     modules = preloaded([run])
-    assert {"transferlab.experiment.perform", "transferlab.solvers.classifiers", "transferlab.backbones.lenet"} <= set(
-        modules
-    )
+    assert {
+        "transferlab.experiment.execution",
+        "transferlab.solvers.classifiers",
+        "transferlab.backbones.lenet",
+    } <= set(modules)
     assert all(name.startswith("transferlab.") for name in modules)
 
 
@@ -189,7 +191,7 @@ def test_a_signal_to_all_of_them_leaves_a_checkpoint_of_each(number: signal.Sign
 SERVER = """
 import os, signal, time
 from multiprocessing import forkserver
-from transferlab.experiment import perform as experiment
+from transferlab.experiment import execution as experiment
 from transferlab.experiment import processes
 processes._context([])
 server = forkserver._forkserver._forkserver_pid

@@ -16,7 +16,7 @@ import yaml
 from jobs import TINY, Said, results
 from safetensors.torch import load_file
 
-import transferlab.experiment.perform
+import transferlab.experiment.execution
 from transferlab.system.files import json_digest
 from transferlab.text import assignments
 
@@ -172,14 +172,14 @@ def test_fail_on_a_verdict(train_tiny: TrainTiny, tmp_path: Path) -> None:
 def test_one_failing_run_leaves_the_others_standing(
     train_tiny: TrainTiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train = transferlab.experiment.perform.train
+    train = transferlab.experiment.execution.train
 
     def fails_on_one(run: Any, *rest: Any) -> Any:
         if run.config.strategy.name == "source_only":
             raise RuntimeError("the disk is on fire")
         return train(run, *rest)
 
-    monkeypatch.setattr("transferlab.experiment.perform.train", fails_on_one)
+    monkeypatch.setattr("transferlab.experiment.execution.train", fails_on_one)
     said = train_tiny("strategy=dan")
     assert said.code == 1
     assert "failed: source_only seed 0" in said.err

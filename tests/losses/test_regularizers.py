@@ -24,7 +24,7 @@ from transferlab.losses.regularizers import (
     spectral_shrinkage,
     starting_point_penalty,
 )
-from transferlab.models.record import Record
+from transferlab.models.estimate_record import Record
 
 ZERO = torch.zeros(())
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from transferlab.config.component import Component
+from transferlab.models.estimate_record import Record
 from transferlab.models.network import Blueprint, Modules, blocks, build_network
-from transferlab.models.record import Record
 from transferlab.models.trainable import Trainable, biases, last_blocks, last_share, one_block
 
 NETWORK = ("backbone", "bottleneck", "head")

@@ -15,7 +15,7 @@ from jobs import Said
 from made_folders import fill
 from omegaconf import OmegaConf
 
-from transferlab.config.config_files import config_root
+from transferlab.config.search_path import config_root
 from transferlab.config.signatures import options_of
 
 Train = Callable[..., Said]

@@ -12,7 +12,7 @@ import pytest
 from jobs import TINY, Said
 from omegaconf import OmegaConf
 
-from transferlab.config.config_files import config_root
+from transferlab.config.search_path import config_root
 
 Train = Callable[..., Said]
 

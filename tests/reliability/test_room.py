@@ -100,7 +100,7 @@ def test_a_disk_that_is_full_at_the_end_of_a_stage_costs_no_checkpoint(
 
     root, taken, take = tmp_path / "out", list[int](), FitProgress.take_step
     monkeypatch.setattr("transferlab.cache.entries.save_file", full)
-    monkeypatch.setattr("transferlab.experiment.perform.evaluate", stopped)
+    monkeypatch.setattr("transferlab.experiment.execution.evaluate", stopped)
     assert transferlab("train", *JOB, f"output_root={root}").code == 130
     monkeypatch.undo()
 

@@ -18,7 +18,7 @@ from jobs import TINY, Said
 
 from transferlab.__main__ import leave_out_working_directory
 from transferlab.errors import Unwritable
-from transferlab.experiment.perform import run_experiment
+from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.run import Run
 from transferlab.system import imports
 from transferlab.system.files import begun, write_whole

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from transferlab.config.comparison_row import ComparisonRow
 from transferlab.domains.task import load_task
 from transferlab.errors import Refusal
-from transferlab.experiment.perform import run_experiment
+from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.run import Run
 
 RESNET = ["backbone=torchvision", "backbone.name=squeezenet1_1"]

@@ -16,8 +16,8 @@ from staged import changed, modules_after
 from torch import nn
 
 from transferlab.errors import Diverged
-from transferlab.estimators import clusters
-from transferlab.estimators.clusters import Algorithm, from_clusters, matched_clusters
+from transferlab.estimates import clusters
+from transferlab.estimates.clusters import Algorithm, from_clusters, matched_clusters
 from transferlab.experiment.run import Run
 from transferlab.stages import Fit
 from transferlab.training.streams import Examples

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from transferlab.config.schema import TrainConfig
 from transferlab.domains.splits import split
 from transferlab.errors import Refusal
-from transferlab.experiment.perform import run_experiment
+from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.run import Run
 from transferlab.models.network import build_network
 from transferlab.solvers.prototypes import NearestPrototype

@@ -17,8 +17,8 @@ from transferlab.config.component import Component
 from transferlab.config.identity import run_id
 from transferlab.domains.splits import split
 from transferlab.errors import Refusal
-from transferlab.estimators.soft_labels import from_teacher
-from transferlab.experiment.perform import run_experiment
+from transferlab.estimates.soft_labels import from_teacher
+from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.run import Run
 from transferlab.losses.distillation import SoftLabels, soft_label_divergence
 from transferlab.losses.output import Output

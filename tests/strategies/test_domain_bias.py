@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from staged import changed, modules_after
 
 from transferlab.errors import Refusal
-from transferlab.experiment.perform import run_experiment
+from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.run import Run
 from transferlab.models.network import Modules
 from transferlab.models.offsets import Offset

@@ -11,8 +11,8 @@ import torch
 import yaml
 from staged import BLOCKS, after_each, equal, moved_blocks, states, trained
 
-from transferlab.config.config_files import config_root
 from transferlab.config.nodes import component
+from transferlab.config.search_path import config_root
 from transferlab.errors import Refusal
 from transferlab.experiment.run import Run
 from transferlab.models.network import Modules

@@ -13,8 +13,8 @@ from jobs import Said
 from staged import changed, modules_after
 from torch import Tensor
 
-from transferlab.estimators import importance_weights
-from transferlab.experiment import perform as experiment
+from transferlab.estimates import importance_weights
+from transferlab.experiment import execution as experiment
 from transferlab.experiment.run import Run
 from transferlab.losses.classification import CrossEntropy, WeightedCrossEntropy
 from transferlab.losses.output import Output

@@ -15,7 +15,7 @@ from staged import changed, modules_after
 from torch.nn.functional import cross_entropy
 
 from transferlab.errors import Refusal
-from transferlab.experiment.perform import blueprint_of, network_of, run_experiment
+from transferlab.experiment.execution import blueprint_of, network_of, run_experiment
 from transferlab.experiment.run import Run
 from transferlab.losses.multitask import UncertainCrossEntropy, uncertainty_weighted
 from transferlab.losses.output import Output

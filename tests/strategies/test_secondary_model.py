@@ -12,7 +12,7 @@ from staged import changed, modules_after
 from torch import nn
 
 from transferlab.errors import Refusal
-from transferlab.experiment.perform import run_experiment
+from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.run import Run
 from transferlab.models.heads import MLPHead
 from transferlab.stages import NETWORK, Fit

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transferlab.config.component import Component
 from transferlab.config.schema import TrainConfig
 from transferlab.errors import Refusal
-from transferlab.experiment.perform import run_experiment
+from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.run import Run
 from transferlab.losses.reconstruction import Reconstruction
 from transferlab.models.decoder import Decoder

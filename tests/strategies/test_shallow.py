@@ -16,7 +16,7 @@ from staged import changed, modules_after
 from transferlab.domains import splits
 from transferlab.domains.splits import split, test_mask
 from transferlab.errors import Refusal
-from transferlab.experiment.perform import run_experiment
+from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.run import Run
 from transferlab.stages import Solve
 from transferlab.strategies.shallow import Shallow

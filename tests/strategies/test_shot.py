@@ -19,9 +19,9 @@ from torch.nn.functional import cross_entropy
 
 from transferlab.domains.digits import digits
 from transferlab.errors import Refusal
-from transferlab.estimators import pseudo_labels
-from transferlab.experiment import perform as experiment
-from transferlab.experiment.perform import run_experiment
+from transferlab.estimates import pseudo_labels
+from transferlab.experiment import execution as experiment
+from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.run import Run
 from transferlab.losses.classification import CrossEntropy, PseudoLabelCrossEntropy, SmoothedCrossEntropy
 from transferlab.losses.output import Output

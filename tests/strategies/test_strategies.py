@@ -16,12 +16,12 @@ from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from transferlab.config.config_files import config_root
+from transferlab.config.search_path import config_root
 from transferlab.domains import splits
 from transferlab.domains.splits import split, test_mask
-from transferlab.experiment import perform as experiment
-from transferlab.experiment.perform import run_experiment
-from transferlab.experiment.perform import train as train_stages
+from transferlab.experiment import execution as experiment
+from transferlab.experiment.execution import run_experiment
+from transferlab.experiment.execution import train as train_stages
 from transferlab.experiment.run import Run
 from transferlab.models.network import Blueprint, Modules
 from transferlab.stages import Candidates, Estimate, Fit, Solve, Stage

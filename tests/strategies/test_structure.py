@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transferlab.config.component import Component
 from transferlab.domains.splits import split
 from transferlab.errors import Refusal
-from transferlab.experiment.perform import run_experiment
+from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.run import Run
 from transferlab.models.network import Blueprint, named
 from transferlab.stages import HEAD, Fit, Phase, Solve, cross_entropy, fit_source

@@ -14,7 +14,7 @@ from staged import changed, modules_after
 from torch import Tensor, nn
 
 from transferlab.domains.splits import split
-from transferlab.estimators.batch_norm import batch_norm_statistics
+from transferlab.estimates.batch_norm import batch_norm_statistics
 from transferlab.experiment.evaluate import predict
 from transferlab.experiment.run import Run
 from transferlab.losses.prediction import entropy

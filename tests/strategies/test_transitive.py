@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from transferlab.domains.domain import Domain
 from transferlab.domains.splits import Labelled, Unlabelled, split, test_mask
 from transferlab.errors import Refusal
-from transferlab.estimators.reconstruction import well_reconstructed
-from transferlab.experiment.perform import run_experiment
+from transferlab.estimates.reconstruction import well_reconstructed
+from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.run import Run
 from transferlab.stages import Estimate, Fit, Stage
 from transferlab.strategies.transitive import Transitive
@@ -215,7 +215,7 @@ def test_examples_that_look_like_nothing_in_the_target_are_left_out(
         found.update({name: one["kept"] for name, one in kept.items()})
         return kept
 
-    monkeypatch.setattr("transferlab.estimators.reconstruction.well_reconstructed", noted)
+    monkeypatch.setattr("transferlab.estimates.reconstruction.well_reconstructed", noted)
     result = run_experiment(replace(run, task=task), "test")
     assert result["status"] == "ok"
     training, _ = split(task.source, task.target, "all", 0, task.bridges)
@@ -254,7 +254,7 @@ def test_gradual_self_training_goes_where_one_hop_does_not(
         )
     job = ["--config-dir", str(tmp_path), "allow_packages=[rotated_for_self_training]", "source=r0", "target=r4"]
     job += ["strategy=transitive", "strategy.hop=self_training", "strategy.backbone_lr_scale=1", "baselines=[]"]
-    job += ["backbone=mlp", "image.size=8", "bottleneck=64", "steps=150", "batch_size=32", "snapshots=1", "seeds=1"]
+    job += ["backbone=mlp", "image.size=8", "bottleneck=64", "steps=150", "batch_size=32", "snapshots=1", "seeds=5"]
     said = transferlab("train", "-m", *job, f"output_root={tmp_path / 'out'}", "bridge.path=[r1,r2,r3],[r3]")
     assert said.code == 0, said.err
     found = results(tmp_path / "out")

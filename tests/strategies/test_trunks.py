@@ -14,7 +14,7 @@ from staged import at_rest, modules_after, moved, weights
 from transferlab.config.comparison_row import ComparisonRow
 from transferlab.domains.splits import split
 from transferlab.domains.task import load_task
-from transferlab.experiment.perform import train as train_stages
+from transferlab.experiment.execution import train as train_stages
 from transferlab.experiment.run import Run
 from transferlab.models.network import named
 from transferlab.stages import fit_source

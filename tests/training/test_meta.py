@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from jobs import STRATEGIES, TOLD
 
-from transferlab.config.config_files import config_root
-from transferlab.experiment import perform
+from transferlab.config.search_path import config_root
+from transferlab.experiment import execution
 from transferlab.experiment.run import Run
 from transferlab.models.network import Modules
 from transferlab.stages import Fit
@@ -48,7 +48,7 @@ def step_on_meta(stage: Fit, modules: Modules, streams: Mapping[str, Stream], se
     """Two steps of a Fit, with copies of all that it needs."""
     elsewhere: Any = replace(setup.config, device="meta")
     copies = copy.deepcopy(modules)
-    perform.add_modules(stage, copies, setup)  # once before the first step, where waiting costs nothing
+    execution.add_modules(stage, copies, setup)  # once before the first step, where waiting costs nothing
     copies = {name: module.to("meta") for name, module in copies.items()}
     without_data = {
         name: Stream(on_meta(stream.examples), setup.config.batch_size, generator(0, name))
@@ -62,7 +62,7 @@ def step_on_meta(stage: Fit, modules: Modules, streams: Mapping[str, Stream], se
 @pytest.mark.parametrize("job", JOBS)
 def test_no_step_waits_for_the_device(job: str, tiny_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
     run = tiny_run(*job.split(), "precision=fp32", "steps=1", "snapshots=1", "target_labels_per_class=4")
-    fit, fits, waiting = perform.fit, list[str](), list[str]()
+    fit, fits, waiting = execution.fit, list[str](), list[str]()
 
     def on_both(stage: Fit, modules: Modules, streams: Mapping[str, Stream], setup: Setup, checkpoint: Any) -> Any:
         fits.append(stage.name)
@@ -74,7 +74,7 @@ def test_no_step_waits_for_the_device(job: str, tiny_run: Callable[..., Run], mo
             waiting.append(str(error))
         return fit(stage, modules, streams, setup, checkpoint)
 
-    monkeypatch.setattr(perform, "fit", on_both)
-    perform.run_experiment(run, "test")
+    monkeypatch.setattr(execution, "fit", on_both)
+    execution.run_experiment(run, "test")
     assert fits or not run.updates
     assert bool(waiting) == (job in WAITS)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args, get_origin
 
 from transferlab.config.component import Component
-from transferlab.config.composition import compose_train
-from transferlab.config.config_files import config_root
 from transferlab.config.extras import extras_of
+from transferlab.config.jobs import compose_train
+from transferlab.config.search_path import config_root
 from transferlab.config.signatures import options_of
 
 EXAMPLES = {"adapt": ["loss=mmd"], "transitive": ["bridge=rendered_digits"]}

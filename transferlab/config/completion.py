@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from transferlab.config.composition import compose_train
+from transferlab.config.jobs import compose_train
 
 
 def complete(arguments: Sequence[str]) -> int:

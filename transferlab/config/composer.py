@@ -26,9 +26,9 @@ from hydra.core.utils import setup_globals
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from transferlab.config.config_files import config_root
 from transferlab.config.hydra_errors import in_one_line
 from transferlab.config.hydra_loader import Loader
+from transferlab.config.search_path import config_root
 from transferlab.config.sources import Domains
 from transferlab.errors import Refusal
 

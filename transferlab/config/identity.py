@@ -21,7 +21,7 @@ from transferlab.system.files import known_digest
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-ENGINE_VERSION = 4
+ENGINE_VERSION = 5
 """Raised whenever the numbers that one config gives change, or the way in which identities are made."""
 
 NOT_IN_RUN_ID = frozenset(

@@ -19,7 +19,7 @@ from hydra.core.override_parser.types import Override, OverrideType, Quote, Quot
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from transferlab.config.config_files import ROLES, config_root
+from transferlab.config.search_path import ROLES, config_root
 from transferlab.errors import Refusal
 from transferlab.system.console import say
 from transferlab.text import printable

@@ -23,9 +23,9 @@ from omegaconf._utils import get_yaml_loader
 from yaml.constructor import SafeConstructor
 from yaml.resolver import Resolver
 
-from transferlab.config.config_files import ROLES
+from transferlab.config.search_path import ROLES
 from transferlab.config.values import unknown
-from transferlab.config.yaml_files import refuse_unreadable
+from transferlab.config.yaml_checks import refuse_unreadable
 from transferlab.errors import Refusal
 from transferlab.text import printable
 

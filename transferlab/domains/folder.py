@@ -14,8 +14,8 @@ from transferlab.domains.class_names import as_text
 from transferlab.domains.domain import Domain
 from transferlab.domains.layout import layout
 from transferlab.errors import Refusal
-from transferlab.images.decoded import MAX_BITS, Decoded, decoded
 from transferlab.images.mapped import LazyImages
+from transferlab.images.pixel_cache import MAX_BITS, Decoded, decoded
 from transferlab.images.remarks import dark
 from transferlab.text import counted, printable
 
@@ -25,7 +25,7 @@ log = logging.getLogger("transferlab")
 def folder(*, path: str, size: int, channels: int, skip_unreadable: bool, cache: str) -> Domain:
     """The images of ``path/<class>/``, or of ``path/train/<class>/`` and ``path/test/<class>/``, in order of name.
 
-    ``layout.py`` says what the folders mean. Images are decoded once, as ``picture.py`` says, into
+    ``layout.py`` says what the folders mean. Images are decoded once, as ``decoding.py`` says, into
     ``<cache>/cache/images``, and stay there: memory holds only the images in use.
 
     Args:

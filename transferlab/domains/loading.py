@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from functools import cache
 
-from transferlab.config.blame import blamed, is_ours, where_in
 from transferlab.config.component import Component
+from transferlab.config.own_code import blamed, is_ours, where_in
 from transferlab.domains.domain import Domain
 from transferlab.errors import Refusal
 

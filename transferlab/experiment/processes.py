@@ -136,7 +136,7 @@ def preloaded(missing: Sequence[Run]) -> list[str]:
     """The modules of ours that the runs need, and with them those libraries that they need, imported once for all."""
     different = {run.run_id: run for run in missing}.values()
     own = {name for run in different for name in run.modules if name.startswith("transferlab.")}
-    return ["transferlab.experiment.perform", *sorted(own)]
+    return ["transferlab.experiment.execution", *sorted(own)]
 
 
 def _work(connection: Connection) -> None:
@@ -144,7 +144,7 @@ def _work(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent passes it on, once
     signal.signal(signal.SIGTERM, _stopped)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    from transferlab.experiment.perform import run_experiment
+    from transferlab.experiment.execution import run_experiment
 
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # as the server has all of them blocked

@@ -10,14 +10,14 @@ from dataclasses import fields
 
 import torch
 
-from transferlab.config.blame import blamed, is_ours
 from transferlab.config.component import Component, components_of
+from transferlab.config.own_code import blamed, is_ours
 from transferlab.config.schema import ResolvedConfig, TrainConfig
 from transferlab.config.signatures import OPTIMIZERS
 from transferlab.config.values import unknown
 from transferlab.domains.splits import TrainingData
 from transferlab.errors import Refusal
-from transferlab.experiment.perform import network_of, setup_of
+from transferlab.experiment.execution import network_of, setup_of
 from transferlab.experiment.run import Run
 from transferlab.models.network import Modules, encode, has_batch_norm, named
 from transferlab.stages import Estimate, Fit, Solve, Stage
@@ -128,7 +128,7 @@ def _try_encoder(stage: Solve, modules: Modules, setup: Setup) -> None:
 
 
 def _refuse_foreign(component: Component, stage: Stage, config: TrainConfig) -> None:
-    """Looks up, by importing it, what ``beforehand.refuse_misnamed`` left out."""
+    """Looks up, by importing it, what ``preflight.refuse_misnamed`` left out."""
     if component.target.partition(".")[0] not in ("transferlab", *config.allow_packages):
         try:
             getattr(importlib.import_module(component.module), component.target.rpartition(".")[2])

@@ -20,11 +20,11 @@ from transferlab.config.comparison_row import ComparisonRow
 from transferlab.config.schema import TrainConfig
 from transferlab.domains.bridges import Choice, choose_path
 from transferlab.domains.class_names import differing
-from transferlab.domains.described import described
+from transferlab.domains.description import described
 from transferlab.domains.splits import labels_of_classes, refuse_budget
 from transferlab.domains.task import TransferTask, load_task
 from transferlab.errors import Interrupted, Refusal, Unwritable, in_words
-from transferlab.experiment.beforehand import crowded, refuse_misnamed, refuse_no_stages, without_lacking
+from transferlab.experiment.preflight import crowded, refuse_misnamed, refuse_no_stages, without_lacking
 from transferlab.experiment.processes import Ended, Failed, get_ready, how_many, side_by_side
 from transferlab.experiment.run import Run, State, heard
 from transferlab.experiment.writable import refuse_unwritable
@@ -230,7 +230,7 @@ def _outcomes(missing: Sequence[Run]) -> Generator[tuple[Run, Ended]]:
 
     Runs that another sweep trains come last.
     """
-    from transferlab.experiment.perform import run_experiment
+    from transferlab.experiment.execution import run_experiment
     from transferlab.training.devices import on_this_machine
 
     count = how_many(missing, on_this_machine(missing[0].config).device)

@@ -45,7 +45,7 @@ def refuse_unwritable(root: Path, missing: Sequence[Run]) -> None:
 def _try(root: Path, runs: Sequence[Path], cache: Sequence[Path]) -> None:
     """Raises Refusal, or OSError, which ``refuse_unwritable`` puts into words."""
     # Only here, behind all that can be refused without it: torch takes seconds to import.
-    from transferlab.experiment.perform import UNFINISHED
+    from transferlab.experiment.execution import UNFINISHED
 
     top = [root, root / "runs", root / "comparison"]
     for folder in dict.fromkeys([*top, *cache, *_above(root, runs), *(run / UNFINISHED for run in runs)]):

@@ -20,7 +20,8 @@ def multilinear_map(features: Tensor, probabilities: Tensor) -> Tensor:
     Returns:
         (n, C · d), the d products with the first class first.
     """
-    return (probabilities[:, :, None] * features[:, None, :]).flatten(1)
+    # As a product of matrices: its gradient sums over classes without keeping the summands.
+    return torch.bmm(probabilities[:, :, None], features[:, None, :]).flatten(1)
 
 
 def randomized_multilinear_map(features: Tensor, probabilities: Tensor, maps: tuple[Tensor, Tensor]) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, softplus
+from torch.nn.functional import cross_entropy, log_softmax
 
 from transferlab.errors import Refusal
 from transferlab.losses.adversarial import ramp, reverse_gradient
@@ -26,10 +26,9 @@ def margin_disparity(source: Tensor, target: Tensor, labels: tuple[Tensor, Tenso
     Returns:
         A scalar, in nats, at least 0.
     """
-    chosen = target.gather(1, labels[1][:, None])
-    others = target.scatter(1, labels[1][:, None], -torch.inf).logsumexp(1, keepdim=True)
-    # −log(1 − p[h]) in logits: finite, with a gradient of at most 1, where p[h] rounds to 1.
-    return margin * cross_entropy(source, labels[0]) + softplus(chosen - others).mean()
+    # log(1 − p[h]) is the log of the other classes' sum: finite, with a gradient of at most 1, where p[h] rounds to 1.
+    others = log_softmax(target, 1).scatter(1, labels[1][:, None], -torch.inf).logsumexp(1)
+    return margin * cross_entropy(source, labels[0]) - others.mean()
 
 
 class MDD(nn.Module):

@@ -20,7 +20,7 @@ from torch import nn
 
 from transferlab.config.component import Component
 from transferlab.errors import Diverged
-from transferlab.estimators.density_ratios import capped, kmm_ratios
+from transferlab.estimates.density_ratios import capped, kmm_ratios
 from transferlab.solvers.classifiers import Array, Labels, drawn_seed, finite, kernel_width
 from transferlab.solvers.transfer_components import transfer_components
 from transferlab.training.streams import Examples

@@ -20,5 +20,5 @@ class AdaBN(Strategy):
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the source; estimate."""
-        estimator = Component("transferlab.estimators.batch_norm.batch_norm_statistics")
+        estimator = Component("transferlab.estimates.batch_norm.batch_norm_statistics")
         return [fit_source(), Estimate("batch_norm", ("target_unlabelled",), estimator)]

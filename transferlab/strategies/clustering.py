@@ -38,7 +38,7 @@ class Clustering(Strategy):
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the source; fit the clusters."""
-        clusters = Component("transferlab.estimators.clusters.from_clusters", {"algorithm": self.algorithm})
+        clusters = Component("transferlab.estimates.clusters.from_clusters", {"algorithm": self.algorithm})
         agreement = Component("transferlab.losses.classification.PseudoLabelCrossEntropy")
         term = Term("cross_entropy_clusters", agreement, (Read("target_unlabelled"),))
         estimate = Estimate("clusters", ("target_unlabelled", "source"), clusters)

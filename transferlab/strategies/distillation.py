@@ -93,7 +93,7 @@ class Distillation(Strategy):
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the teachers; find the soft labels, unless views change; fit the student, in one stage or two."""
-        estimate = Estimate("soft_labels", (TARGET,), Component("transferlab.estimators.soft_labels.from_teacher"))
+        estimate = Estimate("soft_labels", (TARGET,), Component("transferlab.estimates.soft_labels.from_teacher"))
         stages: list[Stage] = [self._teacher(index) for index in range(self.teachers)]
         stages += [] if self._augmented else [estimate]
         stages.append(self._student())

@@ -170,7 +170,7 @@ class Finetune(Strategy):
             case "ewc":
                 # A new head has nothing of the source's to stay near.
                 copies = source_copies(ENCODER if self._begins_new else NETWORK)
-                fisher = Component("transferlab.estimators.fisher.fisher_information", {"names": NETWORK})
+                fisher = Component("transferlab.estimates.fisher.fisher_information", {"names": NETWORK})
                 penalty = _over("ewc", "EWC", (*NETWORK, *copies, "fisher"), {}, weight=self.ewc_lambda)
                 return Regularizer((penalty,), (Estimate("fisher", ("source",), fisher),), copies)
             case "bss":
@@ -181,7 +181,7 @@ class Finetune(Strategy):
 
     def _delta(self, pull: Mapping[str, float]) -> Regularizer:
         weigh = Component(
-            "transferlab.estimators.channel_weights.channel_weights",
+            "transferlab.estimates.channel_weights.channel_weights",
             {"names": NETWORK, "channels": self.delta_channels},
         )
         copies = source_copies(("backbone",))

@@ -41,7 +41,7 @@ class ImportanceWeighting(Strategy):
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the source; weigh it; fit it again."""
         weights = Component(
-            "transferlab.estimators.importance_weights.importance_weights",
+            "transferlab.estimates.importance_weights.importance_weights",
             {"estimator": self.estimator, "bandwidth": self.bandwidth, "clip": self.clip},
         )
         weighted = Component("transferlab.losses.classification.WeightedCrossEntropy")

@@ -42,7 +42,7 @@ class Joint(Strategy):
         on_target = cross_entropy("target_labelled", self.weight)
         if self.keep_fraction == 1:
             return [Fit("joint", (Phase((cross_entropy("source"), on_target)),))]
-        kept = Component("transferlab.estimators.importance_weights.kept_or_not", {"keep_fraction": self.keep_fraction})
+        kept = Component("transferlab.estimates.importance_weights.kept_or_not", {"keep_fraction": self.keep_fraction})
         weighted = Component("transferlab.losses.classification.WeightedCrossEntropy")
         on_source = Term("cross_entropy_source", weighted, (Read("source"),))
         return [

@@ -63,7 +63,7 @@ class SHOT(Strategy):
             Term("information", information, (TARGET,), self.information_weight),
             Term("pseudo_label", agreement, (TARGET,), self.pseudo_label_weight),
         )
-        labels = Component("transferlab.estimators.pseudo_labels.from_centroids")
+        labels = Component("transferlab.estimates.pseudo_labels.from_centroids")
         return Fit(
             "adapt",
             (Phase(terms, ENCODER),),

@@ -67,7 +67,7 @@ class Soup(Strategy):
         if self.recipe == "uniform":
             maker = Component("transferlab.models.averaging.uniform_soup", options)
             return [fit_source(), *self._fine_tunings(term), Candidates("soup", maker)]
-        module = "transferlab.estimators.soups"
+        module = "transferlab.estimates.soups"
         weighted = Component("transferlab.losses.classification.WeightedCrossEntropy")
         term = Term(term.name, weighted, (Read("target_labelled"),))
         return [

@@ -36,7 +36,7 @@ class Surgical(Strategy):
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the source; measure the gradients, where they decide; fit the block."""
-        measure = Component("transferlab.estimators.gradient_norms.relative_gradient_norms", {"names": NETWORK})
+        measure = Component("transferlab.estimates.gradient_norms.relative_gradient_norms", {"names": NETWORK})
         trained = Component("transferlab.models.trainable.one_block", {"block": self.block})
         target = Fit(
             "target",

@@ -54,5 +54,5 @@ class Tent(Strategy):
             optimizer=Component("transferlab.training.optimizers.adamw", adam),
             steps=self.steps,
         )
-        statistics = Component("transferlab.estimators.batch_norm.batch_norm_statistics")
+        statistics = Component("transferlab.estimates.batch_norm.batch_norm_statistics")
         return [fit_source(), adaptation, Estimate("batch_norm", (stream,), statistics)]

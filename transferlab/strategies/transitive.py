@@ -24,7 +24,7 @@ from transferlab.stages import (
 )
 from transferlab.strategies.strategy import Strategy
 
-KEPT = Component("transferlab.losses.kept.KeptCrossEntropy")
+KEPT = Component("transferlab.losses.selected_examples.KeptCrossEntropy")
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Transitive(Strategy):
         if self.hop != "self_training":
             return [fit]
         labels = Component(
-            "transferlab.estimators.confident_labels.confident_labels", {"keep_fraction": self.keep_fraction}
+            "transferlab.estimates.confident_labels.confident_labels", {"keep_fraction": self.keep_fraction}
         )
         return [Estimate(f"labels_{following}", (unlabelled,), labels), fit]
 
@@ -112,10 +112,10 @@ class Transitive(Strategy):
             "choice",
             streams,
             Component(
-                "transferlab.estimators.reconstruction.well_reconstructed", {"max_error_ratio": self.max_error_ratio}
+                "transferlab.estimates.reconstruction.well_reconstructed", {"max_error_ratio": self.max_error_ratio}
             ),
         )
-        reconstruction = Component("transferlab.losses.kept.KeptReconstruction")
+        reconstruction = Component("transferlab.losses.selected_examples.KeptReconstruction")
         terms = [
             Term(f"reconstruction_{name}", reconstruction, (Read(name, ENCODER, "decoder"), Read(name, (), "as_it_is")))
             for name in streams

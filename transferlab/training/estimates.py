@@ -1,4 +1,4 @@
-"""Runs estimators: passes over examples without gradient steps.
+"""Makes estimates: passes over examples without gradient steps.
 
 An estimator takes the run's modules and the ``Examples`` of each stream. It may change or add modules. It returns
 tensors with a row per example, by stream and name.

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from transferlab.models.estimate_record import Record
 from transferlab.models.network import Modules, blocks
-from transferlab.models.record import Record
 from transferlab.training.estimates import Estimates
 from transferlab.training.streams import CHUNK, Examples, inputs_of
 

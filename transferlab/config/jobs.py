@@ -14,15 +14,15 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from transferlab.config.blame import blamed
 from transferlab.config.comparison_row import ComparisonRow
 from transferlab.config.composer import Composed, Composer
-from transferlab.config.config_files import ROLES, config_root
 from transferlab.config.identity import NOT_IN_RUN_ID, ROW_KEYS
 from transferlab.config.interpolations import resolved
 from transferlab.config.overrides import understood
+from transferlab.config.own_code import blamed
 from transferlab.config.printing import print_asked
 from transferlab.config.schema import CompareConfig, TrainConfig, compare_config, train_config
+from transferlab.config.search_path import ROLES, config_root
 from transferlab.config.sources import Lists, lists_in, with_named_domains
 from transferlab.config.values import checked, unknown
 from transferlab.errors import Refusal

@@ -14,8 +14,8 @@ from jobs import Said, rows_of
 
 from transferlab.config.component import Component
 from transferlab.errors import Refusal, in_words
-from transferlab.experiment import beforehand
-from transferlab.experiment.beforehand import cores, crowded, refuse_misnamed
+from transferlab.experiment import preflight
+from transferlab.experiment.preflight import cores, crowded, refuse_misnamed
 from transferlab.experiment.rehearsal import refuse_impossible
 from transferlab.experiment.run import Run
 from transferlab.stages import CROSS_ENTROPY, Estimate, Fit, Phase, Read, Solve, Stage, Term, fit_source
@@ -53,7 +53,7 @@ MISNAMED: dict[str, tuple[Stage, str]] = {
     "a new module": (_fit(TERM, new={"head": Component("transferlab.models.network.Heads")}), "class 'Heads'"),
     "a solver": (Solve("later", ("source",), Component(f"{SOLVERS}.logistics", {"C": 1.0})), "class 'logistics'"),
     "an estimator": (
-        Estimate("later", ("source",), Component("transferlab.estimators.soups.hold")),
+        Estimate("later", ("source",), Component("transferlab.estimates.soups.hold")),
         "class 'hold'",
     ),
     "an option": (
@@ -128,7 +128,7 @@ def test_a_refusal_inside_a_run_is_shown_as_its_text(
     def refuse(*_arguments: object) -> None:
         raise Refusal("strategy.x=1: expected 2")
 
-    monkeypatch.setattr("transferlab.experiment.perform.train", refuse)
+    monkeypatch.setattr("transferlab.experiment.execution.train", refuse)
     said = train_tiny("strategy=source_only", "baselines=[]")
     assert said.code == 1
     assert "failed: source_only seed 0: strategy.x=1: expected 2; the traceback" in said.err
@@ -138,7 +138,7 @@ def test_a_refusal_inside_a_run_is_shown_as_its_text(
 
 
 def test_more_threads_than_cores_are_warned_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(beforehand, "QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(preflight, "QUOTA", tmp_path / "cpu.max")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 2, 3}, raising=False)
     assert crowded(4, 1) is crowded(1, 4) is crowded(2, 2) is None
     assert crowded(500, 1) == (
@@ -147,7 +147,7 @@ def test_more_threads_than_cores_are_warned_of(monkeypatch: pytest.MonkeyPatch, 
     )
     assert "threads=3 in each of 2 processes side by side, and this process may use 4 cores" in (crowded(3, 2) or "")
     for text, count in (("150000 100000", 2), ("max 100000", 4), ("1000000 100000", 4), ("50000 100000", 1)):
-        beforehand.QUOTA.write_text(text)
+        preflight.QUOTA.write_text(text)
         assert cores() == count
     assert "this process may use 1 core:" in (crowded(2, 1) or "")
 
@@ -155,7 +155,7 @@ def test_more_threads_than_cores_are_warned_of(monkeypatch: pytest.MonkeyPatch, 
 def test_the_warning_comes_before_the_training(
     train_tiny: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(beforehand, "cores", lambda: 1)
+    monkeypatch.setattr(preflight, "cores", lambda: 1)
     said = train_tiny("strategy=source_only", "baselines=[]", "threads=2")
     assert said.code == 0, said.err
     *_, announced, warning = said.err.splitlines()

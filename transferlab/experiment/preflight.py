@@ -8,9 +8,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from transferlab.config.blame import blamed
 from transferlab.config.component import Component, components_of
 from transferlab.config.extras import extras_of
+from transferlab.config.own_code import blamed
 from transferlab.config.schema import TrainConfig
 from transferlab.config.signatures import options_of
 from transferlab.config.values import checked, unknown

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from transferlab.estimators.pseudo_labels import from_centroids, nearest_centroids
+from transferlab.estimates.pseudo_labels import from_centroids, nearest_centroids
 from transferlab.training.streams import Examples, inputs_of
 
 

@@ -12,10 +12,10 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy
 
 from transferlab.config.component import Component
-from transferlab.estimators.channel_weights import channel_weights
-from transferlab.estimators.fisher import fisher_information, squared_gradients
-from transferlab.estimators.gradient_norms import relative_gradient_norms
-from transferlab.estimators.soups import accuracy, greedy_soup, hold_out
+from transferlab.estimates.channel_weights import channel_weights
+from transferlab.estimates.fisher import fisher_information, squared_gradients
+from transferlab.estimates.gradient_norms import relative_gradient_norms
+from transferlab.estimates.soups import accuracy, greedy_soup, hold_out
 from transferlab.models.network import Blueprint, Modules, blocks, build_network
 from transferlab.training.streams import Examples, inputs_of
 

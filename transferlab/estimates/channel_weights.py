@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from transferlab.losses.regularizers import feature_maps
+from transferlab.models.estimate_record import Record
 from transferlab.models.network import Modules
-from transferlab.models.record import Record
 from transferlab.training.estimates import Estimates
 from transferlab.training.streams import Examples, in_chunks, inputs_of
 

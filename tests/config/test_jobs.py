@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from jobs import Said, rows_of
 
-from transferlab.config.composition import compose_train
+from transferlab.config.jobs import compose_train
 from transferlab.config.schema import TrainConfig
 from transferlab.errors import Refusal
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from transferlab.estimators.density_ratios import Array, capped, discriminator_ratios, kliep_ratios, kmm_ratios
+from transferlab.estimates.density_ratios import Array, capped, discriminator_ratios, kliep_ratios, kmm_ratios
 from transferlab.models.network import Modules
 from transferlab.training.estimates import Estimates
 from transferlab.training.streams import Examples, in_chunks

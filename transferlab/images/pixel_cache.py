@@ -138,7 +138,7 @@ def _with_one_depth(blocks: Mapping[int, Block]) -> tuple[int, dict[int, Block]]
     largest = max((block.largest for block in blocks.values() if block.largest is not None), default=None)
     if largest is None:
         return MAX_BITS, dict(blocks)
-    from transferlab.images.picture import depth
+    from transferlab.images.decoding import depth
 
     bits = depth(largest)
     return bits, {number: block for number, block in blocks.items() if block.largest is None or block.bits == bits}
@@ -195,7 +195,7 @@ class _BlockMaker:
     bar: tqdm[Any]
 
     def block(self, number: int, bits: int) -> tuple[NDArray[np.uint8], Block]:
-        from transferlab.images.picture import pictures  # Pillow only where a file is decoded
+        from transferlab.images.decoding import pictures  # Pillow only where a file is decoded
 
         files, count = self.wanted.files[number], self.wanted.count(number)
         if self.bar.n + count > (self.bar.total or 0):  # a block is decoded again

@@ -110,11 +110,11 @@ def test_a_damaged_block_is_decoded_again_to_the_same_bytes(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from transferlab.images import decoded
-from transferlab.images import picture
+from transferlab.images import pixel_cache
+from transferlab.images import decoding
 from transferlab.domains.folder import folder
 
-decoded.BLOCK_IMAGES, plain, seen = 4, picture.picture, []
+pixel_cache.BLOCK_IMAGES, plain, seen = 4, decoding.picture, []
 
 def slow(path, *options):
     seen.append(path)
@@ -122,7 +122,7 @@ def slow(path, *options):
         os.kill(os.getpid(), signal.SIGKILL)
     return plain(path, *options)
 
-picture.picture = slow
+decoding.picture = slow
 folder(path=sys.argv[1], size=8, channels=3, skip_unreadable=False, cache=sys.argv[2])
 """
 
@@ -148,13 +148,13 @@ def test_what_was_killed_is_continued(
 def test_two_processes_decode_once(tmp_path: Path, photos: Path) -> None:
     program = f"""
 import sys
-from transferlab.images import picture
+from transferlab.images import decoding
 from transferlab.domains.folder import folder
-plain, seen = picture.picture, []
+plain, seen = decoding.picture, []
 def noted(path, *options):
     seen.append(path)
     return plain(path, *options)
-picture.picture = noted
+decoding.picture = noted
 folder(path={str(photos)!r}, size=8, channels=3, skip_unreadable=False, cache={str(tmp_path / "out")!r})
 print(len(seen))
 """

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transferlab.images import picture as pictures_of
-from transferlab.images.picture import depth, picture
+from transferlab.images import decoding as pictures_of
+from transferlab.images.decoding import depth, picture
 
 
 def _grey(levels: Any, mode: str = "L") -> Image.Image:

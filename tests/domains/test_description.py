@@ -12,7 +12,7 @@ import pytest
 from jobs import Said, rows_of
 from made_folders import fill
 
-from transferlab.domains import described as lines_of
+from transferlab.domains import description as lines_of
 from transferlab.domains import overlaps, task
 from transferlab.domains.domain import Domain
 from transferlab.errors import Refusal

@@ -12,9 +12,9 @@ from scipy.optimize import minimize
 from scipy.stats import spearmanr
 from torch import nn
 
-from transferlab.estimators import density_ratios
-from transferlab.estimators.density_ratios import capped, discriminator_ratios, kliep_ratios, kmm_ratios
-from transferlab.estimators.importance_weights import importance_weights, kept_or_not
+from transferlab.estimates import density_ratios
+from transferlab.estimates.density_ratios import capped, discriminator_ratios, kliep_ratios, kmm_ratios
+from transferlab.estimates.importance_weights import importance_weights, kept_or_not
 from transferlab.training.streams import Examples
 
 Array = NDArray[np.float64]

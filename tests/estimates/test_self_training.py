@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from transferlab.estimators.confident_labels import confident_labels, most_confident
-from transferlab.estimators.reconstruction import well_reconstructed
-from transferlab.losses.kept import KeptCrossEntropy, kept_cross_entropy, kept_reconstruction
+from transferlab.estimates.confident_labels import confident_labels, most_confident
+from transferlab.estimates.reconstruction import well_reconstructed
+from transferlab.losses.selected_examples import KeptCrossEntropy, kept_cross_entropy, kept_reconstruction
 from transferlab.models.network import Head
 from transferlab.training.streams import Examples
 
