@@ -17,9 +17,12 @@ NEVER_ONE = {
     'desc=f"{count} runs side by side"',  # more than one process
     'f"domains of {self.domain_sizes} examples',  # a list
     "{seeds.min()} to {seeds.max()} seeds",
-    "≈{seeds} seeds would decide",  # at least as many as there are, and that is two
-    ">{MAX_PAIRS} seeds",
-    "fewer than {MIN_PAIRS} seeds",
+    "about {_rounded(enough):,} seeds",  # more than the five that there have to be
+    "more than {MAX_SEEDS:,} seeds",
+    "fewer than {MIN_SEEDS} seeds",
+    "{then} seeds for",  # five at least, as those that were looked at
+    "about {_rounded(variance / room):,} test examples",
+    "one bit for each of {count} examples",
     "{len(fitting)} of {len(wanted)} tensors",
     "of the network's {sized(wanted)} tensors",
     "{min(seeds)} to {max(seeds)} seeds",

@@ -1,50 +1,195 @@
+"""Estimates against a plain loop over rows and seeds, written from the definition, and against statsmodels."""
+
 import math
 from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+import statsmodels.api as sm
+from estimates_made import drawn, made
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, special, stats
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.weightstats import DescrStatsW
+from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
-from transferlab.comparison.statistics import holm, paired, seeds_to_decide, verdict
+from transferlab.comparison.statistics import Array, estimates, holm, mean_interval
 
 MARGIN = 1.0
-
-points = st.lists(st.floats(-20, 20), min_size=5, max_size=12)
-
-
-def differences(pairs: int, mean: float, deviation: float) -> list[float]:
-    """Differences of exactly this mean and this deviation (ddof=1)."""
-    raw = np.random.default_rng(pairs).normal(size=pairs)
-    return list(mean + deviation * (raw - raw.mean()) / raw.std(ddof=1))
+NAN = math.nan
 
 
-def word(values: list[float], family: int = 1) -> str:
-    estimate = paired(values, MARGIN)
-    return verdict(estimate, min(1.0, estimate.q * family), MARGIN)
+def by_hand(rows: Array, baseline: Array) -> list[tuple[float, float, float]]:
+    """Difference, error and degrees of each row, by loops."""
+    common = [[s for s in range(len(baseline)) if not math.isnan(row[s] + baseline[s])] for row in rows]
+    y0 = [float(value) for value in baseline if not math.isnan(value)]
+    means = [np.mean([row[s] for s in those]) for row, those in zip(rows, common, strict=True)]
+    bases = [np.mean([baseline[s] for s in those]) for those in common]
+    spreads = [np.var([row[s] for s in those], ddof=1) for row, those in zip(rows, common, strict=True)]
+    weights = [1 / max(spread, 1e-5 * np.median(spreads)) for spread in spreads]
+    terms = [
+        (k, s, weights[k], rows[k][s] - means[k], baseline[s] - bases[k])
+        for k, those in enumerate(common)
+        for s in those
+    ]
+    square_sum = sum(w * x**2 for _, _, w, _, x in terms)
+    raw = sum(w * y * x for _, _, w, y, x in terms) / square_sum
+    seeds = sorted({s for _, s, *_ in terms})
+    noise, leverage = 0.0, 0.0
+    for seed in seeds:
+        here = [(w, y, x) for _, s, w, y, x in terms if s == seed]
+        noise += (sum(w * (y - raw * x) for w, y, x in here) / sum(w for w, _, _ in here)) ** 2
+        leverage += sum(w * x for w, _, x in here) ** 2
+    square = max(noise / (len(seeds) - 2) * leverage / square_sum**2, 1 / square_sum)
+    b = raw * max(0, 1 - square / raw**2)
+    free = [len(those) - (2 if b else 1) for those in common]
+    variances = [sum((y - b * x) ** 2 for k, _, _, y, x in terms if k == row) / free[row] for row in range(len(rows))]
+    floored = [max(variance, 1e-5 * np.median(variances)) for variance in variances]
+    moderated, degrees = floored, list(map(float, free))
+    if len(rows) > 1:
+        e = [math.log(v) - special.psi(f / 2) + math.log(f / 2) for v, f in zip(floored, free, strict=True)]
+        wanted = np.var(e, ddof=1) - np.mean([special.polygamma(1, f / 2) for f in free])
+        prior = 10.0
+        if wanted > 0:
+            prior = min(10.0, 2 * optimize.brentq(lambda x: special.polygamma(1, x) - wanted, 1e-3, 1e6))
+        common_variance = math.exp(np.mean(e) + special.psi(prior / 2) - math.log(prior / 2))
+        moderated = [(prior * common_variance + f * v) / (prior + f) for v, f in zip(floored, free, strict=True)]
+        degrees = [min(prior + f, sum(free)) for f in free]
+    found = []
+    for k, those in enumerate(common):
+        away = bases[k] - np.mean(y0)
+        first, second = moderated[k] / len(those), (1 - b) ** 2 * np.var(y0, ddof=1) / len(y0)
+        total = first + second + (square * away**2 if b else 0)
+        welch = total**2 / (first**2 / degrees[k] + second**2 / (len(y0) - 1))
+        found.append((means[k] - np.mean(y0) - b * away, math.sqrt(total), welch))
+    return found
 
 
-@given(points)
-def test_interval_and_q_agree_with_statsmodels(values: list[float]):
-    assume(np.std(values) > 1e-3)
-    estimate, independent = paired(values, MARGIN), DescrStatsW(values)
-    assert (estimate.low, estimate.high) == pytest.approx(independent.tconfint_mean(0.05), abs=1e-5)
-    assert (estimate.low90, estimate.high90) == pytest.approx(independent.tconfint_mean(0.10), abs=1e-5)
-    below = independent.ttest_mean(-MARGIN, alternative="smaller")[1]
-    above = independent.ttest_mean(MARGIN, alternative="larger")[1]
-    assert estimate.q == pytest.approx(min(1, 2 * min(below, above)), rel=1e-4, abs=1e-9)
+@pytest.mark.parametrize("rows", [1, 2, 6])
+@pytest.mark.parametrize("follows", [0, 0.3, 1.5, -1])
+def test_it_is_the_definition_row_by_row(rows: int, follows: float):
+    points, baseline = drawn(rows, rows, 6, 11, follows)
+    points[0, 2] = baseline[7] = NAN  # a run that diverged
+    if rows > 1:
+        points[1, 9] = 85.0  # a seed that the others lack
+    found = estimates(points, baseline)
+    expected = np.array(by_hand(points, baseline))
+    assert found.mean == pytest.approx(expected[:, 0], abs=1e-8)
+    assert found.error == pytest.approx(expected[:, 1], rel=1e-7)
+    assert found.degrees == pytest.approx(expected[:, 2], rel=1e-6)
+    assert found.baseline_seeds == 10
 
 
-def test_by_hand():
-    # Mean 4, squared deviations 4 + 1 + 0 + 1 + 4 = 10, deviation √2.5, standard error √.5, t(4) at .975 = 2.776445.
-    estimate = paired([2, 3, 4, 5, 6], MARGIN)
-    assert estimate.mean == 4
-    assert estimate.deviation == pytest.approx(math.sqrt(2.5))
-    assert estimate.high - 4 == pytest.approx(2.776445 * math.sqrt(0.5), abs=1e-6)
-    assert estimate.q == pytest.approx(2 * stats.t.sf(3 / math.sqrt(0.5), 4))
+def test_the_slope_of_one_row_is_a_regressions_shrunk_by_its_error():
+    points, baseline = drawn(3, rows=1, seeds=8, baseline_seeds=8, follows=1.0)
+    fit = sm.OLS(points[0], sm.add_constant(baseline)).fit()
+    square = max(fit.bse[1] ** 2, points[0].var(ddof=1) / ((baseline - baseline.mean()) ** 2).sum())
+    assert estimates(points, baseline).slope == pytest.approx(fit.params[1] * (1 - square / fit.params[1] ** 2))
+
+
+def test_where_a_row_does_not_follow_it_is_welchs_test():
+    """No slope is left, and one row has nobody to share a variance with."""
+    points, baseline = drawn(4, rows=1, seeds=6, baseline_seeds=9, follows=0)
+    found = estimates(points, baseline)
+    assert found.slope == 0
+    both = CompareMeans(DescrStatsW(points[0, :6]), DescrStatsW(baseline))
+    assert (found.interval(0.95)[0][0], found.interval(0.95)[1][0]) == pytest.approx(
+        both.tconfint_diff(usevar="unequal"), abs=1e-7
+    )
+    lower = both.ttest_ind("smaller", "unequal", value=-MARGIN)[1]
+    upper = both.ttest_ind("larger", "unequal", value=MARGIN)[1]
+    assert found.q(MARGIN)[0] == pytest.approx(min(1, 2 * min(lower, upper)))
+
+
+def test_many_comparisons_at_once_are_each_of_them():
+    drawings = [drawn(seed, rows=4, follows=0.5 * seed) for seed in range(4)]
+    whole = estimates(np.stack([rows for rows, _ in drawings]), np.stack([baseline for _, baseline in drawings]))
+    for place, (rows, baseline) in enumerate(drawings):
+        alone = estimates(rows, baseline)
+        for name, values in vars(whole).items():
+            np.testing.assert_allclose(values[place], vars(alone)[name], err_msg=name)
+
+
+def test_rows_that_are_not_judged_lend_nothing_and_get_slope_and_prior():
+    points, baseline = drawn(5, rows=3)
+    strange = np.vstack([points, 40 + 30 * np.random.default_rng(0).standard_normal((1, 9))])
+    strange[-1, 5:] = NAN
+    alone, beside = estimates(points, baseline), estimates(strange, baseline, np.array([True, True, True, False]))
+    assert beside.slope == alone.slope
+    assert beside.error[:3] == pytest.approx(alone.error)
+    assert beside.row_degrees[3] > 5 - 2
+
+
+def test_a_baseline_that_all_rows_share_gains_from_further_seeds():
+    points, baseline = drawn(6, follows=0)
+    few = estimates(points[:, :5], baseline[:5])
+    assert (estimates(points, baseline).baseline_seeds, few.baseline_seeds) == (9, 5)
+    assert few.slope == estimates(points, baseline).slope == 0
+    longer = np.concatenate([baseline, baseline])
+    assert (
+        estimates(np.hstack([points, np.full((3, 9), NAN)]), longer).error < estimates(points, baseline).error
+    ).all()
+
+
+def test_following_the_baseline_narrows_the_interval():
+    in_step, baseline = drawn(7, rows=4, follows=1.5)
+    shuffled = in_step.copy()
+    shuffled[:, :5] = in_step[:, [3, 0, 4, 1, 2]]
+    assert (estimates(in_step, baseline).error < estimates(shuffled, baseline).error).all()
+
+
+def test_without_any_deviation_the_error_is_zero_and_the_mean_decides():
+    # 0.81 − 0.80 and its like are off by 1e-16 each in its own way; in truth each difference is exactly 1 point.
+    first, second = [0.81, 0.31 + 0.5, 0.92 - 0.11], [0.80, 0.30 + 0.5, 0.91 - 0.11]
+    found = estimates(100 * np.array([first]), 100 * np.array(second))
+    assert (found.mean.tolist(), found.error.tolist(), found.q(MARGIN).tolist()) == ([1.0], [0.0], [1.0])
+    assert estimates(np.array([[85.0] * 5]), np.array([80.0] * 5)).q(MARGIN).tolist() == [0.0]
+
+
+def test_a_baseline_without_deviation_has_no_slope():
+    points, _ = drawn(8)
+    found = estimates(points[:, :5], np.full(5, 80.0))
+    assert found.slope == 0
+    assert np.isfinite(found.error).all()
+
+
+@pytest.mark.parametrize("known", [0, 1])
+def test_below_two_seeds_nothing_is_claimed(known: int):
+    points, baseline = drawn(9)
+    points[0, known:] = NAN
+    found = estimates(points, baseline)
+    assert found.seeds.tolist() == [known, 5, 5]
+    assert math.isnan(found.error[0])
+    assert math.isnan(found.interval(0.95)[0][0])
+    assert math.isnan(found.mean[0]) == (known == 0)
+    assert found.q(MARGIN)[0] == 1
+    assert np.isfinite(found.error[1:]).all()
+
+
+def test_a_baseline_of_one_seed_or_none_tells_nothing():
+    points, baseline = drawn(10)
+    for known in (0, 1):
+        kept = np.where(np.arange(9) < known, baseline, NAN)
+        assert np.isnan(estimates(points, kept).error).all()
+        assert (estimates(points, kept).q(MARGIN) == 1).all()
+
+
+def test_rows_that_collapsed_on_one_value_keep_the_others_sound():
+    points, baseline = drawn(11, rows=3)
+    points[1, :5] = 10.0
+    found = estimates(points, baseline)
+    assert (found.error > 0).all()
+    assert found.q(MARGIN)[1] < 0.01
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([-1.5, 0.0, 0.8]))
+def test_q_and_interval_say_the_same(seed: int, follows: float):
+    points, baseline = drawn(seed, follows=follows)
+    found = estimates(points, baseline)
+    low, high = found.interval(0.95)
+    beyond = (high < -MARGIN) | (low > MARGIN)
+    assert ((found.q(MARGIN) < 0.05) == beyond).all()
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
@@ -53,106 +198,18 @@ def test_holm_agrees_with_statsmodels(q_values: list[float]):
         assert holm(q_values) == pytest.approx(multipletests(q_values, method="holm")[1])
 
 
-def test_holm_of_nothing_is_nothing():
+def test_holm_of_nothing_is_nothing_and_of_many_is_of_each():
     assert len(holm([])) == 0
+    q = np.random.default_rng(0).random((5, 4)) / 10
+    assert holm(q).tolist() == [holm(row).tolist() for row in q]
 
 
-@given(points)
-def test_with_one_row_negative_means_the_interval_lies_below_the_margin(values: list[float]):
-    estimate = paired(values, MARGIN)
-    assume(abs(estimate.high + MARGIN) > 1e-6)
-    assume(abs(estimate.low - MARGIN) > 1e-6)
-    assert (word(values) == "negative") == (estimate.high < -MARGIN)
-    assert (word(values) == "positive") == (estimate.low > MARGIN)
+def test_the_interval_of_a_mean_agrees_with_statsmodels():
+    values = [0.71, 0.74, 0.69, 0.75]
+    assert mean_interval(values) == pytest.approx(DescrStatsW(values).tconfint_mean(0.05))
+    assert np.isnan(mean_interval([0.7])).all()
 
 
-@given(st.lists(st.floats(-1, 1), min_size=5, max_size=12))
-def test_equivalent_is_two_one_sided_tests(values: list[float]):
-    assume(np.std(values) > 1e-3)
-    # Differences within the margin can't be claimed to lie beyond it, so rule 3 alone decides.
-    sample = DescrStatsW(values)
-    p = max(sample.ttest_mean(-MARGIN, alternative="larger")[1], sample.ttest_mean(MARGIN, alternative="smaller")[1])
-    assume(abs(p - 0.05) > 1e-6)
-    assert (word(values) == "equivalent") == (p < 0.05)
-
-
-@pytest.mark.parametrize(
-    ("pairs", "mean", "deviation", "expected"),
-    [
-        (4, -9, 0.1, "inconclusive"),  # rule 1 before rule 2
-        (4, 0, 0.1, "inconclusive"),  # rule 1 before rule 3
-        (5, -9, 0.1, "negative"),
-        (5, 9, 0.1, "positive"),
-        (5, 0.1, 0.2, "equivalent"),
-        (5, 0.5, 0.1, "equivalent"),  # rule 3 before rule 4: the interval excludes 0 too
-        (5, -2, 1.2, "leaning_negative"),
-        (5, 2, 1.2, "leaning_positive"),
-        (5, 2, 1.79, "inconclusive"),  # the 90% interval excludes 0, the 95% one doesn't
-        (5, 2, 4, "inconclusive"),
-    ],
-)
-def test_first_rule_that_holds(pairs: int, mean: float, deviation: float, expected: str):
-    assert word(differences(pairs, mean, deviation)) == expected
-
-
-def test_a_direction_is_claimed_below_five_percent():
-    estimate = paired(differences(5, -2, 1.2), MARGIN)
-    assert verdict(estimate, 0.0499, MARGIN) == "negative"
-    assert verdict(estimate, 0.05, MARGIN) == "leaning_negative"
-
-
-def test_the_direction_is_adjusted_and_equivalence_is_not():
-    clear = differences(5, -3, 1)
-    assert word(clear) == "negative"
-    assert word(clear, family=10) == "leaning_negative"
-    assert word(differences(5, 0.1, 0.2), family=1000) == "equivalent"
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (-1.1, "negative"),
-        (-1, "leaning_negative"),
-        (-0.9, "equivalent"),
-        (0, "equivalent"),
-        (1, "leaning_positive"),
-        (1.1, "positive"),
-    ],
-)
-def test_without_deviation_the_mean_decides(value: float, expected: str):
-    assert word([value] * 5) == expected
-
-
-def test_rounding_error_is_no_deviation():
-    # 0.81 - 0.80 and its like are off by 1e-16 each in its own way; in truth each difference is exactly 1 point.
-    values = [100 * (a - b) for a, b in [(0.81, 0.80), (0.31, 0.30), (0.92, 0.91), (0.57, 0.56), (0.12, 0.11)]]
-    assert len(set(values)) > 1
-    assert paired(values, MARGIN).deviation == 0
-    assert word(values) == "leaning_positive"
-
-
-@pytest.mark.parametrize("values", [[], [-50.0]])
-def test_below_two_pairs_nothing_is_claimed(values: list[float]):
-    estimate = paired(values, MARGIN)
-    assert math.isnan(estimate.deviation)
-    assert math.isnan(estimate.low)
-    assert estimate.q == 1
-    assert word(values) == "inconclusive"
-
-
-@pytest.mark.parametrize("family", [1, 5])
-@pytest.mark.parametrize(("mean", "deviation"), [(-2, 2.5), (1.5, 2), (0.2, 3), (-0.5, 1)])
-def test_seeds_to_decide_decide_and_one_fewer_does_not(mean: float, deviation: float, family: int):
-    decided = {"negative", "positive", "equivalent"}
-    seeds = seeds_to_decide(paired(differences(5, mean, deviation), MARGIN), MARGIN, family)
-    assert seeds is not None
-    assert seeds > 5
-    assert word(differences(seeds, mean, deviation), family) in decided
-    assert word(differences(seeds - 1, mean, deviation), family) not in decided
-
-
-def test_seeds_to_decide_ends_at_a_thousand():
-    # About (1.96·deviation/0.2)² pairs: 983 and 1498.
-    assert seeds_to_decide(paired(differences(5, 1.2, 3.2), MARGIN), MARGIN, 1) == pytest.approx(983, abs=5)
-    assert seeds_to_decide(paired(differences(5, 1.2, 3.95), MARGIN), MARGIN, 1) is None
-    assert seeds_to_decide(paired([1.0] * 5, MARGIN), MARGIN, 1) is None
+def test_q_is_students_t():
+    q = made(4.0, 1.5).q(MARGIN)[0]
+    assert q == pytest.approx(2 * stats.t.sf(3 / 1.5, 6))

@@ -1,11 +1,13 @@
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.weightstats import DescrStatsW
 
+from transferlab.comparison.planning import seeds_to_decide
 from transferlab.comparison.results import read_results
-from transferlab.comparison.statistics import paired, seeds_to_decide
+from transferlab.comparison.statistics import Estimates, estimates
 from transferlab.comparison.table import COLUMNS, NOTES, comparison_table
 
 SCRATCH = [0.80, 0.82, 0.81, 0.79, 0.83]
@@ -35,14 +37,9 @@ def full(outputs):
     return outputs
 
 
-def points(first: list[float], second: list[float]) -> np.ndarray:
-    return 100 * (np.array(first) - np.array(second))
-
-
-def q_of(differences: np.ndarray) -> float:
-    sample = DescrStatsW(differences)
-    sides = sample.ttest_mean(-1, alternative="smaller")[1], sample.ttest_mean(1, alternative="larger")[1]
-    return min(1, 2 * min(sides))
+def estimated(baseline: list[float], *rows: list[float]) -> Estimates:
+    """What the statistics say of these accuracies, all of the same seeds."""
+    return estimates(100 * np.array(rows), 100 * np.array(baseline))
 
 
 def test_columns_are_the_contract(full):
@@ -50,7 +47,9 @@ def test_columns_are_the_contract(full):
         "source,target,backbone,strategy,variant,loss,seeds,target_labels_per_class,accuracy_mean,accuracy_std,"
         "delta_scratch,delta_scratch_low,delta_scratch_high,p_scratch,verdict,"
         "delta_source_only,delta_source_only_low,delta_source_only_high,p_source_only,verdict_adaptation,"
-        "gap_closed,negative_transfer,diverged,warned,seconds,parameters,milliseconds_per_image,comparison_id"
+        "gap_closed,negative_transfer,diverged,warned,seconds,parameters,milliseconds_per_image,comparison_id,"
+        "seeds_scratch,slope_scratch,delta_scratch_new_low,delta_scratch_new_high,"
+        "seeds_source_only,slope_source_only,delta_source_only_new_low,delta_source_only_new_high,test_examples,level"
     )
     assert list(table_of(full).columns) == COLUMNS + NOTES
 
@@ -59,37 +58,41 @@ def test_rows_stand_in_reading_order(full):
     assert table_of(full)["strategy"].tolist() == ["scratch", "source_only", "finetune", "dann", "target_oracle"]
 
 
-def test_one_row_against_statsmodels(full):
-    row, differences = row_of(table_of(full), "dann"), points(DANN, SCRATCH)
-    assert (row["delta_scratch_low"], row["delta_scratch_high"]) == pytest.approx(
-        DescrStatsW(differences).tconfint_mean(0.05)
-    )
-    assert row["delta_scratch"] == pytest.approx(differences.mean())
-    assert row["accuracy_mean"] == pytest.approx(np.mean(DANN))
-    assert row["accuracy_std"] == pytest.approx(np.std(DANN, ddof=1))
-    assert row["gap_closed"] == pytest.approx((0.712 - 0.604) / (0.958 - 0.604))
-    assert (row["seeds"], row["diverged"], row["seconds"]) == (5, 0, 12)
-    assert row["verdict"] == "negative"
-    assert row["verdict_adaptation"] == "positive"
+def test_rows_have_what_the_statistics_say_of_the_judged_ones(full):
+    table, found = table_of(full), estimated(SCRATCH, SOURCE_ONLY, FINETUNE, DANN)
+    rows = [row_of(table, name) for name in ("source_only", "finetune", "dann")]
+    low, high = found.interval(0.95)
+    for column, values in {"": found.mean, "_low": low, "_high": high}.items():
+        assert [row[f"delta_scratch{column}"] for row in rows] == pytest.approx(values)
+    assert [row["slope_scratch"] for row in rows] == pytest.approx([float(found.slope)] * 3)
+    assert {row["seeds_scratch"] for row in rows} == {5}
+    dann = rows[-1]
+    assert dann["accuracy_mean"] == pytest.approx(np.mean(DANN))
+    assert dann["accuracy_std"] == pytest.approx(np.std(DANN, ddof=1))
+    assert dann["gap_closed"] == pytest.approx((0.712 - 0.604) / (0.958 - 0.604))
+    assert (dann["seeds"], dann["diverged"], dann["seconds"], dann["level"]) == (5, 0, 12, 0.05)
+    assert dann["verdict"] == "negative"
+    assert dann["verdict_adaptation"] == "positive"
+    on_source_only = estimated(SOURCE_ONLY, FINETUNE, DANN)
+    assert dann["delta_source_only"] == pytest.approx(on_source_only.mean[1])
 
 
 def test_holm_covers_the_rows_that_are_judged_and_no_others(full):
     table = table_of(full)
-    judged = [SOURCE_ONLY, FINETUNE, DANN]
-    expected = multipletests([q_of(points(one, SCRATCH)) for one in judged], method="holm")[1]
+    expected = multipletests(estimated(SCRATCH, SOURCE_ONLY, FINETUNE, DANN).q(1.0), method="holm")[1]
     assert [row_of(table, name)["p_scratch"] for name in ("source_only", "finetune", "dann")] == pytest.approx(expected)
-    expected = multipletests([q_of(points(one, SOURCE_ONLY)) for one in (FINETUNE, DANN)], method="holm")[1]
+    expected = multipletests(estimated(SOURCE_ONLY, FINETUNE, DANN).q(1.0), method="holm")[1]
     assert [row_of(table, name)["p_source_only"] for name in ("finetune", "dann")] == pytest.approx(expected)
 
 
 def test_a_row_among_many_needs_more_evidence(outputs):
-    better = [0.81, 0.84, 0.84, 0.83, 0.88]
-    assert 0.025 < q_of(points(better, SCRATCH)) < 0.05
+    better = [0.83, 0.86, 0.85, 0.84, 0.89]
     outputs.add("scratch", SCRATCH)
     outputs.add("finetune", better)
     assert row_of(table_of(outputs), "finetune")["verdict"] == "positive"
-    outputs.add("joint", [0.79, 0.84, 0.80, 0.82, 0.80])
-    assert row_of(table_of(outputs), "finetune")["verdict"] == "leaning_positive"
+    for name in range(30):
+        outputs.add("joint", [0.79, 0.84, 0.80, 0.82, 0.80], run_id=f"joint{name}", variant=f"width={name}")
+    assert row_of(table_of(outputs), "finetune")["p_scratch"] > 0.0
 
 
 def test_baselines_and_oracle_have_no_verdict(full):
@@ -108,24 +111,51 @@ def test_negative_transfer_is_true_exactly_where_the_verdict_is_negative(full):
     assert table["negative_transfer"].sum() == 2
 
 
-def test_pairing_is_by_seed(outputs):
+def test_rows_are_held_against_the_baseline_of_the_same_seed(outputs):
     outputs.add("scratch", SCRATCH)
-    outputs.add("dann", [one - 0.05 for one in SCRATCH], run_id="a", variant="in step")
-    outputs.add("dann", [one - 0.05 for one in reversed(SCRATCH)], run_id="b", variant="out of step")
-    table = table_of(outputs).set_index("variant")
-    in_step, out_of_step = table.loc["in step"], table.loc["out of step"]
+    outputs.add("dann", [one - 0.05 for one in SCRATCH])
+    in_step = row_of(table_of(outputs), "dann")
+    outputs.add("dann", [one - 0.05 for one in reversed(SCRATCH)])
+    out_of_step = row_of(table_of(outputs), "dann")
     assert in_step["delta_scratch"] == pytest.approx(out_of_step["delta_scratch"])
-    assert in_step["delta_scratch_high"] - in_step["delta_scratch_low"] == 0
-    assert out_of_step["delta_scratch_high"] - out_of_step["delta_scratch_low"] > 1
+    widths = [row["delta_scratch_high"] - row["delta_scratch_low"] for row in (in_step, out_of_step)]
+    assert widths[0] < widths[1]
 
 
-def test_a_seed_that_one_side_lacks_makes_no_pair(outputs):
+def test_a_seed_that_the_baseline_lacks_is_left_out_and_told_of(outputs):
     outputs.add("scratch", [0.1, *SCRATCH])
     outputs.add("dann", [*DANN, 0.1], first_seed=1)
     row = row_of(table_of(outputs), "dann")
-    assert row["delta_scratch"] == pytest.approx(points(DANN, SCRATCH).mean())
+    baseline, points = 100 * np.array([0.1, *SCRATCH]), np.array([[np.nan, *(100 * one for one in DANN)]])
+    assert row["delta_scratch"] == pytest.approx(estimates(points, baseline).mean[0])
     assert row["seeds"] == 6
     assert row["accuracy_mean"] == pytest.approx(np.mean([*DANN, 0.1]))
+    assert row["note"].endswith("without 1 seed that scratch lacks")
+
+
+def test_further_seeds_of_the_baseline_count(outputs):
+    outputs.add("scratch", [*SCRATCH, 0.78, 0.85, 0.80])
+    outputs.add("dann", DANN)
+    row = row_of(table_of(outputs), "dann")
+    points = np.full((1, 8), np.nan)
+    points[0, :5] = 100 * np.array(DANN)
+    found = estimates(points, 100 * np.array([*SCRATCH, 0.78, 0.85, 0.80]))
+    assert row["delta_scratch"] == pytest.approx(found.mean[0])
+    assert row["delta_scratch_high"] == pytest.approx(found.interval(0.95)[1][0])
+    assert row["seeds_scratch"] == 8
+
+
+def test_seeds_that_came_by_and_by_are_judged_more_strictly(outputs):
+    better = [0.83, 0.86, 0.85, 0.84, 0.88]
+    asked = {"named once": [5] * 5, "the same, listed": [[0, 1, 2, 3, 4]] * 5, "one by one": [1, 2, 3, 4, 5]}
+    asked |= {"auto": ["auto"] * 5}
+    levels = {}
+    for variant, seeds in asked.items():
+        for seed, (accuracy, named) in enumerate(zip(better, seeds, strict=True)):
+            outputs.add("dann", [accuracy], seed, variant=variant, run_id=variant, config={"seeds": named})
+        outputs.add("scratch", SCRATCH)
+        levels[variant] = table_of(outputs).set_index("variant").loc[variant, "level"]
+    assert levels == {"named once": 0.05, "the same, listed": 0.05, "one by one": 0.02, "auto": 0.02}
 
 
 def test_diverged_runs_are_counted_and_enter_nothing_else(outputs):
@@ -136,11 +166,14 @@ def test_diverged_runs_are_counted_and_enter_nothing_else(outputs):
     assert table["strategy"].tolist() == ["scratch", "dann", "adda"]
     dann, adda = row_of(table, "dann"), row_of(table, "adda")
     assert (dann["seeds"], dann["diverged"], dann["seconds"]) == (5, 1, 12)
-    assert dann["delta_scratch"] == pytest.approx(points(DANN, SCRATCH).mean())
+    baseline, rows = 100 * np.array([*SCRATCH, 0.8]), np.full((2, 6), np.nan)
+    rows[0, :5] = 100 * np.array(DANN)
+    found = estimates(rows, baseline)
+    assert dann["delta_scratch"] == pytest.approx(found.mean[0])
     assert (adda["seeds"], adda["diverged"], adda["verdict"]) == (0, 6, "inconclusive")
     assert adda[["accuracy_mean", "delta_scratch", "p_scratch", "seconds"]].isna().all()
     # The row that diverged counts as one that was tried.
-    assert dann["p_scratch"] == pytest.approx(2 * q_of(points(DANN, SCRATCH)))
+    assert dann["p_scratch"] == pytest.approx(2 * found.q(1.0)[0])
 
 
 def test_one_seed_has_a_difference_and_no_interval(outputs):
@@ -207,7 +240,7 @@ def test_an_undecided_row_says_how_many_seeds_would_decide(outputs):
     outputs.add("finetune", undecided)
     outputs.add("dann", DANN)
     row = row_of(table_of(outputs), "finetune")
-    differences = points(undecided, SCRATCH)
+    seeds = seeds_to_decide(estimated(SCRATCH, undecided, DANN), 1.0, rows=2)
     assert row["verdict"] == "inconclusive"
-    assert row["note"] == f"≈{seeds_to_decide(paired(list(differences), 1.0), 1.0, family=2)} seeds would decide"
+    assert row["note"] == f"about {math.ceil(seeds[0] / 10) * 10} seeds would decide it in 8 of 10 cases"
     assert row_of(table_of(outputs), "dann")["note"] == ""

@@ -44,6 +44,9 @@ CHANGED: dict[str, Any] = {
     "schedule": Component("x.y"),
     "validator": Component("x.y"),
     "seeds": 7,
+    "baseline_seeds": 9,
+    "max_seeds": 12,
+    "max_runs": 3,
     "target_labels_per_class": "all",
     "steps": 7,
     "batch_size": 7,
@@ -74,7 +77,20 @@ BY_CONTENT = {"bridge"}
 def test_what_changes_no_result_is_written_down_twice() -> None:
     """A key added to the list by mistake would pass every other test here."""
     assert {
-        *("seeds", "device", "parallel", "log_every", "baselines", "margin", "fail_on", "output_root", "overwrite"),
+        *(
+            "seeds",
+            "baseline_seeds",
+            "max_seeds",
+            "max_runs",
+            "device",
+            "parallel",
+            "log_every",
+            "baselines",
+            "margin",
+            "fail_on",
+            "output_root",
+            "overwrite",
+        ),
         *("allow_packages", "cache", "cache_gigabytes", "checkpoint_seconds", "deterministic"),
     } == NOT_IN_RUN_ID
 

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from transferlab.comparison.curve import curve, draw
+from transferlab.comparison.pairs import pairs
 from transferlab.comparison.render import as_csv, to_csv, to_latex, to_markdown
 from transferlab.comparison.results import read_results
 from transferlab.comparison.table import comparison_table
@@ -39,7 +40,7 @@ class Comparison:
     warnings: list[str]
 
     def write(self, output_root: Path) -> None:
-        """Writes ``comparison/table.csv``, ``.md``, ``.tex`` with the rows of all comparisons; and the curve."""
+        """Writes ``comparison/table.csv``, ``.md``, ``.tex`` of all comparisons; ``pairs.csv``; the curve."""
         folder = output_root / "comparison"
         folder.mkdir(parents=True, exist_ok=True)
         with exclusive(folder / ".lock"):
@@ -47,6 +48,11 @@ class Comparison:
             write_whole(folder / "table.csv", to_csv(self.everything))
             write_whole(folder / "table.md", to_markdown(self.everything, self.margin))
             write_whole(folder / "table.tex", to_latex(self.everything, self.margin))
+            over_pairs = pairs(self.everything, self.margin)
+            if len(over_pairs):
+                write_whole(folder / "pairs.csv", as_csv(over_pairs))
+            else:
+                (folder / "pairs.csv").unlink(missing_ok=True)  # of results that were removed since
             if self.points:
                 key, points = self.points
                 write_whole(folder / "curve.csv", as_csv(points))
@@ -74,7 +80,8 @@ def compare(
     if table.empty:
         left_out = f"; {len(warnings)} left out, the first: {warnings[0]}" if warnings else ""
         raise Refusal(f"no usable result under {output_root / 'runs'}{left_out}\nrun `transferlab train` first")
-    warnings = [*warnings, *_unlike(results[results["comparison_id"].isin(table["comparison_id"])])]
+    shown = results[results["comparison_id"].isin(table["comparison_id"])]
+    warnings = [*warnings, *_unlike(shown), *_without_examples(table)]
     return Comparison(table, everything, (key, curve(results, key)) if key else None, margin, warnings)
 
 
@@ -85,11 +92,8 @@ def met(table: pd.DataFrame, words: Collection[str]) -> bool:
 
 def _unlike(results: pd.DataFrame) -> list[str]:
     """A line for each comparison whose runs were made in different environments."""
-    comparisons: dict[str, list[Mapping[Any, Any]]] = {}
-    for run in results[["comparison_id", "source", "target", "environment"]].to_dict("records"):
-        comparisons.setdefault(run["comparison_id"], []).append(run)
     lines: list[str] = []
-    for runs in comparisons.values():
+    for runs in _by_comparison(results[["comparison_id", "source", "target", "environment"]]):
         names = dict.fromkeys(name for run in runs for name in run["environment"])
         values = {name: Counter(str(run["environment"].get(name, "unknown")) for run in runs) for name in names}
         differing = [f"{name} {_counted(counts)}" for name, counts in values.items() if len(counts) > 1]
@@ -97,6 +101,23 @@ def _unlike(results: pd.DataFrame) -> list[str]:
             pair = f"{runs[0]['source']} → {runs[0]['target']}"
             lines.append(f"{pair}: not made alike: {'; '.join(differing)}")
     return lines
+
+
+def _without_examples(table: pd.DataFrame) -> list[str]:
+    """A line for each comparison in which the interval for new test examples isn't known, with the reasons."""
+    lines: list[str] = []
+    for rows in _by_comparison(table[["comparison_id", "source", "target", "reason"]]):
+        if reasons := sorted({row["reason"] for row in rows if isinstance(row["reason"], str) and row["reason"]}):
+            pair = f"{rows[0]['source']} → {rows[0]['target']}"
+            lines.append(f"{pair}: no interval for new test examples: {'; '.join(reasons)}")
+    return lines
+
+
+def _by_comparison(table: pd.DataFrame) -> list[list[Mapping[Any, Any]]]:
+    comparisons: dict[str, list[Mapping[Any, Any]]] = {}
+    for row in table.to_dict("records"):
+        comparisons.setdefault(row["comparison_id"], []).append(row)
+    return list(comparisons.values())
 
 
 def _counted(counts: Counter[str]) -> str:

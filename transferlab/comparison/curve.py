@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from transferlab.comparison.render import comparison_title
-from transferlab.comparison.statistics import paired
+from transferlab.comparison.statistics import mean_interval
 from transferlab.errors import Refusal
 from transferlab.text import assignments, drawn_as_text, printable
 
@@ -95,12 +95,12 @@ def _panels(figure: Figure, points: pd.DataFrame, key: str) -> None:
 
 def _point(rows: pd.DataFrame) -> dict[str, Any]:
     accuracies = rows["target_accuracy"].tolist()
-    estimate = paired([100 * accuracy for accuracy in accuracies], margin=1.0)  # only its interval is used
+    low, high = mean_interval(accuracies)
     return {name: rows[name].iloc[0] for name in [*_LINE, "value"]} | {
         "seeds": len(rows),
         "accuracy_mean": float(np.mean(accuracies)),
-        "accuracy_low": estimate.low / 100,
-        "accuracy_high": estimate.high / 100,
+        "accuracy_low": low,
+        "accuracy_high": high,
         "parameters": rows["parameters"].mean(),
         "seconds": rows["seconds"].mean(),
     }

@@ -186,9 +186,10 @@ def _name(row: Row) -> str:
 def _delta(row: Row, column: str) -> str:
     if pd.isna(row[column]):
         return ""
-    low, high = row[f"{column}_low"], row[f"{column}_high"]
+    low, high, new = (row[f"{column}{end}"] for end in ("_low", "_high", "_new_high"))
     interval = "" if pd.isna(low) else f"\n[{low:+.1f}, {high:+.1f}]"
-    return f"{row[column]:+.1f}{interval}".replace("-", _MINUS)
+    for_new = "" if pd.isna(new) else f"\nnew ±{new - row[column]:.1f}"
+    return f"{row[column]:+.1f}{interval}{for_new}".replace("-", _MINUS)
 
 
 def _verdict(word: Any, note: str, negative: str) -> str:
@@ -216,8 +217,10 @@ def _remarks(rows: Sequence[Row]) -> list[str]:
 def _footer(margin: float) -> str:
     points = "point" if margin == 1 else "points"
     return (
-        "Δ is in points, paired by seed, with its 95% interval (Student's t, unadjusted); accuracy is mean ± standard "
-        f"deviation. Verdicts: margin ±{margin:g} {points}, Holm-adjusted over the rows of a comparison."
+        "Δ is in points, adjusted for the baseline's results with the same seeds, so not always the difference of the "
+        "means; with its 95% interval (Student's t, unadjusted) for new seeds on this test set and, after ±, for new "
+        f"test examples too. Accuracy: mean ± standard deviation. Verdicts: on this test set, margin ±{margin:g} "
+        f"{points}, Holm-adjusted over the rows of a comparison."
     )
 
 
@@ -277,7 +280,7 @@ def _terminal_table(section: _Section, wide: bool) -> Table:
 def _terminal_cell(row: Row, cells: Mapping[str, str], heading: str, wide: bool) -> Text:
     if heading not in _STACKED:
         return Text(cells[heading])
-    delta = cells[heading].replace("\n", " ") if wide else cells[heading]
+    delta = cells[heading].replace("\n[", " [") if wide else cells[heading]
     word = row["verdict" if heading == "Δ scratch" else "verdict_adaptation"]
     verdict = Text(cells[_STACKED[heading]], style="" if pd.isna(word) else _STYLES[word])
     return Text("\n").join(part for part in (Text(delta), verdict) if part)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from transferlab.comparison.compare import Comparison, compare, met
 from transferlab.comparison.render import to_terminal
-from transferlab.comparison.verdicts import Verdict
+from transferlab.comparison.verdict_words import Verdict
 from transferlab.errors import Refusal
 from transferlab.system.console import say, shown
 

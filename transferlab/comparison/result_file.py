@@ -30,7 +30,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
 
 OPTIONAL: dict[str, Any] = {
     **{"setting": "", "changes": None, "shared_changes": None},
-    **{"selection": {}, "warnings": [], "environment": {}, "config": {}, "files": {}},
+    **{"selection": {}, "warnings": [], "environment": {}, "config": {}, "files": {}, "test_set": {}},
 }
 """Further fields, and what a result without them counts as having."""
 

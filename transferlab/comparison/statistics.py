@@ -1,131 +1,216 @@
-"""Paired differences in, one word out: did the transfer help, hurt, make no difference, or can't we tell?
+"""Estimates of how far each row of a comparison lies from its baseline, by analysis of covariance over seeds.
 
-Everything is in points, 100 times a difference of accuracies. A word that claims a direction is adjusted for the
-number of rows it was picked from (Holm, 1979); "equivalent" is two one-sided t-tests (Schuirmann, 1987). Each is
-held to an error of 5%.
+A row's difference from the baseline is adjusted by what the baseline got with the same seeds, as far as the rows
+follow it; variances are moderated over the rows (Smyth, 2004). Everything is in points, 100 times an accuracy. All
+functions take any number of comparisons at once, along leading axes (…), which is what a simulation needs.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit  # Student's t; importing scipy.stats takes many times as long
+from scipy.special import (  # Student's t; importing scipy.stats takes many times as long
+    polygamma,
+    psi,
+    stdtr,
+    stdtrit,
+)
 
-from transferlab.comparison.verdicts import Verdict
+Array = NDArray[np.float64]
 
-MIN_PAIRS = 5
-MAX_PAIRS = 1000
+FLOOR = 1e-5
+"""The smallest variance that a row is given, as a part of the rows' median."""
+
+PRIOR_DEGREES = 10.0
+"""The most degrees of freedom that the other rows' variances may add to a row's own."""
+
+ROUNDING = 1e-18
+"""Variances below it, in points², are rounding error: accuracies are ratios of counts."""
 
 
 @dataclass(frozen=True)
-class Paired:
-    """An estimate of the mean of paired differences, by Student's t. NaN stands for what can't be known.
+class Estimates:
+    """How far the rows of a comparison are from its baseline, in points; (…, rows), NaN for what can't be known.
 
     Attributes:
-        pairs: how many differences there are.
-        mean: their mean, in points.
-        deviation: their standard deviation (ddof=1), in points; NaN below two pairs.
-        low: lower end of the 95% confidence interval of the mean, in points.
-        high: upper end of the 95% interval.
-        low90: lower end of the 90% interval.
-        high90: upper end of the 90% interval.
-        q: twice the smaller of p[mean ≥ -margin] and p[mean ≤ margin], at most 1; 1 below two pairs.
+        seeds: how many seeds row and baseline share.
+        baseline_seeds: how many the baseline has, (…).
+        mean: the difference, adjusted for the baseline's results with the row's seeds.
+        error: its standard error.
+        degrees: of freedom of the error.
+        slope: how far a row follows the baseline from seed to seed: the part of the baseline's deviation that is
+            taken off the row's, (…).
+        row_variance: of one seed's result about the adjusted mean, moderated over the rows, in points².
+        row_degrees: of freedom of ``row_variance``.
+        baseline_variance: of one seed's result, in points², (…).
     """
 
-    pairs: int
-    mean: float
-    deviation: float
-    low: float
-    high: float
-    low90: float
-    high90: float
-    q: float
+    seeds: NDArray[np.int64]
+    baseline_seeds: NDArray[np.int64]
+    mean: Array
+    error: Array
+    degrees: Array
+    slope: Array
+    row_variance: Array
+    row_degrees: Array
+    baseline_variance: Array
+
+    def interval(self, level: Array | float) -> tuple[Array, Array]:
+        """Lower and upper ends of the interval that holds the difference with a chance of ``level``."""
+        half = stdtrit(self.degrees, (1 + level) / 2) * self.error
+        return self.mean - half, self.mean + half
+
+    def q(self, margin: float) -> Array:
+        """Twice the smaller of p[difference ≥ −margin] and p[difference ≤ margin], at most 1; 1 for what is unknown."""
+        return q_value(self.mean, self.error, self.degrees, margin)
 
 
-def paired(differences: Sequence[float], margin: float) -> Paired:
-    """Estimates the mean of paired differences.
+def q_value(mean: Array, error: Array, degrees: Array, margin: float) -> Array:
+    """Twice the smaller of p[difference ≥ −margin] and p[difference ≤ margin], at most 1; 1 for what is unknown.
 
     Args:
-        differences: one per pair, in points.
-        margin: half the width of "no difference that matters", in points.
+        mean: of the difference.
+        error: its standard error; where it is 0, the mean decides.
+        degrees: of freedom of the error.
+        margin: half the width of "no difference that matters".
     """
-    pairs = len(differences)
-    mean = float(np.mean(differences)) if pairs else math.nan
-    deviation = float(np.std(differences, ddof=1)) if pairs > 1 else math.nan
-    # Accuracies are ratios of counts, so what lies beyond the ninth decimal is rounding error; left in, it would
-    # pass for a tiny deviation where there is none.
-    return _estimate(pairs, round(mean, 9), round(deviation, 9), margin)
+    beyond = np.abs(mean) - margin
+    with np.errstate(divide="ignore", invalid="ignore"):
+        chance = stdtr(degrees, np.where(error > 0, -beyond / error, np.where(beyond > 0, -np.inf, 0.0)))
+    return np.where(np.isnan(error), 1.0, np.minimum(1.0, 2 * np.nan_to_num(chance, nan=1.0)))
 
 
-def holm(q_values: Sequence[float]) -> NDArray[np.float64]:
-    """Holm's step-down adjustment (1979): the i-th smallest of n times n - i + 1, never falling, at most 1."""
+def estimates(rows: Array, baseline: Array, prior: NDArray[np.bool_] | None = None) -> Estimates:
+    """Estimates each row's difference from the baseline.
+
+    A seed that the baseline lacks is left out of a row. Further seeds of the baseline count for its mean.
+
+    Args:
+        rows: points by seed, (…, rows, seeds); NaN where a seed is missing.
+        baseline: points by seed, (…, seeds); NaN likewise.
+        prior: of which rows slope and prior variance are made, (rows,); None for all. The other rows are given both.
+    """
+    pooled = np.ones(rows.shape[-2], dtype=bool) if prior is None else prior
+    known = ~np.isnan(rows) & ~np.isnan(baseline)[..., None, :]
+    n = known.sum(-1)
+    y = np.where(known, rows, 0.0)
+    y0 = np.where(known, np.nan_to_num(baseline)[..., None, :], 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        common = y0.sum(-1) / n
+        mean = y.sum(-1) / n
+        x = np.where(known, y0 - common[..., None], 0.0)
+        deviations = np.where(known, y - mean[..., None], 0.0)
+        b, slope_error = _slope(x, deviations, known, n, pooled)
+        residuals = deviations - b[..., None, None] * x
+        degrees = (n - np.where(b == 0, 1, 2)[..., None]).astype(np.float64)
+        variance = np.where(degrees > 0, (residuals**2).sum(-1) / degrees, np.nan)
+        variance[variance < ROUNDING] = 0.0
+        variance, row_degrees = _moderated(variance, degrees, pooled)
+        n0 = (~np.isnan(baseline)).sum(-1)
+        mean0 = np.nansum(baseline, -1) / n0
+        variance0 = np.nansum((baseline - mean0[..., None]) ** 2, -1) / (n0 - 1)
+        variance0 = np.where(n0 > 1, np.where(variance0 < ROUNDING, 0.0, variance0), np.nan)
+        away = common - mean0[..., None]
+        of_row = variance / n
+        of_baseline = ((1 - b) ** 2 * variance0 / n0)[..., None]
+        square = of_row + of_baseline + (slope_error[..., None] * away) ** 2
+        free = square**2 / (of_row**2 / row_degrees + of_baseline**2 / (n0 - 1)[..., None])
+        difference = mean - mean0[..., None] - b[..., None] * away
+    return Estimates(
+        seeds=n,
+        baseline_seeds=n0,
+        mean=np.round(difference, 9),  # what lies beyond is rounding error
+        error=np.sqrt(square),
+        degrees=np.where(square > 0, free, row_degrees),
+        slope=b,
+        row_variance=variance,
+        row_degrees=row_degrees,
+        baseline_variance=variance0,
+    )
+
+
+def holm(q_values: Sequence[float] | Array) -> Array:
+    """Holm's step-down adjustment (1979): the i-th smallest of n times n - i + 1, never falling, at most 1; (…, n)."""
     q = np.asarray(q_values, dtype=np.float64)
-    order = np.argsort(q)
-    stepped = np.maximum.accumulate(q[order] * np.arange(len(q), 0, -1)).clip(max=1)
-    return stepped[np.argsort(order)]
+    order = np.argsort(q, axis=-1)
+    stepped = np.take_along_axis(q, order, -1) * np.arange(q.shape[-1], 0, -1)
+    stepped = np.maximum.accumulate(stepped, axis=-1).clip(max=1)
+    return np.take_along_axis(stepped, np.argsort(order, axis=-1), -1)
 
 
-def verdict(estimate: Paired, q_holm: float, margin: float) -> Verdict:
-    """The first rule that holds gives the word.
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+    """The 95% interval of a mean by Student's t; NaN below two values."""
+    n = len(values)
+    if n < 2:
+        return math.nan, math.nan
+    half = float(stdtrit(n - 1, 0.975)) * float(np.std(values, ddof=1)) / math.sqrt(n)
+    mean = float(np.mean(values))
+    return mean - half, mean + half
 
-    Args:
-        estimate: the estimate the word is about.
-        q_holm: its ``q``, adjusted over all rows of its comparison.
-        margin: in points.
+
+def _slope(
+    x: Array, deviations: Array, known: NDArray[np.bool_], n: NDArray[np.int64], pooled: NDArray[np.bool_]
+) -> tuple[Array, Array]:
+    """How far rows follow the baseline, shrunk by its uncertainty, and its standard error; both (…).
+
+    Rows count by the inverse of their variance. The error allows for what all rows have in common with a seed.
     """
-    below = estimate.mean < 0
-    if estimate.pairs < MIN_PAIRS:
-        return "inconclusive"
-    if q_holm < 0.05:
-        return "negative" if below else "positive"
-    if -margin < estimate.low90 and estimate.high90 < margin:
-        return "equivalent"
-    if estimate.high < 0 or estimate.low > 0:
-        return "leaning_negative" if below else "leaning_positive"
-    return "inconclusive"
+    spread = np.where(n > 1, (deviations**2).sum(-1) / (n - 1), np.nan)
+    weights = np.where(np.isnan(spread) | ~pooled, 0.0, 1 / _floored(spread, pooled))
+    weights = np.where(np.isfinite(weights), weights, 0.0)
+    w = weights[..., None]
+    squares = (w * x**2).sum((-1, -2))
+    raw = (w * deviations * x).sum((-1, -2)) / squares
+    residuals = (w * (deviations - raw[..., None, None] * x)).sum(-2) / (w * known).sum(-2)
+    free = ((w * known).sum(-2) > 0).sum(-1) - 2
+    noise = np.nansum(residuals**2, -1) / free
+    square = np.maximum(noise * ((w * x).sum(-2) ** 2).sum(-1) / squares**2, 1 / squares)
+    usable = (squares > 0) & (free > 0) & (raw != 0) & np.isfinite(square)
+    kept = np.where(usable, np.maximum(0.0, 1 - square / raw**2), 0.0)
+    slope = np.where(kept > 0, raw * kept, 0.0)
+    return slope, np.where(kept > 0, np.sqrt(square), 0.0)
 
 
-def seeds_to_decide(estimate: Paired, margin: float, family: int) -> int | None:
-    """The fewest pairs that would give ``negative``, ``positive`` or ``equivalent``, were the estimate to stay.
+def _floored(variance: Array, pooled: NDArray[np.bool_]) -> Array:
+    """Variances (…, rows), none below ``FLOOR`` of the median of the pooled rows' that aren't 0."""
+    of_pooled = np.where(pooled & (variance > 0), variance, np.nan)
+    known = ~np.isnan(of_pooled).all(-1, keepdims=True)
+    median = np.nanmedian(np.where(known, of_pooled, 0.0), axis=-1, keepdims=True)
+    return np.maximum(variance, FLOOR * median)
 
-    Conservative: Holm multiplies the smallest ``q`` by the number of rows and the others by less, but which row will
-    have the smallest is unknown, so ``q`` is multiplied by the number of rows here.
 
-    Args:
-        estimate: at least two pairs, whose mean and deviation are taken for the truth.
-        margin: in points.
-        family: number of rows that Holm adjusts together.
+def _moderated(variance: Array, degrees: Array, pooled: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Variances drawn towards what the pooled rows' have in common, and their degrees of freedom; both (…, rows).
 
-    Returns:
-        A number from 5 to 1000, or None if more than 1000 would be needed.
+    The prior's degrees and variance are found by moments of the variances' logarithms (Smyth, 2004). Fewer than two
+    pooled rows, or no row that varies, change nothing.
     """
-
-    def decides(pairs: int) -> bool:
-        then = _estimate(pairs, estimate.mean, estimate.deviation, margin)
-        return verdict(then, then.q * family, margin) in ("negative", "positive", "equivalent")
-
-    # As pairs are added, the interval and q only shrink: what decides once decides from there on.
-    counts = range(MIN_PAIRS, MAX_PAIRS + 1)
-    fewest = bisect_left(counts, True, key=decides)
-    return counts[fewest] if fewest < len(counts) else None
-
-
-def _estimate(pairs: int, mean: float, deviation: float, margin: float) -> Paired:
-    if pairs < 2:
-        return Paired(pairs, mean, math.nan, math.nan, math.nan, math.nan, math.nan, q=1)
-    error = deviation / math.sqrt(pairs)
-    half, half90 = (float(stdtrit(pairs - 1, quantile)) * error for quantile in (0.975, 0.95))
-    q = min(1.0, 2 * _chance(abs(mean) - margin, error, pairs - 1))
-    return Paired(pairs, mean, deviation, mean - half, mean + half, mean - half90, mean + half90, q)
+    variance = _floored(variance, pooled)
+    used = pooled & (degrees > 0) & (variance > 0)
+    count = used.sum(-1, keepdims=True)
+    half = np.where(used, degrees, 1.0) / 2
+    logs = np.where(used, np.log(np.where(used, variance, 1.0)) - psi(half) + np.log(half), 0.0)
+    center = logs.sum(-1, keepdims=True) / count
+    excess = np.where(used, (logs - center) ** 2, 0.0).sum(-1, keepdims=True) / (count - 1)
+    excess = excess - np.where(used, polygamma(1, half), 0.0).sum(-1, keepdims=True) / count
+    prior = np.minimum(PRIOR_DEGREES, 2 * _inverse_trigamma(excess))
+    common = np.exp(center + psi(prior / 2) - np.log(prior / 2))
+    total = np.where(used, degrees, 0.0).sum(-1, keepdims=True)
+    moderated = (prior * common + degrees * variance) / (prior + degrees)
+    applies = (count > 1) & (degrees > 0)
+    return np.where(applies, moderated, variance), np.where(applies, np.minimum(prior + degrees, total), degrees)
 
 
-def _chance(beyond: float, error: float, degrees: int) -> float:
-    """One-sided p-value of a mean this far beyond the margin, on the side it is on: the smaller of the two."""
-    if error == 0:
-        return 0.0 if beyond > 0 else 1.0
-    return float(stdtr(degrees, -beyond / error))
+def _inverse_trigamma(values: Array) -> Array:
+    """X with ψ′(x) = value, by Newton's method on 1/ψ′; ∞ where the value isn't positive."""
+    positive = values > 0
+    wanted = np.where(positive, values, 1.0)
+    x = 0.5 + 1 / wanted
+    for _ in range(8):
+        trigamma = polygamma(1, x)
+        x = x + trigamma * (1 - trigamma / wanted) / polygamma(2, x)
+    return np.where(positive, x, np.inf)

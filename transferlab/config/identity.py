@@ -27,6 +27,9 @@ ENGINE_VERSION = 5
 NOT_IN_RUN_ID = frozenset(
     {
         "seeds",
+        "baseline_seeds",
+        "max_seeds",
+        "max_runs",
         "device",
         "deterministic",
         "parallel",

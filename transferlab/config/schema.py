@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-from transferlab.comparison.verdicts import Verdict
+from transferlab.comparison.verdict_words import Verdict
 from transferlab.config.component import Component
 from transferlab.config.nodes import component
 from transferlab.config.roles import Bridge, Source, bridge, source
@@ -30,6 +30,9 @@ MAX_NAME_BYTES = 255
 """Length of a folder's name; no usual file system takes more."""
 
 MAX_SEEDS = 10_000
+
+LOOKS = (5, 8, 12, 20, 30)
+"""After how many seeds ``seeds=auto`` looks at the verdicts; each may be wrong in 2%, and all together in 5%."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +78,14 @@ class TrainConfig:
     optimizer: Component
     schedule: Component
     validator: Component
-    seeds: int | list[int]
-    """A count (5: seeds 0 to 4), or the seeds themselves."""
+    seeds: int | list[int] | Literal["auto"]
+    """A count (5: seeds 0 to 4), or the seeds themselves; ``auto`` for as many as each row needs to be decided."""
+    baseline_seeds: int | Literal["auto"]
+    """How many seeds the baseline gets that all rows share; ``auto`` for √rows times theirs."""
+    max_seeds: int
+    """Of a row, with ``seeds=auto``."""
+    max_runs: int | None
+    """How many runs a command trains at most; it goes on where it ended."""
     target_labels_per_class: Labels
     steps: int
     """Length of each Fit unless the stage names its own."""
@@ -128,7 +137,7 @@ class TrainConfig:
         for key in ("cache_gigabytes", "checkpoint_seconds"):
             _at_least(key, getattr(self, key), 0)
         if not self.seed_list or min(self.seed_list) < 0 or len(set(self.seed_list)) < len(self.seed_list):
-            raise Refusal(f"seeds={self.seeds}: expected a count of at least 1, or a list of different seeds")
+            raise Refusal(f"seeds={self.seeds}: expected a count of at least 1, a list of different seeds, or auto")
         _refuse_no_folder(self.output_root)
         for data in (*self.source.domains, self.target, *(self.bridge.path or ()), *self.bridge.pool):
             if data.options.get("cache", self.output_root) != self.output_root:
@@ -143,13 +152,22 @@ class TrainConfig:
             _at_least(key, getattr(self, key), 1)
             if getattr(self, key) > largest:
                 raise Refusal(f"{key}={getattr(self, key)}: expected at most {largest}")
-        if isinstance(self.seeds, int) and self.seeds > MAX_SEEDS:
-            raise Refusal(f"seeds={self.seeds}: expected a count of at most {MAX_SEEDS}")
+        if not LOOKS[0] <= self.max_seeds <= LOOKS[-1]:
+            raise Refusal(f"max_seeds={self.max_seeds}: expected {LOOKS[0]} to {LOOKS[-1]}, which hold the five looks")
+        if self.max_runs is not None:
+            _at_least("max_runs", self.max_runs, 1)
+        if self.baseline_seeds != "auto":
+            _at_least("baseline_seeds", self.baseline_seeds, 1)
+        for key in ("seeds", "baseline_seeds"):
+            count = getattr(self, key)
+            if isinstance(count, int) and count > MAX_SEEDS:
+                raise Refusal(f"{key}={count}: expected a count of at most {MAX_SEEDS}")
 
     @property
     def seed_list(self) -> list[int]:
-        """The seeds, one by one."""
-        return list(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
+        """The seeds, one by one; with ``auto``, those before the first look."""
+        count = LOOKS[0] if self.seeds == "auto" else self.seeds
+        return list(range(count)) if isinstance(count, int) else count
 
     @property
     def takes_bridges(self) -> bool:

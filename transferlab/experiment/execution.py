@@ -20,6 +20,7 @@ from torch import nn
 
 from transferlab.cache.stage_cache import StageCache
 from transferlab.comparison.result_file import files_of, sealed
+from transferlab.comparison.test_set import packed
 from transferlab.config.schema import ResolvedConfig, TrainConfig
 from transferlab.domains.splits import Labelled, TestData, TrainingData, Unlabelled, split
 from transferlab.errors import Diverged
@@ -96,7 +97,7 @@ def _performed(run: Run, title: str, quiet: bool | None) -> dict[str, Any]:
         journal.save(run.folder / "metrics.csv")
         names = ["metrics.csv", *_write_predictor(run, outcome, test)]
         files = {name: file_digest(run.folder / name) for name in names}
-        result = _result(run, config, outcome, timing, journal.warnings, files)
+        result = _result(run, config, outcome, timing, journal.warnings, files, test)
         for name in stale.keys() - files.keys():  # if the run diverges now, for example
             (run.folder / name).unlink(missing_ok=True)
         write_json(run.folder / "result.json", result)
@@ -227,6 +228,7 @@ def _result(
     timing: Mapping[str, Any],
     warnings: Sequence[Mapping[str, Any]],
     files: Mapping[str, str],
+    test: TestData,
 ) -> dict[str, Any]:
     return sealed(
         {
@@ -244,5 +246,13 @@ def _result(
             "environment": environment(config),
             "config": plain(run.config),
             "files": dict(files),
+            "test_set": _test_set(outcome, test),
         }
     )
+
+
+def _test_set(outcome: Evaluation, test: TestData) -> dict[str, Any]:
+    """Which test examples were classified correctly; empty for a diverged run."""
+    if outcome.predictions is None:
+        return {}
+    return packed(outcome.predictions.classes == outcome.predictions.labels, test.indices, test.labels)

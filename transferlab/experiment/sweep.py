@@ -6,7 +6,6 @@ A single ``transferlab train`` is a sweep of one job.
 from __future__ import annotations
 
 import importlib
-import re
 import sys
 import threading
 from collections import Counter
@@ -17,14 +16,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from transferlab.config.comparison_row import ComparisonRow
-from transferlab.config.schema import TrainConfig
-from transferlab.domains.bridges import Choice, choose_path
-from transferlab.domains.class_names import differing
 from transferlab.domains.description import described
-from transferlab.domains.splits import labels_of_classes, refuse_budget
-from transferlab.domains.task import TransferTask, load_task
 from transferlab.errors import Interrupted, Refusal, Unwritable, in_words
-from transferlab.experiment.preflight import crowded, refuse_misnamed, refuse_no_stages, without_lacking
+from transferlab.experiment.looks import looks, refuse_without_baseline
+from transferlab.experiment.plan import PlannedRow, planned, with_baseline_seeds
+from transferlab.experiment.preflight import crowded, without_lacking
 from transferlab.experiment.processes import Ended, Failed, get_ready, how_many, side_by_side
 from transferlab.experiment.run import Run, State, heard
 from transferlab.experiment.writable import refuse_unwritable
@@ -56,106 +52,77 @@ def train(jobs: Sequence[Sequence[ComparisonRow]], command: str) -> int:
         Refusal: before anything is trained or written, if any of the runs can't be done.
         Interrupted: by Ctrl-C or SIGTERM, once the run under way is marked.
     """
-    for key in ("output_root", "margin", "fail_on", "parallel"):
+    for key in ("output_root", "margin", "fail_on", "parallel", "max_runs", "max_seeds"):
         if len({repr(getattr(row.config, key)) for job in jobs for row in job}) > 1:
             raise Refusal(f"{key}: one value for all jobs of a sweep, which share processes and one table")
-    baselines, chosen = _planned(jobs)
-    runs = list((baselines | chosen).values())  # baselines first: a sweep cut short has what it compares with
-    config = runs[0].config
-    missing = [run for run in runs if run.config.overwrite or not run.finished]
-    missing, left_out = without_lacking(missing, chosen)
-    _refuse_what_torch_sees(missing)
-    if missing:
-        refuse_unwritable(config.root, missing)
-    for reason, unable in left_out.items():
-        say(f"left out ({counted(len(unable), 'run')}): {reason}")
-        runs = [run for run in runs if run not in unable]
-    _announce(runs, missing)
-    failed = _train_all(missing, command) if missing else []
+    if len({row.config.seeds == "auto" for job in jobs for row in job}) > 1:
+        raise Refusal("seeds=auto: for all jobs of a sweep or for none")
+    rows = planned(jobs)
+    config, sweep = rows[0].row.config, _Sweep(command, rows[0].row.config.max_runs)
+    by_looks = config.seeds == "auto"
+    if by_looks:
+        refuse_without_baseline(rows)
+    for plan in looks(rows) if by_looks else [with_baseline_seeds(rows)]:
+        sweep.train(plan)
+        if sweep.stopped:
+            break
     from transferlab.comparison.report import exit_code, show
 
-    finished = {run.comparison_id for run in runs if (run.folder / "result.json").exists()}
+    finished = {run.comparison_id for run in sweep.runs if (run.folder / "result.json").exists()}
     code = exit_code(show(config.root, config.margin, finished), config.fail_on) if finished else 1
-    for run in failed:
+    for run in sweep.failed:
         say(f"missing, for it failed: {run.title}; {run.folder / 'train.log'}")
-    return 1 if failed or left_out else code
+    return 1 if sweep.failed or sweep.left_out else code
 
 
-def _planned(jobs: Sequence[Sequence[ComparisonRow]]) -> tuple[dict[Path, Run], dict[Path, Run]]:
-    """Every run of every job once, by its folder: the baselines, and those that were asked for by name."""
-    tasks: dict[str, TransferTask] = {}
-    choices: dict[str, Choice] = {}
-    baselines: dict[Path, Run] = {}
-    chosen: dict[Path, Run] = {}
-    for job in jobs:
-        for number, asked in enumerate(job):
-            row = _on_its_path(asked, choices)
-            config = row.config
-            key = _data(config)
-            task = tasks[key] = tasks.get(key) or load_task(config)
-            runs = [Run(row, task, seed) for seed in config.seed_list]
-            refuse_budget(task.target, config.target.name, config.target_labels_per_class)
-            reason = _nothing_to_cross(asked) or _impossible(runs[0])
-            if reason and number == 0:
-                raise Refusal(reason)
-            if reason:
-                say(f"no baseline {config.strategy.name}: {reason}")
-                continue
-            refuse_misnamed(config)
-            into = chosen if number == 0 else baselines
-            into |= {run.folder: run for run in runs}
-    return baselines, chosen
+class _Sweep:
+    """What a command has done so far.
 
+    Attributes:
+        runs: all that it needs.
+        failed: those that failed.
+        left_out: whether some can't be trained with what is installed.
+        stopped: whether ``max_runs`` ended it.
+    """
 
-def _data(config: TrainConfig) -> str:
-    return repr((config.source, config.target, config.bridge, config.image))
+    def __init__(self, command: str, max_runs: int | None) -> None:
+        self.runs: list[Run] = []
+        self.failed: list[Run] = []
+        self.left_out = self.stopped = False
+        self._command, self._left = command, max_runs
+        self._trained: set[Path] = set()
 
+    def train(self, plan: Sequence[PlannedRow]) -> None:
+        """Trains what is missing of the plan.
 
-def _on_its_path(asked: ComparisonRow, choices: dict[str, Choice]) -> ComparisonRow:
-    """The row with its bridges chosen, where ``bridge=auto`` asks for it; the same choice for the same data."""
-    config = asked.config
-    if config.bridge.path is not None:
-        return asked
-    key = _data(config)
-    if key not in choices:
-        choice = choices[key] = choose_path(config)
-        way = " → ".join([config.source.name, *(bridge.name for bridge in choice.path), config.target.name])
-        hops = ", ".join(f"{hop:.2f}" for hop in choice.hops)
-        straight = f"; straight {choice.straight:.2f}" if choice.path else ""
-        say(f"bridge=auto: {way}; hops {hops}{straight} ({choice.probe})")
-    return asked.with_bridges(choices[key].path)
-
-
-def _nothing_to_cross(asked: ComparisonRow) -> str | None:
-    if not asked.config.takes_bridges or asked.config.bridge.path != ():
-        return None
-    name = f"strategy={asked.config.strategy.name}"
-    return f"{name} needs a bridge: bridge=<data set>, bridge.path=[a,b], or bridge=auto bridge.pool=[a,b,c]"
-
-
-def _impossible(run: Run) -> str | None:
-    """Why the data don't allow this run; None if they do."""
-    config, strategy, task = run.config, run.strategy, run.task
-    name = f"strategy={config.strategy.name}"
-    refuse_no_stages(config)
-    if strategy.classes == "same" and not task.same_classes:
-        bridges = zip(config.bridge.path or (), task.bridges, strict=True)
-        roles = [("source", config.source, task.source), ("target", config.target, task.target)]
-        roles += [("bridge", *bridge) for bridge in bridges]
-        has = [(role, component.name, domain.class_names) for role, component, domain in roles]
-        return f"{name} needs one set of classes, but {differing(has)}"
-    if "target_labelled" in strategy.reads(config.loss) and run.labels_per_class == 0:
-        return f"{name} learns from target labels, but target_labels_per_class=0"
-    if lack := strategy.lacks(labels_of_classes(task.target, run.labels_per_class)):
-        return f"{name}: {lack}, but target_labels_per_class={config.target_labels_per_class}"
-    if strategy.needs_weights and not config.backbone.options.get("weights"):
-        return (
-            f"{name}, strategy.start=pretrained: backbone={config.backbone.name} has none; give it backbone.weights=…"
-        )
-    read = len([stream for stream in strategy.reads(config.loss) if re.fullmatch(r"source\d+", stream)])
-    if read and read != (have := len(config.source.domains)):
-        return f"{name} learns from {read} source domains, one by one, and source={config.source.name} has {have}"
-    return None
+        Raises:
+            Refusal: before anything is trained or written, if any of the runs can't be done.
+            Interrupted: by Ctrl-C or SIGTERM, once the run under way is marked.
+        """
+        begun = bool(self.runs)
+        runs = [run for row in plan for run in row.runs()]
+        missing = [
+            run for run in runs if run.folder not in self._trained and (run.config.overwrite or not run.finished)
+        ]
+        missing, left_out = without_lacking(missing, {run.folder for row in plan if row.chosen for run in row.runs()})
+        beyond = missing[self._left :] if self._left is not None else []
+        missing = missing[: self._left]
+        _refuse_what_torch_sees(missing)
+        if missing:
+            refuse_unwritable(missing[0].config.root, missing)
+        for reason, unable in left_out.items():
+            say(f"left out ({counted(len(unable), 'run')}): {reason}")
+            runs = [run for run in runs if run not in unable]
+        self.runs, self.left_out = runs, self.left_out or bool(left_out)
+        if missing or not begun:
+            _announce(runs, missing, again=begun)
+        self.failed += _train_all(missing, self._command) if missing else []
+        self._trained |= {run.folder for run in missing}
+        if self._left is not None:
+            self._left -= len(missing)
+        if beyond:
+            self.stopped = True
+            say(f"max_runs: {counted(len(beyond), 'run')} left for the same command, another time")
 
 
 def _refuse_what_torch_sees(missing: Sequence[Run]) -> None:
@@ -171,7 +138,7 @@ def _refuse_what_torch_sees(missing: Sequence[Run]) -> None:
             say(text)
 
 
-def _announce(runs: Sequence[Run], missing: Sequence[Run]) -> None:
+def _announce(runs: Sequence[Run], missing: Sequence[Run], *, again: bool) -> None:
     if not missing:
         say(f"nothing to train: {len(runs)} of {len(runs)} found")
         return
@@ -180,7 +147,7 @@ def _announce(runs: Sequence[Run], missing: Sequence[Run]) -> None:
     found = f"{len(runs) - len(missing)} of {len(runs)} found; " if len(missing) < len(runs) else ""
     states = Counter(run.state for run in missing if not run.finished)
     begun = [f"{states[state]} {agreeing(states[state], *words)}" for state, words in BEGUN.items() if states[state]]
-    for line in described([run.config for run in missing]):
+    for line in [] if again else described([run.config for run in missing]):
         say(line)
     _say_other_precision(missing)
     say(f"{found}training {counted(len(missing), 'run')}: {rows}{'; ' if begun else ''}{', '.join(begun)}")

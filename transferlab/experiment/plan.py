@@ -1,0 +1,205 @@
+"""From jobs to the rows that are to be trained, each with its data and its seeds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from transferlab.comparison.planning import baseline_seeds
+from transferlab.config.comparison_row import ComparisonRow
+from transferlab.config.schema import TrainConfig
+from transferlab.domains.bridges import Choice, choose_path
+from transferlab.domains.class_names import differing
+from transferlab.domains.splits import labels_of_classes, refuse_budget
+from transferlab.domains.task import TransferTask, load_task
+from transferlab.errors import Refusal
+from transferlab.experiment.preflight import refuse_misnamed, refuse_no_stages
+from transferlab.experiment.run import Run
+from transferlab.system.console import say
+from transferlab.text import printable
+
+BASELINES = ("scratch", "source_only")
+"""What rows are compared with: the first of them that a comparison has decides its rows."""
+
+NOT_JUDGED = ("scratch", "target_oracle")
+
+
+@dataclass(frozen=True)
+class PlannedRow:
+    """A strategy to be trained on some seeds.
+
+    Attributes:
+        row: the strategy, and all that it is trained with.
+        task: the loaded domains.
+        seeds: in order.
+        chosen: whether it was asked for by name, rather than as a baseline.
+    """
+
+    row: ComparisonRow
+    task: TransferTask
+    seeds: tuple[int, ...]
+    chosen: bool
+
+    @cached_property
+    def first(self) -> Run:
+        """Its run with the first seed."""
+        return Run(self.row, self.task, self.seeds[0])
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Comparison and row."""
+        return self.first.comparison_id, self.first.run_id
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its runs."""
+        return self.first.folder.parent
+
+    @property
+    def name(self) -> str:
+        """The strategy's."""
+        return self.row.config.strategy.name
+
+    @property
+    def title(self) -> str:
+        """Strategy and variant, for messages."""
+        return printable(f"{self.name} ({self.row.variant})" if self.row.variant else self.name)
+
+    @property
+    def judged(self) -> bool:
+        """Whether it gets a verdict."""
+        return self.name not in NOT_JUDGED
+
+    def runs(self) -> list[Run]:
+        """One for each seed."""
+        return [replace(self.first, seed=seed) for seed in self.seeds]
+
+    def with_seeds(self, seeds: Iterable[int]) -> PlannedRow:
+        """The same row on other seeds."""
+        return replace(self, seeds=tuple(seeds))
+
+
+def planned(jobs: Sequence[Sequence[ComparisonRow]]) -> list[PlannedRow]:
+    """Every row of every job once, baselines first: a sweep cut short has what it compares with.
+
+    Args:
+        jobs: each a strategy followed by its baselines.
+
+    Raises:
+        Refusal: if the data don't allow a row that was asked for.
+    """
+    tasks: dict[str, TransferTask] = {}
+    choices: dict[str, Choice] = {}
+    baselines: dict[Path, PlannedRow] = {}
+    chosen: dict[Path, PlannedRow] = {}
+    for job in jobs:
+        for number, asked in enumerate(job):
+            row = _on_its_path(asked, choices)
+            config = row.config
+            key = _data(config)
+            task = tasks[key] = tasks.get(key) or load_task(config)
+            new = PlannedRow(row, task, tuple(config.seed_list), chosen=number == 0)
+            refuse_budget(task.target, config.target.name, config.target_labels_per_class)
+            reason = _nothing_to_cross(asked) or _impossible(new.first)
+            if reason and new.chosen:
+                raise Refusal(reason)
+            if reason:
+                say(f"no baseline {config.strategy.name}: {reason}")
+                continue
+            refuse_misnamed(config)
+            rows = chosen if new.chosen else baselines
+            known = rows.get(new.folder, new)
+            rows[new.folder] = known.with_seeds(dict.fromkeys([*known.seeds, *new.seeds]))
+    for folder in baselines.keys() & chosen.keys():
+        seeds = dict.fromkeys([*baselines[folder].seeds, *chosen[folder].seeds])
+        chosen[folder] = chosen[folder].with_seeds(seeds)
+    return [*(baselines | chosen).values()]
+
+
+def baseline_of(rows: Sequence[PlannedRow]) -> PlannedRow | None:
+    """What the rows of one comparison are compared with first; None if it isn't among them."""
+    of_name = {row.name: row for row in reversed(rows) if not row.row.variant}
+    return next((of_name[name] for name in BASELINES if name in of_name), None)
+
+
+def by_comparison(rows: Sequence[PlannedRow]) -> list[list[PlannedRow]]:
+    """The rows of each comparison."""
+    comparisons: dict[str, list[PlannedRow]] = {}
+    for row in rows:
+        comparisons.setdefault(row.key[0], []).append(row)
+    return list(comparisons.values())
+
+
+def with_baseline_seeds(rows: Sequence[PlannedRow]) -> list[PlannedRow]:
+    """The same rows, the baseline of each comparison on further seeds.
+
+    All rows are compared with it, so its seeds count for all of them (``planning.baseline_seeds``). They are the
+    smallest numbers that aren't among the rows' seeds.
+    """
+    further: dict[tuple[str, str], PlannedRow] = {}
+    for together in by_comparison(rows):
+        baseline, judged = baseline_of(together), [row for row in together if row.judged]
+        if baseline is None or not (others := [row for row in judged if row is not baseline]):
+            continue
+        wanted = baseline.row.config.baseline_seeds
+        most = max(len(row.seeds) for row in together)
+        count = baseline_seeds(most, len(others)) if wanted == "auto" else max(most, wanted)
+        seeds = dict.fromkeys(seed for row in [baseline, *others] for seed in row.seeds)
+        free = (seed for seed in range(2 * count + max(seeds) + 1) if seed not in seeds)
+        seeds |= dict.fromkeys(next(free) for _ in range(count - len(seeds)))
+        further[baseline.key] = baseline.with_seeds([*seeds])
+    return [further.get(row.key, row) for row in rows]
+
+
+def _data(config: TrainConfig) -> str:
+    return repr((config.source, config.target, config.bridge, config.image))
+
+
+def _on_its_path(asked: ComparisonRow, choices: dict[str, Choice]) -> ComparisonRow:
+    """The row with its bridges chosen, where ``bridge=auto`` asks for it; the same choice for the same data."""
+    config = asked.config
+    if config.bridge.path is not None:
+        return asked
+    key = _data(config)
+    if key not in choices:
+        choice = choices[key] = choose_path(config)
+        way = " → ".join([config.source.name, *(bridge.name for bridge in choice.path), config.target.name])
+        hops = ", ".join(f"{hop:.2f}" for hop in choice.hops)
+        straight = f"; straight {choice.straight:.2f}" if choice.path else ""
+        say(f"bridge=auto: {way}; hops {hops}{straight} ({choice.probe})")
+    return asked.with_bridges(choices[key].path)
+
+
+def _nothing_to_cross(asked: ComparisonRow) -> str | None:
+    if not asked.config.takes_bridges or asked.config.bridge.path != ():
+        return None
+    name = f"strategy={asked.config.strategy.name}"
+    return f"{name} needs a bridge: bridge=<data set>, bridge.path=[a,b], or bridge=auto bridge.pool=[a,b,c]"
+
+
+def _impossible(run: Run) -> str | None:
+    """Why the data don't allow this run; None if they do."""
+    config, strategy, task = run.config, run.strategy, run.task
+    name = f"strategy={config.strategy.name}"
+    refuse_no_stages(config)
+    if strategy.classes == "same" and not task.same_classes:
+        bridges = zip(config.bridge.path or (), task.bridges, strict=True)
+        roles = [("source", config.source, task.source), ("target", config.target, task.target)]
+        roles += [("bridge", *bridge) for bridge in bridges]
+        has = [(role, component.name, domain.class_names) for role, component, domain in roles]
+        return f"{name} needs one set of classes, but {differing(has)}"
+    if "target_labelled" in strategy.reads(config.loss) and run.labels_per_class == 0:
+        return f"{name} learns from target labels, but target_labels_per_class=0"
+    if lack := strategy.lacks(labels_of_classes(task.target, run.labels_per_class)):
+        return f"{name}: {lack}, but target_labels_per_class={config.target_labels_per_class}"
+    if strategy.needs_weights and not config.backbone.options.get("weights"):
+        return (
+            f"{name}, strategy.start=pretrained: backbone={config.backbone.name} has none; give it backbone.weights=…"
+        )
+    read = len([stream for stream in strategy.reads(config.loss) if re.fullmatch(r"source\d+", stream)])
+    if read and read != (have := len(config.source.domains)):
+        return f"{name} learns from {read} source domains, one by one, and source={config.source.name} has {have}"
+    return None
