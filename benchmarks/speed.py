@@ -150,7 +150,7 @@ SECTIONS: dict[str, Callable[[argparse.Namespace], Tables]] = {
     "losses": _losses,
     "sharing": lambda given: _one("the comparison", commands.sharing(_changes(given), 60 * given.minutes)),
     "parallel": lambda given: _one(
-        "strategy=dann", commands.side_by_side(_changes(given), given.rounds, 60 * given.minutes)
+        "strategy=dann seeds=2", commands.side_by_side(_changes(given), given.rounds, 60 * given.minutes)
     ),
     "folders": _folders,
     "memory": lambda given: _one("strategy=dann", _memory(given)),
@@ -183,7 +183,9 @@ def _given() -> argparse.Namespace:
     parser.add_argument("sections", nargs="*", metavar="section", help=f"of {', '.join(SECTIONS)}; all by default")
     parser.add_argument("--tiny", action="store_true", help="a few seconds of each, to see that it works")
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="leave other libraries out")
-    parser.add_argument("--minutes", type=float, default=3.0, help="of a section, about; 3 by default")
+    parser.add_argument(
+        "--minutes", type=float, default=2.0, help="of a section, about, where it can choose; 2 by default"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--rounds", type=int, default=5, help="of turns, at most")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

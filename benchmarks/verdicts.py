@@ -36,6 +36,7 @@ ROWS = (1, 2, 5, 12, 48)
 KINDS = ("normal", "skewed", "collapsing")
 SHARES = (0.2, 0.7, -0.3)
 SEEDS = 5
+DIFFERENCES = (None, -5.0, -3.0)
 CHUNK = 500
 """Draws that are simulated at once, for the memory's sake."""
 
@@ -141,7 +142,7 @@ class Looked:
 
     Attributes:
         false: draws in which a null row ends as negative or positive.
-        decided: rows of a true difference that end decided.
+        decided: rows of a true difference (or, where there are none, of all) that end decided.
         seeds: that such a row is given, in the mean.
     """
 
@@ -150,16 +151,17 @@ class Looked:
     seeds: float
 
 
-def looked(scenario: Scenario, difference: float, draws: int, seed: int = 0) -> Looked:
-    """Simulates ``seeds=auto``; half of the rows differ truly, or one row of one, and the others are null."""
+def looked(scenario: Scenario, difference: float | None, draws: int, seed: int = 0) -> Looked:
+    """Simulates ``seeds=auto``; half of the rows differ truly, and the others are null; for None, all are."""
     random, most = np.random.default_rng(seed), LOOKS[-1]
-    differing = np.arange(scenario.rows) < max(1, scenario.rows // 2)
+    differing = np.arange(scenario.rows) < (0 if difference is None else scenario.rows // 2)
+    shown = differing if differing.any() else ~differing
     sums, done = np.zeros(3), 0
     while done < draws:
         size = min(CHUNK // 5, draws - done)
         done += size
         truth = random.choice([-MARGIN, MARGIN], (size, scenario.rows))
-        truth[:, differing] = difference
+        truth[:, differing] = difference or 0
         rows, baseline = scenario.draw(random, truth, most, most)
         given = np.full((size, scenario.rows), LOOKS[0])
         for look in LOOKS:
@@ -169,8 +171,8 @@ def looked(scenario: Scenario, difference: float, draws: int, seed: int = 0) -> 
         words = _at_a_look(rows, baseline, given)
         sums += [
             _wrong(words, truth)[:, ~differing].any(1).sum(),
-            np.isin(words, DECIDED)[:, differing].mean(1).sum(),
-            given[:, differing].mean(1).sum(),
+            np.isin(words, DECIDED)[:, shown].mean(1).sum(),
+            given[:, shown].mean(1).sum(),
         ]
     return Looked(*(sums / draws * [100, 100, 1]).tolist())
 
@@ -219,16 +221,16 @@ def main() -> None:
         )
         looks = [
             (Scenario(rows, kind, share, False), difference)
-            for rows, share, kind, difference in itertools.product(ROWS[1:], SHARES[:2], KINDS, (-5.0, -3.0))
+            for rows, share, kind, difference in itertools.product(ROWS[1:], SHARES[:2], KINDS, DIFFERENCES)
         ]
         of_looks = max(draws // 10, 1)
         results = dict(zip(looks, pool.map(looked, *zip(*looks, strict=True), [of_looks] * len(looks)), strict=True))
         print("\n| rho | errors | true difference | " + " | ".join(f"{rows} rows" for rows in ROWS[1:]) + " |")
         print("| --- | --- | --- |" + " --- |" * len(ROWS[1:]))
-        for share, kind, difference in itertools.product(SHARES[:2], KINDS, (-5.0, -3.0)):
+        for share, kind, difference in itertools.product(SHARES[:2], KINDS, DIFFERENCES):
             these = [results[Scenario(rows, kind, share, False), difference] for rows in ROWS[1:]]
             cells = [f"{one.false:.1f}, {one.decided:.0f}, {one.seeds:.1f}" for one in these]
-            print(f"| {share} | {kind} | {difference:g} | {' | '.join(cells)} |")
+            print(f"| {share} | {kind} | {difference or 'none'} | {' | '.join(cells)} |")
     print(f"\n{time.perf_counter() - started:.0f} s")
 
 

@@ -20,7 +20,8 @@ def test_a_baseline_has_more_seeds_the_more_rows_share_it(seeds: int, rows: int,
 def test_the_named_seeds_decide_as_often_as_said_and_fewer_less_often():
     found = made(-3.0, 0.9)
     (seeds,) = seeds_to_decide(found, MARGIN, 2)
-    assert chance_to_decide(found, int(seeds), MARGIN, 2)[0] >= CHANCE > chance_to_decide(found, 6, MARGIN, 2)[0]
+    then, now = chance_to_decide(found, np.array([seeds, 6], dtype=np.int64), MARGIN, 2)[:, 0]
+    assert then >= CHANCE > now
     assert seeds_to_decide(found, MARGIN, 12)[0] > seeds
 
 
@@ -34,7 +35,9 @@ def test_what_is_predicted_is_students_t_about_the_present_difference():
     future = -2.5 + np.sqrt(1 - error**2) * drawn_t
     beyond = np.abs(future) > 1 + stats.t.isf(0.02 / 6, degrees) * error
     within = np.abs(future) < 1 - stats.t.isf(0.02, degrees) * error
-    assert chance_to_decide(found, seeds, MARGIN, rows)[0] == pytest.approx((beyond | within).mean(), abs=0.005)
+    assert chance_to_decide(found, np.array([seeds]), MARGIN, rows)[0, 0] == pytest.approx(
+        (beyond | within).mean(), abs=0.005
+    )
 
 
 def test_a_row_on_the_margin_is_decided_by_no_number_that_is_named():

@@ -244,3 +244,30 @@ def test_an_undecided_row_says_how_many_seeds_would_decide(outputs):
     assert row["verdict"] == "inconclusive"
     assert row["note"] == f"about {math.ceil(seeds[0] / 10) * 10} seeds would decide it in 8 of 10 cases"
     assert row_of(table_of(outputs), "dann")["note"] == ""
+
+
+def test_a_baseline_that_collapsed_in_a_seed_leaves_nothing_decided_and_nothing_broken(outputs):
+    outputs.add("scratch", [0.80, 0.10, 0.81, 0.79, 0.83])
+    outputs.add("dann", DANN)
+    outputs.add("finetune", FINETUNE)
+    table = table_of(outputs)
+    assert table["verdict"].dropna().tolist() == ["inconclusive"] * 2
+    assert table["delta_scratch_low"].iloc[1:].notna().all()
+
+
+def test_results_that_are_all_equal_are_equivalent(outputs):
+    outputs.add("scratch", [0.8] * 5)
+    outputs.add("dann", [0.8] * 5)
+    outputs.add("finetune", [0.8] * 5)
+    assert table_of(outputs)["verdict"].dropna().tolist() == ["equivalent"] * 2
+
+
+def test_rows_of_other_seeds_share_what_they_share(outputs):
+    outputs.add("scratch", SCRATCH)
+    outputs.add("dann", DANN, first_seed=3)
+    outputs.add("finetune", FINETUNE, first_seed=50)
+    table = table_of(outputs)
+    dann, finetune = row_of(table, "dann"), row_of(table, "finetune")
+    assert dann["note"] == "fewer than 5 seeds; without 3 seeds that scratch lacks"
+    assert finetune["note"] == "fewer than 5 seeds; without 5 seeds that scratch lacks"
+    assert pd.isna(finetune["delta_scratch"])

@@ -41,7 +41,8 @@ def judge(rows: Sequence[Row], baseline: Row, verdict_column: str, note_column: 
     variance, count, reasons = _over_examples(others, baseline)
     wider = for_new_examples(found, variance, count)
     wider_words, _ = verdicts(wider, margin, levels, judged)
-    enough = seeds_to_decide(found, margin, max(int(judged.sum()), 1))
+    undecided = bool((words == "inconclusive").any())
+    enough = seeds_to_decide(found, margin, int(judged.sum())) if undecided else found.mean
     low, high = found.interval(0.95)
     new_low, new_high = wider.interval(0.95)
     for place, row in enumerate(others):

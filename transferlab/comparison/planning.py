@@ -50,18 +50,28 @@ def seeds_to_decide(found: Estimates, margin: float, rows: int) -> Array:
     Returns:
         (rows,); NaN where more than ``MAX_SEEDS`` seeds are needed, or too little is known.
     """
-    fewest = np.full(found.mean.shape, np.nan)
-    for seeds in _candidates():
-        chance = chance_to_decide(found, seeds, margin, rows)
-        fewest = np.where(np.isnan(fewest) & (seeds > found.seeds) & (chance >= CHANCE), seeds, fewest)
-    return fewest
+    counts = _candidates()
+    enough = (chance_to_decide(found, counts, margin, rows) >= CHANCE) & (counts[:, None] > found.seeds)
+    return np.where(enough.any(0), counts[enough.argmax(0)].astype(np.float64), np.nan)
 
 
-def chance_to_decide(found: Estimates, seeds: int, margin: float, rows: int) -> Array:
-    """The chance that a row is decided once it has so many seeds, and the baseline its part; as above, (rows,)."""
-    of_baseline = np.maximum(found.baseline_seeds, baseline_seeds(seeds, rows))[..., None]
+def chance_to_decide(found: Estimates, counts: NDArray[np.int64], margin: float, rows: int) -> Array:
+    """The chance that a row is decided once it has so many seeds, and the baseline its part.
+
+    Args:
+        found: of the rows of a comparison, (rows,).
+        counts: numbers of seeds, (counts,).
+        margin: in points.
+        rows: over which Holm adjusts.
+
+    Returns:
+        (counts, rows).
+    """
+    seeds = counts[:, None]
+    planned = np.array([baseline_seeds(count, rows) for count in counts.tolist()])
+    of_baseline = np.maximum(found.baseline_seeds, planned)[:, None]
     row = found.row_variance / seeds
-    base = ((1 - found.slope) ** 2 * found.baseline_variance)[..., None] / of_baseline
+    base = (1 - found.slope) ** 2 * found.baseline_variance / of_baseline
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.sqrt(row + base)
         degrees = (row + base) ** 2 / (row**2 / (found.row_degrees + seeds - found.seeds) + base**2 / (of_baseline - 1))
