@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -101,6 +102,7 @@ class Measured:
         covered: rows whose 95% interval holds the truth.
         found: draws in which the one row that gains 5 points is called positive.
         found_by_pairs: likewise, by the paired t-test over five seeds of everything that came before.
+        width: of the 95% intervals, as a part of the paired t-test's.
     """
 
     false: float
@@ -108,17 +110,19 @@ class Measured:
     covered: float
     found: float
     found_by_pairs: float
+    width: float
 
 
 def measured(scenario: Scenario, draws: int, seed: int = 0) -> Measured:
     """Simulates fixed seeds: ``SEEDS`` a row, the baseline's by ``planning.baseline_seeds``."""
     random, of_baseline = np.random.default_rng(seed), baseline_seeds(SEEDS, scenario.rows)
-    sums, done = np.zeros(5), 0
+    sums, done = np.zeros(6), 0
     while done < draws:
         size = min(CHUNK, draws - done)
         done += size
         truth = random.choice([-MARGIN, MARGIN], (size, scenario.rows))
-        found = estimates(*scenario.draw(random, truth, SEEDS, of_baseline))
+        points, shared = scenario.draw(random, truth, SEEDS, of_baseline)
+        found, widths = estimates(points, shared), _widths_by_pairs(points[:, :, :SEEDS], shared[:, :SEEDS])
         words, _ = verdicts(found, MARGIN)
         low, high = found.interval(0.95)
         covered = ((low <= truth) & (truth <= high)).mean(1)
@@ -132,6 +136,7 @@ def measured(scenario: Scenario, draws: int, seed: int = 0) -> Measured:
             covered.sum(),
             (now[:, 0] == "positive").sum(),
             _positive_by_pairs(rows[:, :, :SEEDS], baseline[:, :SEEDS]).sum(),
+            size * (high - low).mean() / widths.mean(),
         ]
     return Measured(*(100 * sums / draws).tolist())
 
@@ -189,6 +194,11 @@ def _wrong(words: NDArray[np.str_], truth: Array) -> NDArray[np.bool_]:
     return ((words == "negative") & (truth >= -MARGIN)) | ((words == "positive") & (truth <= MARGIN))
 
 
+def _widths_by_pairs(rows: Array, baseline: Array) -> Array:
+    error = (rows - baseline[:, None]).std(-1, ddof=1) / SEEDS**0.5
+    return 2 * error * float(stdtrit(SEEDS - 1, 0.975))
+
+
 def _positive_by_pairs(rows: Array, baseline: Array) -> NDArray[np.bool_]:
     differences = rows - baseline[:, None]
     mean, error = differences.mean(-1), differences.std(-1, ddof=1) / SEEDS**0.5
@@ -216,9 +226,13 @@ def main() -> None:
             these = [found[Scenario(rows, first.kind, first.share, first.common)] for rows in ROWS]
             cells = [f"{one.false:.1f}, {one.covered:.1f}, {one.found:.0f} ({one.found_by_pairs:.0f})" for one in these]
             print(f"| {first.share} | {first.kind} | {'yes' if first.common else 'no'} | {' | '.join(cells)} |")
-        print(
-            f"\nnull rows called equivalent: at most {max(one.equivalent for one in found.values()):.1f}%", flush=True
-        )
+        most = max(one.equivalent for one in found.values())
+        print(f"\nnull rows called equivalent: at most {most:.1f}%")
+        for share in SHARES:
+            widths = [one.width for scenario, one in found.items() if scenario.share == share and scenario.rows > 1]
+            print(
+                f"rho {share}: intervals {min(widths):.0f} to {max(widths):.0f}% as wide as those of pairs", flush=True
+            )
         looks = [
             (Scenario(rows, kind, share, False), difference)
             for rows, share, kind, difference in itertools.product(ROWS[1:], SHARES[:2], KINDS, DIFFERENCES)

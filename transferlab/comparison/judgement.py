@@ -13,12 +13,9 @@ from transferlab.comparison.examples import for_new_examples, variance_over_exam
 from transferlab.comparison.planning import CHANCE, MAX_SEEDS, seeds_to_decide
 from transferlab.comparison.rows import Row
 from transferlab.comparison.statistics import Array, Estimates, estimates
-from transferlab.comparison.verdict_words import DECIDED
+from transferlab.comparison.verdict_words import DECIDED, NOT_JUDGED
 from transferlab.comparison.verdicts import MIN_SEEDS, verdicts
 from transferlab.text import counted
-
-NOT_JUDGED = ("scratch", "target_oracle")
-"""Baselines, which get a difference and no verdict."""
 
 
 def judge(rows: Sequence[Row], baseline: Row, verdict_column: str, note_column: str, margin: float) -> None:

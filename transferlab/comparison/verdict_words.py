@@ -9,3 +9,6 @@ Verdict = Literal["negative", "leaning_negative", "inconclusive", "equivalent", 
 
 DECIDED: tuple[Verdict, ...] = ("negative", "positive", "equivalent")
 """The words of which further seeds would change nothing."""
+
+NOT_JUDGED = ("scratch", "target_oracle")
+"""Baselines, which get a difference and no verdict."""

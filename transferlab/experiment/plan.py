@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from transferlab.comparison.planning import baseline_seeds
+from transferlab.comparison.verdict_words import NOT_JUDGED
 from transferlab.config.comparison_row import ComparisonRow
 from transferlab.config.schema import TrainConfig
 from transferlab.domains.bridges import Choice, choose_path
@@ -23,8 +24,6 @@ from transferlab.text import printable
 
 BASELINES = ("scratch", "source_only")
 """What rows are compared with: the first of them that a comparison has decides its rows."""
-
-NOT_JUDGED = ("scratch", "target_oracle")
 
 
 @dataclass(frozen=True)
