@@ -64,7 +64,7 @@ def test_title_sentence_and_footer(made: Comparison):
     assert text.startswith("mnist5k → digits · lenet · 3 target labels per class")
     assert "dann hurts: 71.2% against 81.0% from scratch" in text
     assert "margin ±1 point" in text
-    assert "with its 95% interval (Student's t, unadjusted)" in text
+    assert "(95%, Student's t, unadjusted)" in " ".join(text.split())
 
 
 def test_brackets_of_a_variant_are_text_not_markup(made: Comparison):
@@ -139,4 +139,4 @@ def test_latex_caption_says_margin_seeds_and_interval(made: Comparison):
     caption = next(line for line in to_latex(made.table, 1.0).splitlines() if line.startswith(r"\caption"))
     assert "3 to 5 seeds" in caption
     assert r"margin $\pm$1 point" in caption
-    assert r"with its 95\% interval (Student's t, unadjusted)" in caption
+    assert r"(95\%, Student's t, unadjusted)" in caption

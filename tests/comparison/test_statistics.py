@@ -146,6 +146,16 @@ def test_without_any_deviation_the_error_is_zero_and_the_mean_decides():
     assert estimates(np.array([[85.0] * 5]), np.array([80.0] * 5)).q(MARGIN).tolist() == [0.0]
 
 
+@pytest.mark.parametrize(("baseline", "row"), [(75, 77), (149, 165), (433, 431)])
+def test_equal_results_that_rounding_tells_apart_make_no_slope(baseline: int, row: int):
+    """The mean of five equal ratios of 539 is off by the last digit, and so is each of them from it."""
+    points, shared = np.full((1, 8), NAN), 100 * np.array([baseline / 539] * 5 + [(baseline + 9) / 539] * 3)
+    points[0, :5] = 100 * row / 539
+    found = estimates(points, shared)
+    assert found.slope == 0
+    assert found.mean[0] == pytest.approx(points[0, 0] - shared.mean())
+
+
 def test_a_baseline_without_deviation_has_no_slope():
     points, _ = drawn(8)
     found = estimates(points[:, :5], np.full(5, 80.0))

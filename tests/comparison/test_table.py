@@ -86,13 +86,17 @@ def test_holm_covers_the_rows_that_are_judged_and_no_others(full):
 
 
 def test_a_row_among_many_needs_more_evidence(outputs):
-    better = [0.83, 0.86, 0.85, 0.84, 0.89]
     outputs.add("scratch", SCRATCH)
-    outputs.add("finetune", better)
-    assert row_of(table_of(outputs), "finetune")["verdict"] == "positive"
-    for name in range(30):
-        outputs.add("joint", [0.79, 0.84, 0.80, 0.82, 0.80], run_id=f"joint{name}", variant=f"width={name}")
-    assert row_of(table_of(outputs), "finetune")["p_scratch"] > 0.0
+    outputs.add("finetune", [0.83, 0.86, 0.85, 0.84, 0.89])
+    alone = row_of(table_of(outputs), "finetune")
+    for name in range(9):
+        accuracies = [0.79 + 0.01 * ((name + seed) % 4) for seed in range(5)]
+        outputs.add("joint", accuracies, run_id=f"joint{name}", variant=f"width={name}")
+    table = table_of(outputs)
+    others = [[0.79 + 0.01 * ((name + seed) % 4) for seed in range(5)] for name in range(9)]
+    found = estimated(SCRATCH, [0.83, 0.86, 0.85, 0.84, 0.89], *others)
+    assert row_of(table, "finetune")["p_scratch"] == pytest.approx(10 * found.q(1.0).min())
+    assert alone["p_scratch"] == pytest.approx(estimated(SCRATCH, [0.83, 0.86, 0.85, 0.84, 0.89]).q(1.0)[0])
 
 
 def test_baselines_and_oracle_have_no_verdict(full):
@@ -130,7 +134,7 @@ def test_a_seed_that_the_baseline_lacks_is_left_out_and_told_of(outputs):
     assert row["delta_scratch"] == pytest.approx(estimates(points, baseline).mean[0])
     assert row["seeds"] == 6
     assert row["accuracy_mean"] == pytest.approx(np.mean([*DANN, 0.1]))
-    assert row["note"].endswith("without 1 seed that scratch lacks")
+    assert row["note"].endswith("without 1 seed that scratch has no result for")
 
 
 def test_further_seeds_of_the_baseline_count(outputs):
@@ -268,6 +272,19 @@ def test_rows_of_other_seeds_share_what_they_share(outputs):
     outputs.add("finetune", FINETUNE, first_seed=50)
     table = table_of(outputs)
     dann, finetune = row_of(table, "dann"), row_of(table, "finetune")
-    assert dann["note"] == "fewer than 5 seeds; without 3 seeds that scratch lacks"
-    assert finetune["note"] == "fewer than 5 seeds; without 5 seeds that scratch lacks"
+    assert dann["note"] == "fewer than 5 seeds; without 3 seeds that scratch has no result for"
+    assert finetune["note"] == "fewer than 5 seeds; without 5 seeds that scratch has no result for"
     assert pd.isna(finetune["delta_scratch"])
+
+
+def test_each_baseline_has_its_own_reason_for_what_is_not_known_of_new_examples(outputs):
+    outputs.add("scratch", SCRATCH, test_set={})
+    outputs.add("source_only", SOURCE_ONLY)
+    outputs.add("dann", DANN)
+    outputs.add("mcd", [None] * 5)
+    table = table_of(outputs)
+    dann = row_of(table, "dann")
+    assert pd.isna(dann["delta_scratch_new_low"])
+    assert dann["delta_source_only_new_low"] < dann["delta_source_only_low"]
+    assert (dann["test_examples"], dann["reason"]) == (1000, "against scratch, results from before examples were kept")
+    assert "no finished seed in common" in row_of(table, "mcd")["reason"]

@@ -102,7 +102,7 @@ def test_looks_end_at_max_seeds(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     decided_at(monkeypatch, {"source_only": 5})
     steps = [seeds_of(plan)["dann"] for plan in looks.looks(plan_of("strategy=dann", "seeds=auto", "max_seeds=10"))]
     assert steps == [5, 8, 10]
-    assert "10 seeds: 1 of 2 rows decided; max_seeds=10 leaves dann" in capsys.readouterr().err
+    assert "10 seeds: 1 of 2 decided; undecided at max_seeds=10: dann" in capsys.readouterr().err
 
 
 def test_a_look_judges_by_its_own_seeds(train_tiny: TrainTiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +127,8 @@ def test_auto_trains_the_runs_of_named_seeds_and_goes_on(train_tiny: TrainTiny, 
     command = ["strategy=dann", "baselines=[scratch]", "seeds=auto", "max_seeds=6", "steps=2", "margin=0.001"]
     said = train_tiny(*command, "max_runs=4")
     assert said.code == 0, said.err
-    assert "max_runs: 6 runs left for the same command, another time" in said.err
+    assert "transferlab: training 4 runs: scratch (4)" in said.err
+    assert "stopped by max_runs; 6 more runs before the next verdict: give the command again" in said.err
     assert found(tmp_path) == {"scratch": [0, 1, 2, 3]}
     said = train_tiny(*command)
     assert said.code == 0, said.err
@@ -143,12 +144,15 @@ def test_auto_trains_the_runs_of_named_seeds_and_goes_on(train_tiny: TrainTiny, 
     ("given", "text"),
     [
         (["seeds=auto", "baselines=[]"], "seeds=auto: strategy=dann needs scratch or source_only among its baselines"),
+        (["seeds=auto", "strategy=scratch", "baselines=[]"], "seeds=auto: strategy=scratch is a baseline"),
         (["-m", "seeds=auto,5"], "seeds=auto: for all jobs of a sweep or for none"),
         (["max_seeds=4"], "max_seeds=4: expected 5 to 30"),
         (["max_runs=0"], "max_runs=0: expected at least 1"),
         (["baseline_seeds=0"], "baseline_seeds=0: expected at least 1"),
         (["seeds=many"], "seeds=many"),
         (["-m", "max_runs=1,2"], "max_runs: one value for all jobs of a sweep"),
+        (["-m", "baseline_seeds=6,9"], "baseline_seeds: one value for all jobs of a sweep"),
+        (["max_runs=3", "overwrite=true"], "max_runs: not with overwrite=true"),
     ],
 )
 def test_what_makes_no_sense_is_refused(train_tiny: TrainTiny, given: list[str], text: str) -> None:
@@ -164,3 +168,26 @@ def test_a_planned_row_says_what_it_is() -> None:
     assert chosen.title == "finetune (train=head)"
     with pytest.raises(Refusal):
         plan_of("strategy=finetune", "target_labels_per_class=0")
+
+
+def test_seeds_added_by_a_sweep_are_what_its_results_say(train_tiny: TrainTiny, tmp_path: Path) -> None:
+    """So that the row is judged as one whose seeds came later, as it is without a sweep."""
+    command = ["strategy=dann", "baselines=[]", "steps=2"]
+    assert train_tiny(*command, "seeds=1").code == 0
+    assert train_tiny("-m", *command, "seeds=1,3").code == 0
+    results = [json.loads(path.read_text()) for path in sorted(tmp_path.rglob("runs/**/result.json"))]
+    assert [result["config"]["seeds"] for result in results] == [1, 3, 3]
+
+
+def test_what_decides_is_the_commands_own_baseline(train_tiny: TrainTiny) -> None:
+    """Scratch of another command is there too, on too few seeds for a word."""
+    assert train_tiny("strategy=dann", "baselines=[scratch]", "seeds=1", "steps=2").code == 0
+    said = train_tiny("strategy=dann", "baselines=[source_only]", "seeds=auto", "max_seeds=8", "steps=2", "margin=60")
+    assert "5 seeds: every row is decided" in said.err
+
+
+def test_a_row_that_never_finishes_gets_no_further_seeds(train_tiny: TrainTiny, tmp_path: Path) -> None:
+    command = ["strategy=dann", "baselines=[scratch]", "steps=3", "optimizer.lr=1e20"]
+    said = train_tiny(*command, "seeds=auto", "max_seeds=6")
+    assert "dann: no further seeds, for no run of dann was finished with a result" in said.err
+    assert found(tmp_path)["dann"] == [0, 1, 2, 3, 4]

@@ -26,7 +26,9 @@ def variance_over_examples(row: Mapping[int, Right | None], baseline: Mapping[in
         ValueError: if it can't be known, with the reason.
     """
     those = [*row.values(), *baseline.values()]
-    if not row or not baseline or any(one is None for one in those):
+    if not row or not baseline:
+        raise ValueError("no finished seed in common")
+    if any(one is None for one in those):
         raise ValueError("results from before examples were kept")
     known = [one for one in those if one is not None]
     if len({(one.count, one.examples) for one in known}) > 1:

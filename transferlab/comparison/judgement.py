@@ -51,18 +51,21 @@ def judge(rows: Sequence[Row], baseline: Row, verdict_column: str, note_column: 
             f"delta_{name}_new_high": float(new_high[place]),
             f"seeds_{name}": int(found.baseline_seeds),
             f"slope_{name}": float(found.slope),
-            "test_examples": float(count[place]),
-            "reason": reasons[place],
             "level": row.level,
         }
+        if reasons[place]:
+            known = row.columns.get("reason", "")
+            row.columns["reason"] = "; ".join(filter(None, [known, f"against {name}, {reasons[place]}"]))
+        else:
+            row.columns["test_examples"] = float(count[place])
         if not judged[place]:
             continue
         word = str(words[place])
         notes = [_undecided(found, place, enough[place])] if word == "inconclusive" else []
         if word in DECIDED and not reasons[place] and wider_words[place] != word:
-            notes.append(_settled(found, place, word, margin, variance[place], levels[place], adjusted))
+            notes.append(_settled(found, place, word, margin, variance[place], levels[place], int(judged.sum())))
         if lost := len(row.points) - int(found.seeds[place]):
-            notes.append(f"without {counted(lost, 'seed')} that {name} lacks")
+            notes.append(f"without {counted(lost, 'seed')} that {name} has no result for")
         row.columns |= {
             f"p_{name}": float(adjusted[place]) if not math.isnan(found.error[place]) else math.nan,
             verdict_column: word,
@@ -103,14 +106,13 @@ def _undecided(found: Estimates, place: int, enough: float) -> str:
     return f"about {_rounded(enough):,} seeds would decide it in {10 * CHANCE:.0f} of 10 cases"
 
 
-def _settled(
-    found: Estimates, place: int, word: str, margin: float, variance: float, level: float, adjusted: Array
-) -> str:
-    """What stands behind a word that holds on this test set, and not for any test examples."""
+def _settled(found: Estimates, place: int, word: str, margin: float, variance: float, level: float, rows: int) -> str:
+    """What stands behind a word that holds on this test set, and not for any test examples.
+
+    As if the row's q were the smallest of all rows, which Holm multiplies most: no number is below that of the set.
+    """
     distance = abs(abs(float(found.mean[place])) - margin)
-    q = float(found.q(margin)[place])
-    times = adjusted[place] / q if q > 0 else len(adjusted)
-    tail = level if word == "equivalent" else level / (2 * times)
+    tail = level if word == "equivalent" else level / (2 * rows)
     room = (distance / float(stdtrit(found.degrees[place], 1 - tail))) ** 2 - float(found.error[place]) ** 2
     if not room > 0:
         return "on this test set alone"

@@ -217,10 +217,10 @@ def _remarks(rows: Sequence[Row]) -> list[str]:
 def _footer(margin: float) -> str:
     points = "point" if margin == 1 else "points"
     return (
-        "Δ is in points, adjusted for the baseline's results with the same seeds, so not always the difference of the "
-        "means; with its 95% interval (Student's t, unadjusted) for new seeds on this test set and, after ±, for new "
-        f"test examples too. Accuracy: mean ± standard deviation. Verdicts: on this test set, margin ±{margin:g} "
-        f"{points}, Holm-adjusted over the rows of a comparison."
+        "Δ is in points, adjusted for the baseline's results with the same seeds, so it isn't always the difference of "
+        "the means. Its interval (95%, Student's t, unadjusted) is for new seeds on this test set, new ± for new test "
+        "examples too. Accuracy is mean ± standard deviation. Verdicts are about this test set: margin "
+        f"±{margin:g} {points}, Holm-adjusted over the rows of a comparison."
     )
 
 

@@ -23,13 +23,13 @@ from scipy.special import (  # Student's t; importing scipy.stats takes many tim
 Array = NDArray[np.float64]
 
 FLOOR = 1e-5
-"""The smallest variance that a row is given, as a part of the rows' median."""
+"""The smallest variance that a row is given, as a part of the median of those that aren't 0."""
 
 PRIOR_DEGREES = 10.0
 """The most degrees of freedom that the other rows' variances may add to a row's own."""
 
-ROUNDING = 1e-18
-"""Variances below it, in points², are rounding error: accuracies are ratios of counts."""
+ROUNDING = 1e-9
+"""Deviations below it, in points, are rounding error: accuracies are ratios of counts."""
 
 
 @dataclass(frozen=True)
@@ -102,18 +102,17 @@ def estimates(rows: Array, baseline: Array, prior: NDArray[np.bool_] | None = No
     with np.errstate(divide="ignore", invalid="ignore"):
         common = y0.sum(-1) / n
         mean = y.sum(-1) / n
-        x = np.where(known, y0 - common[..., None], 0.0)
-        deviations = np.where(known, y - mean[..., None], 0.0)
+        x = _without_rounding(np.where(known, y0 - common[..., None], 0.0))
+        deviations = _without_rounding(np.where(known, y - mean[..., None], 0.0))
         b, slope_error = _slope(x, deviations, known, n, pooled)
         residuals = deviations - b[..., None, None] * x
         degrees = (n - np.where(b == 0, 1, 2)[..., None]).astype(np.float64)
         variance = np.where(degrees > 0, (residuals**2).sum(-1) / degrees, np.nan)
-        variance[variance < ROUNDING] = 0.0
         variance, row_degrees = _moderated(variance, degrees, pooled)
         n0 = (~np.isnan(baseline)).sum(-1)
         mean0 = np.nansum(baseline, -1) / n0
-        variance0 = np.nansum((baseline - mean0[..., None]) ** 2, -1) / (n0 - 1)
-        variance0 = np.where(n0 > 1, np.where(variance0 < ROUNDING, 0.0, variance0), np.nan)
+        variance0 = np.nansum(_without_rounding(baseline - mean0[..., None]) ** 2, -1) / (n0 - 1)
+        variance0 = np.where(n0 > 1, variance0, np.nan)
         away = common - mean0[..., None]
         of_row = variance / n
         of_baseline = ((1 - b) ** 2 * variance0 / n0)[..., None]
@@ -150,6 +149,10 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float]:
     half = float(stdtrit(n - 1, 0.975)) * float(np.std(values, ddof=1)) / math.sqrt(n)
     mean = float(np.mean(values))
     return mean - half, mean + half
+
+
+def _without_rounding(deviations: Array) -> Array:
+    return np.where(np.abs(deviations) < ROUNDING, 0.0, deviations)
 
 
 def _slope(
@@ -202,7 +205,8 @@ def _moderated(variance: Array, degrees: Array, pooled: NDArray[np.bool_]) -> tu
     total = np.where(used, degrees, 0.0).sum(-1, keepdims=True)
     moderated = (prior * common + degrees * variance) / (prior + degrees)
     applies = (count > 1) & (degrees > 0)
-    return np.where(applies, moderated, variance), np.where(applies, np.minimum(prior + degrees, total), degrees)
+    more = np.maximum(degrees, np.minimum(prior + degrees, total))
+    return np.where(applies, moderated, variance), np.where(applies, more, degrees)
 
 
 def _inverse_trigamma(values: Array) -> Array:

@@ -81,7 +81,7 @@ def comparison_table(results: pd.DataFrame, margin: float) -> pd.DataFrame:
     return pd.DataFrame([row for rows in compared for row in rows], columns=[*COLUMNS, *NOTES])
 
 
-def words_at_a_look(results: pd.DataFrame, margin: float) -> dict[tuple[str, str], str]:
+def words_at_a_look(results: pd.DataFrame, margin: float) -> dict[tuple[str, str], dict[str, str]]:
     """The verdicts of rows whose seeds come by and by, held to what a look may be wrong.
 
     Args:
@@ -89,16 +89,19 @@ def words_at_a_look(results: pd.DataFrame, margin: float) -> dict[tuple[str, str
         margin: in points.
 
     Returns:
-        By comparison_id and run_id, the word against scratch, or, where there is none, against source_only.
+        By comparison_id and run_id, by baseline, the word.
     """
-    words: dict[tuple[str, str], str] = {}
+    words: dict[tuple[str, str], dict[str, str]] = {}
     for rows in comparisons(results):
         for row in rows:
             row.level = LEVEL_OF_A_LOOK
         _comparison(rows, margin)
         for row in rows:
-            word = row.columns.get("verdict") or row.columns.get("verdict_adaptation")
-            words |= {(row.columns["comparison_id"], run): word for run in row.run_ids if word}
+            of_row = {
+                baseline: row.columns.get(column, "inconclusive")
+                for baseline, column in (("scratch", "verdict"), ("source_only", "verdict_adaptation"))
+            }
+            words |= {(row.columns["comparison_id"], run): of_row for run in row.run_ids}
     return words
 
 

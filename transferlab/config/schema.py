@@ -156,6 +156,8 @@ class TrainConfig:
             raise Refusal(f"max_seeds={self.max_seeds}: expected {LOOKS[0]} to {LOOKS[-1]}, which hold the five looks")
         if self.max_runs is not None:
             _at_least("max_runs", self.max_runs, 1)
+            if self.overwrite:
+                raise Refusal("max_runs: not with overwrite=true, which begins with the first run each time")
         if self.baseline_seeds != "auto":
             _at_least("baseline_seeds", self.baseline_seeds, 1)
         for key in ("seeds", "baseline_seeds"):

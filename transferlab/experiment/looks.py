@@ -13,10 +13,12 @@ from transferlab.text import counted
 
 
 def refuse_without_baseline(rows: Sequence[PlannedRow]) -> None:
-    """Raises Refusal if nothing is there that a row could be compared with."""
+    """Raises Refusal if a comparison has no row to judge, or nothing that it could be compared with."""
     for together in by_comparison(rows):
+        if not any(row.judged for row in together):
+            raise Refusal(f"seeds=auto: strategy={together[0].name} is a baseline, and there is no row to decide")
         if baseline_of(together) is None:
-            name = together[0].row.config.strategy.name
+            name = together[-1].name
             raise Refusal(
                 f"seeds=auto: strategy={name} needs scratch or source_only among its baselines, to be judged by"
             )
@@ -43,8 +45,8 @@ def looks(rows: Sequence[PlannedRow]) -> Generator[list[PlannedRow]]:
             say(f"{counted(now, 'seed')}: every row is decided")
             return
         names = ", ".join(dict.fromkeys(row.title for row in undecided))
-        decided = f"{counted(now, 'seed')}: {judged - len(undecided)} of {counted(judged, 'row')} decided"
-        say(f"{decided}; {then} seeds for {names}" if then else f"{decided}; max_seeds={now} leaves {names}")
+        decided = f"{counted(now, 'seed')}: {judged - len(undecided)} of {judged} decided"
+        say(f"{decided}; {then} seeds for {names}" if then else f"{decided}; undecided at max_seeds={now}: {names}")
         seeds |= {row.key: then or now for row in undecided}
 
 
@@ -64,5 +66,14 @@ def _undecided(plan: Sequence[PlannedRow]) -> list[PlannedRow]:
     runs = zip(results["comparison_id"], results["run_id"], results["seed"], strict=True)
     seen = results[[seed in seeds.get((comparison, run), {seed}) for comparison, run, seed in runs]]
     words = words_at_a_look(seen, config.margin)
-    judged = [row for together in by_comparison(plan) for row in _judged(together)]
-    return [row for row in judged if words.get(row.key) not in DECIDED]
+    finished = set(zip(seen["comparison_id"], seen["run_id"], seen["status"], strict=True))
+    undecided: list[PlannedRow] = []
+    for together in by_comparison(plan):
+        baseline = baseline_of(together)
+        assert baseline is not None  # ``refuse_without_baseline``
+        open_rows = [row for row in _judged(together) if words.get(row.key, {}).get(baseline.name) not in DECIDED]
+        undecided += [row for row in open_rows if {(*row.key, "ok"), (*baseline.key, "ok")} <= finished]
+        for row in open_rows:
+            if lost := [one.title for one in (row, baseline) if (*one.key, "ok") not in finished]:
+                say(f"{row.title}: no further seeds, for no run of {lost[0]} was finished with a result")
+    return undecided

@@ -80,6 +80,14 @@ class PlannedRow:
         """The same row on other seeds."""
         return replace(self, seeds=tuple(seeds))
 
+    def joined(self, other: PlannedRow) -> PlannedRow:
+        """The row on the seeds of both, which is what its results say was asked for."""
+        seeds = list(dict.fromkeys([*other.seeds, *self.seeds]))
+        if seeds == [*self.seeds]:
+            return self
+        row = replace(self.row, config=replace(self.row.config, seeds=seeds))
+        return replace(self, row=row, seeds=tuple(seeds))
+
 
 def planned(jobs: Sequence[Sequence[ComparisonRow]]) -> list[PlannedRow]:
     """Every row of every job once, baselines first: a sweep cut short has what it compares with.
@@ -110,11 +118,9 @@ def planned(jobs: Sequence[Sequence[ComparisonRow]]) -> list[PlannedRow]:
                 continue
             refuse_misnamed(config)
             rows = chosen if new.chosen else baselines
-            known = rows.get(new.folder, new)
-            rows[new.folder] = known.with_seeds(dict.fromkeys([*known.seeds, *new.seeds]))
+            rows[new.folder] = new.joined(rows.get(new.folder, new))
     for folder in baselines.keys() & chosen.keys():
-        seeds = dict.fromkeys([*baselines[folder].seeds, *chosen[folder].seeds])
-        chosen[folder] = chosen[folder].with_seeds(seeds)
+        chosen[folder] = chosen[folder].joined(baselines[folder])
     return [*(baselines | chosen).values()]
 
 

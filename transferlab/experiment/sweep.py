@@ -52,7 +52,7 @@ def train(jobs: Sequence[Sequence[ComparisonRow]], command: str) -> int:
         Refusal: before anything is trained or written, if any of the runs can't be done.
         Interrupted: by Ctrl-C or SIGTERM, once the run under way is marked.
     """
-    for key in ("output_root", "margin", "fail_on", "parallel", "max_runs", "max_seeds"):
+    for key in ("output_root", "margin", "fail_on", "parallel", "baseline_seeds", "max_runs", "max_seeds"):
         if len({repr(getattr(row.config, key)) for job in jobs for row in job}) > 1:
             raise Refusal(f"{key}: one value for all jobs of a sweep, which share processes and one table")
     if len({row.config.seeds == "auto" for job in jobs for row in job}) > 1:
@@ -105,8 +105,6 @@ class _Sweep:
             run for run in runs if run.folder not in self._trained and (run.config.overwrite or not run.finished)
         ]
         missing, left_out = without_lacking(missing, {run.folder for row in plan if row.chosen for run in row.runs()})
-        beyond = missing[self._left :] if self._left is not None else []
-        missing = missing[: self._left]
         _refuse_what_torch_sees(missing)
         if missing:
             refuse_unwritable(missing[0].config.root, missing)
@@ -114,15 +112,18 @@ class _Sweep:
             say(f"left out ({counted(len(unable), 'run')}): {reason}")
             runs = [run for run in runs if run not in unable]
         self.runs, self.left_out = runs, self.left_out or bool(left_out)
+        found, beyond = len(runs) - len(missing), missing[self._left :] if self._left is not None else []
+        missing = missing[: self._left]
         if missing or not begun:
-            _announce(runs, missing, again=begun)
+            _announce(missing, len(runs), found, again=begun)
         self.failed += _train_all(missing, self._command) if missing else []
         self._trained |= {run.folder for run in missing}
         if self._left is not None:
             self._left -= len(missing)
         if beyond:
             self.stopped = True
-            say(f"max_runs: {counted(len(beyond), 'run')} left for the same command, another time")
+            more = counted(len(beyond), "more run")
+            say(f"stopped by max_runs; {more} before the next verdict: give the command again")
 
 
 def _refuse_what_torch_sees(missing: Sequence[Run]) -> None:
@@ -138,13 +139,13 @@ def _refuse_what_torch_sees(missing: Sequence[Run]) -> None:
             say(text)
 
 
-def _announce(runs: Sequence[Run], missing: Sequence[Run], *, again: bool) -> None:
+def _announce(missing: Sequence[Run], needed: int, done: int, *, again: bool) -> None:
     if not missing:
-        say(f"nothing to train: {len(runs)} of {len(runs)} found")
+        say(f"nothing to train: {done} of {needed} found")
         return
     strategies = Counter(run.config.strategy.name for run in missing)
     rows = ", ".join(f"{name} ({count})" for name, count in strategies.items())
-    found = f"{len(runs) - len(missing)} of {len(runs)} found; " if len(missing) < len(runs) else ""
+    found = f"{done} of {needed} found; " if done else ""
     states = Counter(run.state for run in missing if not run.finished)
     begun = [f"{states[state]} {agreeing(states[state], *words)}" for state, words in BEGUN.items() if states[state]]
     for line in [] if again else described([run.config for run in missing]):
