@@ -82,7 +82,7 @@ def _changes(given: argparse.Namespace) -> Sequence[str]:
 
 def _losses(given: argparse.Namespace) -> Tables:
     if given.peers:
-        yield from losses.measured(rounds=4 * given.rounds, threads=given.threads, tiny=given.tiny)
+        yield from losses.measured(rounds=20 * given.rounds, threads=given.threads, tiny=given.tiny)
 
 
 def _folders(given: argparse.Namespace) -> Tables:
