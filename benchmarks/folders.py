@@ -53,7 +53,8 @@ def measured(
         folder: where images and caches are put.
         size: that images are given, in pixels.
         peer_count: of the folder that the peer reads.
-        seconds: that all may take together; a count is left out that wouldn't fit, by what the one before took.
+        seconds: that all may take together; all but the first are left out that wouldn't fit, by what the one
+            before took.
     """
     started = time.perf_counter()
     peers = {
@@ -62,7 +63,7 @@ def measured(
     }
     rate = 0.0
     for count in counts:
-        if time.perf_counter() - started + rate * count > seconds:
+        if rate and time.perf_counter() - started + rate * count > seconds:
             return
         began = time.perf_counter()
         images = _made(folder, count)
