@@ -1,8 +1,11 @@
 """Points and estimates as they might come out, for tests of the statistics."""
 
+from typing import Any
+
 import numpy as np
 
 from transferlab.comparison.statistics import Array, Estimates
+from transferlab.comparison.test_set import packed
 
 
 def drawn(
@@ -31,3 +34,12 @@ def made(mean: float, error: float, seeds: int = 5, degrees: float = 6.0) -> Est
         row_degrees=zero + 4,
         baseline_variance=np.array(error**2 * 2.5),
     )
+
+
+EXAMPLES = 1000
+
+
+def made_test_set(strategy: str, accuracy: float) -> dict[str, Any]:
+    """As many right as the accuracy says, mostly those that are right under other strategies too."""
+    order = np.argsort(np.arange(EXAMPLES) + 150 * np.random.default_rng(len(strategy)).standard_normal(EXAMPLES))
+    return packed(np.isin(np.arange(EXAMPLES), order[: round(accuracy * EXAMPLES)]), np.arange(EXAMPLES), np.zeros(1))

@@ -3,19 +3,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from estimates_made import made_test_set
 
-from transferlab.comparison.test_set import packed
 from transferlab.system.files import json_digest
-
-EXAMPLES = 1000
-
-
-def made_test_set(strategy: str, accuracy: float) -> dict[str, Any]:
-    """As many right as the accuracy says, mostly those that are right under other strategies too."""
-    order = np.argsort(np.arange(EXAMPLES) + 150 * np.random.default_rng(len(strategy)).standard_normal(EXAMPLES))
-    return packed(np.isin(np.arange(EXAMPLES), order[: round(accuracy * EXAMPLES)]), np.arange(EXAMPLES), np.zeros(1))
 
 
 def made_result(strategy: str, seed: int, accuracy: float | None, /, **fields: Any) -> dict[str, Any]:

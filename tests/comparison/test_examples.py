@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from estimates_made import made
+from estimates_made import made, made_test_set
+from scipy import stats
 
 from transferlab.comparison.compare import compare
 from transferlab.comparison.examples import for_new_examples, variance_over_examples
@@ -125,3 +126,37 @@ def test_the_number_of_examples_that_would_settle_a_word_is_above_what_there_is(
     numbers = [int(note.split("about ")[1].split(" ")[0].replace(",", "")) for note in notes if "settle" in note]
     assert numbers
     assert min(numbers) > 1000
+
+
+def test_the_number_of_examples_is_where_the_word_begins_to_hold(outputs):
+    """For two rows: |d| less the margin is Student's t at 5% / (2 · 2) times the error."""
+    outputs.add("scratch", [0.80, 0.802, 0.801, 0.799, 0.80])
+    outputs.add("dann", [0.825, 0.826, 0.824, 0.825, 0.827])
+    outputs.add("mcd", [0.801, 0.80, 0.802, 0.80, 0.801])
+    comparison = compare(outputs.root, 1.0)
+    row = comparison.table.set_index("strategy").loc["dann"]
+    found = estimates(
+        100 * np.array([[0.825, 0.826, 0.824, 0.825, 0.827], [0.801, 0.80, 0.802, 0.80, 0.801]]),
+        100 * np.array([0.80, 0.802, 0.801, 0.799, 0.80]),
+    )
+    rights = {
+        name: {seed: right_of(made_test_set(name, accuracy)) for seed, accuracy in enumerate(accuracies)}
+        for name, accuracies in {
+            "scratch": [0.80, 0.802, 0.801, 0.799, 0.80],
+            "dann": [0.825, 0.826, 0.824, 0.825, 0.827],
+        }.items()
+    }
+    variance, _ = variance_over_examples(rights["dann"], rights["scratch"])
+    error = (found.mean[0] - 1) / stats.t.isf(0.05 / 4, found.degrees[0])
+    needed = variance / (error**2 - found.error[0] ** 2)
+    named = int(row["note"].split("about ")[1].split(" ")[0].replace(",", ""))
+    assert needed <= named <= 1.1 * needed
+
+
+def test_seeds_that_the_baseline_lacks_count_for_no_example(outputs):
+    outputs.add("scratch", [0.80, 0.82, 0.81, 0.79, 0.83])
+    outputs.add("dann", [0.70, 0.73, 0.71, 0.70, 0.72])
+    before = compare(outputs.root, 1.0).table.set_index("strategy").loc["dann", "delta_scratch_new_high"]
+    outputs.add("dann", [0.1], first_seed=9)
+    after = compare(outputs.root, 1.0).table.set_index("strategy").loc["dann", "delta_scratch_new_high"]
+    assert after == before

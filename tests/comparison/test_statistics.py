@@ -19,6 +19,11 @@ MARGIN = 1.0
 NAN = math.nan
 
 
+def floored(variances: list[float]) -> list[float]:
+    """None below 1e-5 of the median of those that aren't 0."""
+    return [max(one, 1e-5 * float(np.median([other for other in variances if other > 1e-18]))) for one in variances]
+
+
 def by_hand(rows: Array, baseline: Array) -> list[tuple[float, float, float]]:
     """Difference, error and degrees of each row, by loops."""
     common = [[s for s in range(len(baseline)) if not math.isnan(row[s] + baseline[s])] for row in rows]
@@ -26,7 +31,7 @@ def by_hand(rows: Array, baseline: Array) -> list[tuple[float, float, float]]:
     means = [np.mean([row[s] for s in those]) for row, those in zip(rows, common, strict=True)]
     bases = [np.mean([baseline[s] for s in those]) for those in common]
     spreads = [np.var([row[s] for s in those], ddof=1) for row, those in zip(rows, common, strict=True)]
-    weights = [1 / max(spread, 1e-5 * np.median(spreads)) for spread in spreads]
+    weights = [1 / spread for spread in floored(spreads)]
     terms = [
         (k, s, weights[k], rows[k][s] - means[k], baseline[s] - bases[k])
         for k, those in enumerate(common)
@@ -44,16 +49,16 @@ def by_hand(rows: Array, baseline: Array) -> list[tuple[float, float, float]]:
     b = raw * max(0, 1 - square / raw**2)
     free = [len(those) - (2 if b else 1) for those in common]
     variances = [sum((y - b * x) ** 2 for k, _, _, y, x in terms if k == row) / free[row] for row in range(len(rows))]
-    floored = [max(variance, 1e-5 * np.median(variances)) for variance in variances]
-    moderated, degrees = floored, list(map(float, free))
+    variances = floored(variances)
+    moderated, degrees = variances, list(map(float, free))
     if len(rows) > 1:
-        e = [math.log(v) - special.psi(f / 2) + math.log(f / 2) for v, f in zip(floored, free, strict=True)]
+        e = [math.log(v) - special.psi(f / 2) + math.log(f / 2) for v, f in zip(variances, free, strict=True)]
         wanted = np.var(e, ddof=1) - np.mean([special.polygamma(1, f / 2) for f in free])
         prior = 10.0
         if wanted > 0:
             prior = min(10.0, 2 * optimize.brentq(lambda x: special.polygamma(1, x) - wanted, 1e-3, 1e6))
         common_variance = math.exp(np.mean(e) + special.psi(prior / 2) - math.log(prior / 2))
-        moderated = [(prior * common_variance + f * v) / (prior + f) for v, f in zip(floored, free, strict=True)]
+        moderated = [(prior * common_variance + f * v) / (prior + f) for v, f in zip(variances, free, strict=True)]
         degrees = [min(prior + f, sum(free)) for f in free]
     found = []
     for k, those in enumerate(common):
@@ -72,6 +77,8 @@ def test_it_is_the_definition_row_by_row(rows: int, follows: float):
     points[0, 2] = baseline[7] = NAN  # a run that diverged
     if rows > 1:
         points[1, 9] = 85.0  # a seed that the others lack
+    if rows > 2:
+        points[2, :6] = 10.0  # a row that collapsed on one class
     found = estimates(points, baseline)
     expected = np.array(by_hand(points, baseline))
     assert found.mean == pytest.approx(expected[:, 0], abs=1e-8)

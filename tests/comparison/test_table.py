@@ -243,6 +243,7 @@ def test_an_undecided_row_says_how_many_seeds_would_decide(outputs):
     outputs.add("scratch", SCRATCH)
     outputs.add("finetune", undecided)
     outputs.add("dann", DANN)
+    outputs.add("target_oracle", ORACLE)  # which isn't judged, and makes no row need more
     row = row_of(table_of(outputs), "finetune")
     seeds = seeds_to_decide(estimated(SCRATCH, undecided, DANN), 1.0, rows=2)
     assert row["verdict"] == "inconclusive"
