@@ -19,6 +19,9 @@ from transferlab.errors import Unwritable
 from transferlab.system.console import say
 from transferlab.system.files import json_digest
 
+BUFFERED = "env -u PYTHONUNBUFFERED"
+"""As Python is by itself; with that variable it writes at once, and a machine of tests may have it set."""
+
 RUN = f"{shlex.quote(sys.executable)} -m transferlab"
 
 
@@ -100,6 +103,15 @@ def test_a_message_cannot_act_on_the_terminal(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err == "transferlab: class \\x1b[2Jcat\nand \\u202edog\n"
 
 
+def test_a_warning_that_nobody_can_read_costs_nothing(tmp_path: Path) -> None:
+    """What a library writes to stderr stays in its buffer, which Python flushes when it ends."""
+    python, script, write = shlex.quote(sys.executable), tmp_path / "script.py", "sys.stderr.buffer.write(b'a warning')"
+    for ready, code in (("", 120), ("prepare_streams(); prepare_streams(); ", 0)):
+        script.write_text(f"import sys; from transferlab.system.console import prepare_streams; {ready}{write}")
+        assert _shell(f"{BUFFERED} {python} {shlex.quote(str(script))} 2>/dev/full").returncode == code
+
+
 def test_a_message_that_nobody_can_read_costs_nothing(compare: str) -> None:
-    done = _shell(f"{compare} {compare.rpartition(' ')[2]} 2>/dev/full")  # a key given twice, of which a line tells
+    twice = f"{compare} {compare.rpartition(' ')[2]}"  # a key given twice, of which a line tells
+    done = _shell(f"{BUFFERED} {twice} 2>/dev/full")
     assert (done.returncode, "50.0" in done.stdout) == (0, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import codecs
 import os
 import sys
@@ -19,8 +20,11 @@ def prepare_streams() -> None:
     """Makes the three standard streams usable.
 
     A closed stream becomes the null device; otherwise the next file opened would get its number, and what is printed.
-    A character that the encoding of stdout lacks is replaced by others.
+    A character that the encoding of stdout lacks is replaced by others. What stderr can't take when the process ends, a
+    library's warning perhaps, changes no exit code.
     """
+    atexit.unregister(_let_go_of_stderr)  # once, however often a process calls this
+    atexit.register(_let_go_of_stderr)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
@@ -57,6 +61,14 @@ def shown() -> Generator[None]:
         sys.stdout.flush()
     except BrokenPipeError:
         discard_stdout()
+
+
+def _let_go_of_stderr() -> None:
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):  # Python would flush it once more, and exit with 120
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def discard_stdout() -> None:
