@@ -48,11 +48,11 @@ def sharing(overrides: Sequence[str], seconds: float) -> Figures:
     """
     seeds = 1
     started = time.perf_counter()
-    found = _both(overrides, seeds)
+    figures = _both(overrides, seeds)
     taken = time.perf_counter() - started
     if (fitting := min(5, int((seconds - taken) / taken))) > 1:
-        seeds, found = fitting, _both(overrides, fitting)
-    return {"seeds": seeds, **found}
+        seeds, figures = fitting, _both(overrides, fitting)
+    return {"seeds": seeds, **figures}
 
 
 def _both(overrides: Sequence[str], seeds: int) -> Figures:

@@ -48,15 +48,15 @@ def _ceiling(given: argparse.Namespace) -> Tables:
     Matrices grow until a product takes 0.05 s; bf16 only where the processor has it.
     """
     torch.set_num_threads(given.threads)
-    found = Figures()
+    figures = Figures()
     for kind in (torch.float32, torch.bfloat16) if has_bf16(given.device) else (torch.float32,):
         size, seconds = 128, 0.0
         while seconds < 0.05 and size < (256 if given.tiny else 8192):
             size *= 2
             seconds = min(_product(size, kind, given.device) for _ in range(2 * given.rounds))
         name = str(kind).removeprefix("torch.")
-        found |= {name: 2e-9 * size**3 / seconds, f"{name}, size": size}
-    yield "GFLOP/s", found
+        figures |= {name: 2e-9 * size**3 / seconds, f"{name}, size": size}
+    yield "GFLOP/s", figures
 
 
 def _product(size: int, kind: torch.dtype, device: str) -> float:
@@ -164,7 +164,7 @@ def main() -> None:
     given = _given()
     given.results.mkdir(parents=True, exist_ok=True)
     path = given.results / f"{_machine(given)}.json"
-    found = json.loads(path.read_text()) if path.is_file() and not given.tiny else {}
+    results = json.loads(path.read_text()) if path.is_file() and not given.tiny else {}
     print(f"{_machine(given)}, torch {torch.__version__}")
     for name in given.sections or SECTIONS:
         print(f"\n## {name}", flush=True)
@@ -174,8 +174,8 @@ def main() -> None:
             _show(title, values)
         taken = time.perf_counter() - started
         print(f"\n{name} took {taken / 60:.1f} minutes", flush=True)
-        found[name] = {"environment": _environment(given) | {"seconds": round(taken)}, "figures": figures}
-        path.write_text(json.dumps(found, indent=2) + "\n")
+        results[name] = {"environment": _environment(given) | {"seconds": round(taken)}, "figures": figures}
+        path.write_text(json.dumps(results, indent=2) + "\n")
 
 
 def _given() -> argparse.Namespace:

@@ -27,7 +27,7 @@ from scipy.special import stdtrit
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from transferlab.comparison.planning import baseline_seeds, seeds_to_decide
-from transferlab.comparison.statistics import Array, estimates, holm, q_value
+from transferlab.comparison.statistics import Array, Estimates, estimates, holm, q_value
 from transferlab.comparison.verdict_words import DECIDED
 from transferlab.comparison.verdicts import LEVEL, LEVEL_OF_A_LOOK, verdicts
 from transferlab.config.schema import LOOKS
@@ -100,16 +100,16 @@ class Measured:
         false: draws in which a null row is called negative or positive.
         equivalent: null rows that are called equivalent.
         covered: rows whose 95% interval holds the truth.
-        found: draws in which the one row that gains 5 points is called positive.
-        found_by_pairs: likewise, by the paired t-test over five seeds of everything that came before.
+        power: draws in which the one row that gains 5 points is called positive.
+        power_by_pairs: likewise, by the paired t-test over five seeds of everything that came before.
         width: of the 95% intervals, as a part of the paired t-test's.
     """
 
     false: float
     equivalent: float
     covered: float
-    found: float
-    found_by_pairs: float
+    power: float
+    power_by_pairs: float
     width: float
 
 
@@ -122,9 +122,9 @@ def measured(scenario: Scenario, draws: int, seed: int = 0) -> Measured:
         done += size
         truth = random.choice([-MARGIN, MARGIN], (size, scenario.rows))
         points, shared = scenario.draw(random, truth, SEEDS, of_baseline)
-        found, widths = estimates(points, shared), _widths_by_pairs(points[:, :, :SEEDS], shared[:, :SEEDS])
-        words, _ = verdicts(found, MARGIN)
-        low, high = found.interval(0.95)
+        differences, widths = estimates(points, shared), _widths_by_pairs(points[:, :, :SEEDS], shared[:, :SEEDS])
+        words, _ = verdicts(differences, MARGIN)
+        low, high = differences.interval(0.95)
         covered = ((low <= truth) & (truth <= high)).mean(1)
         gain = truth.copy()
         gain[:, 0] = 5
@@ -183,34 +183,42 @@ def looked(scenario: Scenario, difference: float | None, draws: int, seed: int =
 
 
 def followed(scenario: Scenario, draws: int, seed: int = 0) -> tuple[int, int]:
-    """Of rows that five seeds leave undecided and get a number of seeds named, how many these decide; and how many.
+    """Follows the numbers of seeds that are named for undecided rows.
 
     True differences are drawn with a standard deviation of 4 points. Numbers beyond 400 aren't followed.
+
+    Returns:
+        How many of these decide their row, and how many there are.
     """
     random, most, decided, named = np.random.default_rng(seed), 400, 0, 0
+    first_levels = np.full(scenario.rows, LEVEL)
+    later_levels = np.where(np.arange(scenario.rows) == 0, LEVEL_OF_A_LOOK, LEVEL)
     for _ in range(draws):
         rows, baseline = scenario.draw(random, random.normal(0, 4, (1, scenario.rows)), most, most)
-        seen, shared = rows[0].copy(), baseline[0].copy()
-        seen[:, SEEDS:], shared[baseline_seeds(SEEDS, scenario.rows) :] = np.nan, np.nan
-        found = estimates(seen, shared)
-        if str(verdicts(found, MARGIN)[0][0]) in DECIDED:
+        given = np.full((1, scenario.rows), SEEDS)
+        differences = _up_to(rows, baseline, given)
+        if str(verdicts(differences, MARGIN, first_levels)[0][0, 0]) in DECIDED:
             continue
-        count = seeds_to_decide(found, MARGIN, scenario.rows)[0]
+        alone = Estimates(**{name: values[0] for name, values in vars(differences).items()})
+        count = seeds_to_decide(alone, MARGIN, scenario.rows)[0]
         if count <= most:
-            seen[0, : int(count)], level = rows[0, 0, : int(count)], np.full(scenario.rows, LEVEL)
-            shared, level[0] = baseline[0].copy(), LEVEL_OF_A_LOOK
-            shared[max(baseline_seeds(int(count), scenario.rows), int(count)) :] = np.nan
-            decided += str(verdicts(estimates(seen, shared), MARGIN, level)[0][0]) in DECIDED
+            given[0, 0] = count
+            words, _ = verdicts(_up_to(rows, baseline, given), MARGIN, later_levels)
+            decided += str(words[0, 0]) in DECIDED
             named += 1
     return decided, named
 
 
 def _at_a_look(rows: Array, baseline: Array, given: NDArray[np.int64]) -> NDArray[np.str_]:
-    number = np.arange(baseline.shape[1])
+    return verdicts(_up_to(rows, baseline, given), MARGIN, LEVEL_OF_A_LOOK)[0]
+
+
+def _up_to(rows: Array, baseline: Array, given: NDArray[np.int64]) -> Estimates:
+    """The estimates where each row has so many seeds, (draws, rows), and the baseline what it then gets."""
+    seed = np.arange(baseline.shape[1])
     of_baseline = np.array([baseline_seeds(most, rows.shape[1]) for most in given.max(1).tolist()])
-    seen = np.where(number < given[:, :, None], rows, np.nan)
-    shared = np.where(number < of_baseline[:, None], baseline, np.nan)
-    return verdicts(estimates(seen, shared), MARGIN, LEVEL_OF_A_LOOK)[0]
+    own = np.where(seed < given[:, :, None], rows, np.nan)
+    return estimates(own, np.where(seed < of_baseline[:, None], baseline, np.nan))
 
 
 def _wrong(words: NDArray[np.str_], truth: Array) -> NDArray[np.bool_]:
@@ -242,17 +250,17 @@ def main() -> None:
     started = time.perf_counter()
     scenarios = [scenario for rows in ROWS for scenario in _scenarios(rows)]
     with ProcessPoolExecutor() as pool:
-        found = dict(zip(scenarios, pool.map(measured, scenarios, [draws] * len(scenarios)), strict=True))
+        rates = dict(zip(scenarios, pool.map(measured, scenarios, [draws] * len(scenarios)), strict=True))
         print("| rho | errors | half common | " + " | ".join(f"K = {rows}" for rows in ROWS) + " |")
         print("| --- | --- | --- |" + " --- |" * len(ROWS))
         for first in _scenarios(1):
-            these = [found[Scenario(rows, first.kind, first.share, first.common)] for rows in ROWS]
-            cells = [f"{one.false:.1f}, {one.covered:.1f}, {one.found:.0f} ({one.found_by_pairs:.0f})" for one in these]
+            these = [rates[Scenario(rows, first.kind, first.share, first.common)] for rows in ROWS]
+            cells = [f"{one.false:.1f}, {one.covered:.1f}, {one.power:.0f} ({one.power_by_pairs:.0f})" for one in these]
             print(f"| {first.share} | {first.kind} | {'yes' if first.common else 'no'} | {' | '.join(cells)} |")
-        most = max(one.equivalent for one in found.values())
+        most = max(one.equivalent for one in rates.values())
         print(f"\nnull rows called equivalent: at most {most:.1f}%")
         for share in SHARES:
-            widths = [one.width for scenario, one in found.items() if scenario.share == share and scenario.rows > 1]
+            widths = [one.width for scenario, one in rates.items() if scenario.share == share and scenario.rows > 1]
             print(
                 f"rho {share}: intervals {min(widths):.0f} to {max(widths):.0f}% as wide as those of pairs", flush=True
             )

@@ -29,7 +29,8 @@ def test_csv_reads_back_to_the_same_values(two_comparisons):
     comparison.write(two_comparisons.root)
     path = two_comparisons.root / "comparison" / "table.csv"
     texts = ["variant", "loss", "warned"]
-    back = pd.read_csv(path, dtype=dict.fromkeys(texts, str)).fillna(dict.fromkeys(texts, ""))
+    counts = dict.fromkeys(("seeds_scratch", "seeds_source_only", "test_examples"), "Int64")
+    back = pd.read_csv(path, dtype=dict.fromkeys(texts, str) | counts).fillna(dict.fromkeys(texts, ""))
     assert list(back.columns) == COLUMNS
     pd.testing.assert_frame_equal(back, comparison.table[COLUMNS], rtol=1e-15, check_dtype=False)
     assert back["negative_transfer"].dtype == bool

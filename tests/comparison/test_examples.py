@@ -11,9 +11,9 @@ from transferlab.comparison.test_set import Right, packed, right_of
 
 def kept(right: list[int], indices: list[int] | None = None) -> Right:
     places = np.array(indices or range(len(right)))
-    found = right_of(packed(np.array(right, dtype=bool), places, np.zeros(len(right), dtype=np.int64)))
-    assert found is not None
-    return found
+    differences = right_of(packed(np.array(right, dtype=bool), places, np.zeros(len(right), dtype=np.int64)))
+    assert differences is not None
+    return differences
 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 539])
@@ -35,8 +35,8 @@ def test_the_variance_is_that_of_the_examples_mean_difference():
     ("row", "baseline", "reason"),
     [
         ({}, {0: kept([1, 0])}, "no finished seed in common"),
-        ({0: None}, {0: kept([1, 0])}, "before examples were kept"),
-        ({0: kept([1, 0])}, {0: kept([1, 0]), 1: None}, "before examples were kept"),
+        ({0: None}, {0: kept([1, 0])}, "which examples they got right"),
+        ({0: kept([1, 0])}, {0: kept([1, 0]), 1: None}, "which examples they got right"),
         ({0: kept([1, 0])}, {0: kept([1, 0, 1])}, "different test examples"),
         ({0: kept([1, 0])}, {0: kept([1, 0], [1, 0])}, "different test examples"),
         ({0: kept([1])}, {0: kept([0])}, "a single test example"),
@@ -64,13 +64,13 @@ def test_what_is_not_such_a_field_is_refused(wrong: dict[str, object]):
 
 
 def test_new_examples_add_their_variance_and_never_narrow_an_interval():
-    found = made(3.0, 1.0, degrees=2.0)
-    wider = for_new_examples(found, np.array([800.0]), np.array([400.0]))
+    differences = made(3.0, 1.0, degrees=2.0)
+    wider = for_new_examples(differences, np.array([800.0]), np.array([400.0]))
     assert wider.error[0] == pytest.approx(np.sqrt(1 + 800 / 400))
     for variance in (0.0, 1.0, 100.0, 1e5):
-        new = for_new_examples(found, np.array([variance]), np.array([400.0]))
-        assert new.interval(0.95)[1][0] >= found.interval(0.95)[1][0] - 1e-9
-    assert np.isnan(for_new_examples(found, np.array([np.nan]), np.array([np.nan])).error).all()
+        new = for_new_examples(differences, np.array([variance]), np.array([400.0]))
+        assert new.interval(0.95)[1][0] >= differences.interval(0.95)[1][0] - 1e-9
+    assert np.isnan(for_new_examples(differences, np.array([np.nan]), np.array([np.nan])).error).all()
 
 
 def test_coverage_over_new_seeds_and_new_examples():
@@ -84,10 +84,10 @@ def test_coverage_over_new_seeds_and_new_examples():
             level = 0.02 * random.standard_normal(seeds)
             rights.append(random.random((seeds, examples)) < np.clip(chance + level[:, None], 0, 1))
         points = 100 * np.array([right.mean(1) for right in rights])
-        found = estimates(points[1:], points[0])
+        differences = estimates(points[1:], points[0])
         row, baseline = ({s: kept(one.astype(int).tolist()) for s, one in enumerate(right)} for right in rights[::-1])
         variance, count = variance_over_examples(row, baseline)
-        low, high = for_new_examples(found, np.array([variance]), np.array([float(count)])).interval(0.95)
+        low, high = for_new_examples(differences, np.array([variance]), np.array([float(count)])).interval(0.95)
         inside += low[0] <= 100 * true <= high[0]
     assert 0.92 < inside / 300 < 0.995
 
@@ -110,7 +110,8 @@ def test_results_from_before_have_an_empty_cell_and_a_line_that_says_why(outputs
     assert np.isnan(row["delta_scratch_new_low"])
     assert row["verdict"] == "negative"
     assert comparison.warnings == [
-        "mnist5k → digits: no interval for new test examples: against scratch, results from before examples were kept"
+        "mnist5k → digits: no interval for new test examples: against scratch, older results, "
+        "which don't say which examples they got right"
     ]
 
 
@@ -135,7 +136,7 @@ def test_the_number_of_examples_is_where_the_word_begins_to_hold(outputs):
     outputs.add("mcd", [0.801, 0.80, 0.802, 0.80, 0.801])
     comparison = compare(outputs.root, 1.0)
     row = comparison.table.set_index("strategy").loc["dann"]
-    found = estimates(
+    differences = estimates(
         100 * np.array([[0.825, 0.826, 0.824, 0.825, 0.827], [0.801, 0.80, 0.802, 0.80, 0.801]]),
         100 * np.array([0.80, 0.802, 0.801, 0.799, 0.80]),
     )
@@ -147,8 +148,8 @@ def test_the_number_of_examples_is_where_the_word_begins_to_hold(outputs):
         }.items()
     }
     variance, _ = variance_over_examples(rights["dann"], rights["scratch"])
-    error = (found.mean[0] - 1) / stats.t.isf(0.05 / 4, found.degrees[0])
-    needed = variance / (error**2 - found.error[0] ** 2)
+    error = (differences.mean[0] - 1) / stats.t.isf(0.05 / 4, differences.degrees[0])
+    needed = variance / (error**2 - differences.error[0] ** 2)
     named = int(row["note"].split("about ")[1].split(" ")[0].replace(",", ""))
     assert needed <= named <= 1.1 * needed
 

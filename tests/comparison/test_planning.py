@@ -18,24 +18,27 @@ def test_a_baseline_has_more_seeds_the_more_rows_share_it(seeds: int, rows: int,
 
 
 def test_the_named_seeds_decide_as_often_as_said_and_fewer_less_often():
-    found = made(-3.0, 0.9)
-    (seeds,) = seeds_to_decide(found, MARGIN, 2)
-    then, now = chance_to_decide(found, np.array([seeds, 6], dtype=np.int64), MARGIN, 2)[:, 0]
+    differences = made(-3.0, 0.9)
+    (seeds,) = seeds_to_decide(differences, MARGIN, 2)
+    then, now = chance_to_decide(differences, np.array([seeds, 6], dtype=np.int64), MARGIN, 2)[:, 0]
     assert then >= CHANCE > now
-    assert seeds_to_decide(found, MARGIN, 12)[0] > seeds
+    assert seeds_to_decide(differences, MARGIN, 12)[0] > seeds
 
 
 def test_what_is_predicted_is_students_t_about_the_present_difference():
     """Drawn by hand: what the difference will be, and whether it then lies beyond the margin or within."""
-    found, seeds, rows = made(-2.5, 1.0), 30, 3
+    differences, seeds, rows = made(-2.5, 1.0), 30, 3
     drawn_t = stats.t.rvs(6, size=400_000, random_state=0)
-    of_row, of_baseline = found.row_variance[0] / seeds, found.baseline_variance / baseline_seeds(seeds, rows)
+    of_row, of_baseline = (
+        differences.row_variance[0] / seeds,
+        differences.baseline_variance / baseline_seeds(seeds, rows),
+    )
     error = np.sqrt(of_row + of_baseline)
     degrees = (of_row + of_baseline) ** 2 / (of_row**2 / (4 + 25) + of_baseline**2 / 29)
     future = -2.5 + np.sqrt(1 - error**2) * drawn_t
     beyond = np.abs(future) > 1 + stats.t.isf(0.02 / 6, degrees) * error
     within = np.abs(future) < 1 - stats.t.isf(0.02, degrees) * error
-    assert chance_to_decide(found, np.array([seeds]), MARGIN, rows)[0, 0] == pytest.approx(
+    assert chance_to_decide(differences, np.array([seeds]), MARGIN, rows)[0, 0] == pytest.approx(
         (beyond | within).mean(), abs=0.005
     )
 
@@ -48,6 +51,6 @@ def test_a_row_on_the_margin_is_decided_by_no_number_that_is_named():
 
 def test_rows_are_planned_each_by_itself():
     points, baseline = drawn(2, rows=3)
-    found = estimates(points, baseline)
-    (first, *_), again = seeds_to_decide(found, MARGIN, 3), estimates(points[[1, 0, 2]], baseline)
+    differences = estimates(points, baseline)
+    (first, *_), again = seeds_to_decide(differences, MARGIN, 3), estimates(points[[1, 0, 2]], baseline)
     assert seeds_to_decide(again, MARGIN, 3)[1] == first

@@ -12,25 +12,25 @@ SLACK = 0.5
 @pytest.mark.parametrize(("rows", "power"), [(2, 88), (5, 89), (12, 85), (48, 77)])
 def test_a_true_gain_is_found_as_often_as_the_design_says(rows: int, power: int):
     """False words of the family, coverage of the intervals, and a gain of 5 points, in percent."""
-    found = measured(Scenario(rows, "normal", 0.2, common=False), DRAWS)
-    assert found.false <= 5 + SLACK
-    assert found.covered >= 94 - SLACK
-    assert found.found >= power - 5
-    assert found.found > found.found_by_pairs + 15
+    rates = measured(Scenario(rows, "normal", 0.2, common=False), DRAWS)
+    assert rates.false <= 5 + SLACK
+    assert rates.covered >= 94 - SLACK
+    assert rates.power >= power - 5
+    assert rates.power > rates.power_by_pairs + 15
 
 
 @pytest.mark.parametrize("share", [0.7, -0.3])
 @pytest.mark.parametrize("kind", ["skewed", "collapsing"])
 def test_other_errors_and_other_pairs_are_no_way_to_a_false_word(kind: str, share: float):
     for rows, common in ((1, False), (5, True), (12, False)):
-        found = measured(Scenario(rows, kind, share, common), DRAWS)
-        assert found.false <= 5 + SLACK
-        assert found.equivalent <= 5 + SLACK
-        assert found.covered >= (94 if share > 0 else 93) - SLACK
+        rates = measured(Scenario(rows, kind, share, common), DRAWS)
+        assert rates.false <= 5 + SLACK
+        assert rates.equivalent <= 5 + SLACK
+        assert rates.covered >= (94 if share > 0 else 93) - SLACK
 
 
 def test_five_looks_together_are_wrong_in_no_more_than_five_percent():
-    found = looked(Scenario(5, "normal", 0.2, common=True), -5.0, 2_000)
-    assert found.false <= 5 + SLACK
-    assert found.decided >= 98
-    assert found.seeds < 8
+    rates = looked(Scenario(5, "normal", 0.2, common=True), -5.0, 2_000)
+    assert rates.false <= 5 + SLACK
+    assert rates.decided >= 98
+    assert rates.seeds < 8

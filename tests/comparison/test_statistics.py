@@ -60,14 +60,14 @@ def by_hand(rows: Array, baseline: Array) -> list[tuple[float, float, float]]:
         common_variance = math.exp(np.mean(e) + special.psi(prior / 2) - math.log(prior / 2))
         moderated = [(prior * common_variance + f * v) / (prior + f) for v, f in zip(variances, free, strict=True)]
         degrees = [min(prior + f, sum(free)) for f in free]
-    found = []
+    differences = []
     for k, those in enumerate(common):
         away = bases[k] - np.mean(y0)
         first, second = moderated[k] / len(those), (1 - b) ** 2 * np.var(y0, ddof=1) / len(y0)
         total = first + second + (square * away**2 if b else 0)
         welch = total**2 / (first**2 / degrees[k] + second**2 / (len(y0) - 1))
-        found.append((means[k] - np.mean(y0) - b * away, math.sqrt(total), welch))
-    return found
+        differences.append((means[k] - np.mean(y0) - b * away, math.sqrt(total), welch))
+    return differences
 
 
 @pytest.mark.parametrize("rows", [1, 2, 6])
@@ -79,12 +79,12 @@ def test_it_is_the_definition_row_by_row(rows: int, follows: float):
         points[1, 9] = 85.0  # a seed that the others lack
     if rows > 2:
         points[2, :6] = 10.0  # a row that collapsed on one class
-    found = estimates(points, baseline)
+    differences = estimates(points, baseline)
     expected = np.array(by_hand(points, baseline))
-    assert found.mean == pytest.approx(expected[:, 0], abs=1e-8)
-    assert found.error == pytest.approx(expected[:, 1], rel=1e-7)
-    assert found.degrees == pytest.approx(expected[:, 2], rel=1e-6)
-    assert found.baseline_seeds == 10
+    assert differences.mean == pytest.approx(expected[:, 0], abs=1e-8)
+    assert differences.error == pytest.approx(expected[:, 1], rel=1e-7)
+    assert differences.degrees == pytest.approx(expected[:, 2], rel=1e-6)
+    assert differences.baseline_seeds == 10
 
 
 def test_the_slope_of_one_row_is_a_regressions_shrunk_by_its_error():
@@ -97,15 +97,15 @@ def test_the_slope_of_one_row_is_a_regressions_shrunk_by_its_error():
 def test_where_a_row_does_not_follow_it_is_welchs_test():
     """No slope is left, and one row has nobody to share a variance with."""
     points, baseline = drawn(4, rows=1, seeds=6, baseline_seeds=9, follows=0)
-    found = estimates(points, baseline)
-    assert found.slope == 0
+    differences = estimates(points, baseline)
+    assert differences.slope == 0
     both = CompareMeans(DescrStatsW(points[0, :6]), DescrStatsW(baseline))
-    assert (found.interval(0.95)[0][0], found.interval(0.95)[1][0]) == pytest.approx(
+    assert (differences.interval(0.95)[0][0], differences.interval(0.95)[1][0]) == pytest.approx(
         both.tconfint_diff(usevar="unequal"), abs=1e-7
     )
     lower = both.ttest_ind("smaller", "unequal", value=-MARGIN)[1]
     upper = both.ttest_ind("larger", "unequal", value=MARGIN)[1]
-    assert found.q(MARGIN)[0] == pytest.approx(min(1, 2 * min(lower, upper)))
+    assert differences.q(MARGIN)[0] == pytest.approx(min(1, 2 * min(lower, upper)))
 
 
 def test_many_comparisons_at_once_are_each_of_them():
@@ -148,8 +148,12 @@ def test_following_the_baseline_narrows_the_interval():
 def test_without_any_deviation_the_error_is_zero_and_the_mean_decides():
     # 0.81 − 0.80 and its like are off by 1e-16 each in its own way; in truth each difference is exactly 1 point.
     first, second = [0.81, 0.31 + 0.5, 0.92 - 0.11], [0.80, 0.30 + 0.5, 0.91 - 0.11]
-    found = estimates(100 * np.array([first]), 100 * np.array(second))
-    assert (found.mean.tolist(), found.error.tolist(), found.q(MARGIN).tolist()) == ([1.0], [0.0], [1.0])
+    differences = estimates(100 * np.array([first]), 100 * np.array(second))
+    assert (differences.mean.tolist(), differences.error.tolist(), differences.q(MARGIN).tolist()) == (
+        [1.0],
+        [0.0],
+        [1.0],
+    )
     assert estimates(np.array([[85.0] * 5]), np.array([80.0] * 5)).q(MARGIN).tolist() == [0.0]
 
 
@@ -158,29 +162,29 @@ def test_equal_results_that_rounding_tells_apart_make_no_slope(baseline: int, ro
     """The mean of five equal ratios of 539 is off by the last digit, and so is each of them from it."""
     points, shared = np.full((1, 8), NAN), 100 * np.array([baseline / 539] * 5 + [(baseline + 9) / 539] * 3)
     points[0, :5] = 100 * row / 539
-    found = estimates(points, shared)
-    assert found.slope == 0
-    assert found.mean[0] == pytest.approx(points[0, 0] - shared.mean())
+    differences = estimates(points, shared)
+    assert differences.slope == 0
+    assert differences.mean[0] == pytest.approx(points[0, 0] - shared.mean())
 
 
 def test_a_baseline_without_deviation_has_no_slope():
     points, _ = drawn(8)
-    found = estimates(points[:, :5], np.full(5, 80.0))
-    assert found.slope == 0
-    assert np.isfinite(found.error).all()
+    differences = estimates(points[:, :5], np.full(5, 80.0))
+    assert differences.slope == 0
+    assert np.isfinite(differences.error).all()
 
 
 @pytest.mark.parametrize("known", [0, 1])
 def test_below_two_seeds_nothing_is_claimed(known: int):
     points, baseline = drawn(9)
     points[0, known:] = NAN
-    found = estimates(points, baseline)
-    assert found.seeds.tolist() == [known, 5, 5]
-    assert math.isnan(found.error[0])
-    assert math.isnan(found.interval(0.95)[0][0])
-    assert math.isnan(found.mean[0]) == (known == 0)
-    assert found.q(MARGIN)[0] == 1
-    assert np.isfinite(found.error[1:]).all()
+    differences = estimates(points, baseline)
+    assert differences.seeds.tolist() == [known, 5, 5]
+    assert math.isnan(differences.error[0])
+    assert math.isnan(differences.interval(0.95)[0][0])
+    assert math.isnan(differences.mean[0]) == (known == 0)
+    assert differences.q(MARGIN)[0] == 1
+    assert np.isfinite(differences.error[1:]).all()
 
 
 def test_a_baseline_of_one_seed_or_none_tells_nothing():
@@ -194,19 +198,19 @@ def test_a_baseline_of_one_seed_or_none_tells_nothing():
 def test_rows_that_collapsed_on_one_value_keep_the_others_sound():
     points, baseline = drawn(11, rows=3)
     points[1, :5] = 10.0
-    found = estimates(points, baseline)
-    assert (found.error > 0).all()
-    assert found.q(MARGIN)[1] < 0.01
+    differences = estimates(points, baseline)
+    assert (differences.error > 0).all()
+    assert differences.q(MARGIN)[1] < 0.01
 
 
 @settings(deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([-1.5, 0.0, 0.8]))
 def test_q_and_interval_say_the_same(seed: int, follows: float):
     points, baseline = drawn(seed, follows=follows)
-    found = estimates(points, baseline)
-    low, high = found.interval(0.95)
+    differences = estimates(points, baseline)
+    low, high = differences.interval(0.95)
     beyond = (high < -MARGIN) | (low > MARGIN)
-    assert ((found.q(MARGIN) < 0.05) == beyond).all()
+    assert ((differences.q(MARGIN) < 0.05) == beyond).all()
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))

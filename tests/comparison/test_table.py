@@ -59,12 +59,12 @@ def test_rows_stand_in_reading_order(full):
 
 
 def test_rows_have_what_the_statistics_say_of_the_judged_ones(full):
-    table, found = table_of(full), estimated(SCRATCH, SOURCE_ONLY, FINETUNE, DANN)
+    table, differences = table_of(full), estimated(SCRATCH, SOURCE_ONLY, FINETUNE, DANN)
     rows = [row_of(table, name) for name in ("source_only", "finetune", "dann")]
-    low, high = found.interval(0.95)
-    for column, values in {"": found.mean, "_low": low, "_high": high}.items():
+    low, high = differences.interval(0.95)
+    for column, values in {"": differences.mean, "_low": low, "_high": high}.items():
         assert [row[f"delta_scratch{column}"] for row in rows] == pytest.approx(values)
-    assert [row["slope_scratch"] for row in rows] == pytest.approx([float(found.slope)] * 3)
+    assert [row["slope_scratch"] for row in rows] == pytest.approx([float(differences.slope)] * 3)
     assert {row["seeds_scratch"] for row in rows} == {5}
     dann = rows[-1]
     assert dann["accuracy_mean"] == pytest.approx(np.mean(DANN))
@@ -94,8 +94,8 @@ def test_a_row_among_many_needs_more_evidence(outputs):
         outputs.add("joint", accuracies, run_id=f"joint{name}", variant=f"width={name}")
     table = table_of(outputs)
     others = [[0.79 + 0.01 * ((name + seed) % 4) for seed in range(5)] for name in range(9)]
-    found = estimated(SCRATCH, [0.83, 0.86, 0.85, 0.84, 0.89], *others)
-    assert row_of(table, "finetune")["p_scratch"] == pytest.approx(10 * found.q(1.0).min())
+    differences = estimated(SCRATCH, [0.83, 0.86, 0.85, 0.84, 0.89], *others)
+    assert row_of(table, "finetune")["p_scratch"] == pytest.approx(10 * differences.q(1.0).min())
     assert alone["p_scratch"] == pytest.approx(estimated(SCRATCH, [0.83, 0.86, 0.85, 0.84, 0.89]).q(1.0)[0])
 
 
@@ -143,9 +143,9 @@ def test_further_seeds_of_the_baseline_count(outputs):
     row = row_of(table_of(outputs), "dann")
     points = np.full((1, 8), np.nan)
     points[0, :5] = 100 * np.array(DANN)
-    found = estimates(points, 100 * np.array([*SCRATCH, 0.78, 0.85, 0.80]))
-    assert row["delta_scratch"] == pytest.approx(found.mean[0])
-    assert row["delta_scratch_high"] == pytest.approx(found.interval(0.95)[1][0])
+    differences = estimates(points, 100 * np.array([*SCRATCH, 0.78, 0.85, 0.80]))
+    assert row["delta_scratch"] == pytest.approx(differences.mean[0])
+    assert row["delta_scratch_high"] == pytest.approx(differences.interval(0.95)[1][0])
     assert row["seeds_scratch"] == 8
 
 
@@ -172,12 +172,12 @@ def test_diverged_runs_are_counted_and_enter_nothing_else(outputs):
     assert (dann["seeds"], dann["diverged"], dann["seconds"]) == (5, 1, 12)
     baseline, rows = 100 * np.array([*SCRATCH, 0.8]), np.full((2, 6), np.nan)
     rows[0, :5] = 100 * np.array(DANN)
-    found = estimates(rows, baseline)
-    assert dann["delta_scratch"] == pytest.approx(found.mean[0])
+    differences = estimates(rows, baseline)
+    assert dann["delta_scratch"] == pytest.approx(differences.mean[0])
     assert (adda["seeds"], adda["diverged"], adda["verdict"]) == (0, 6, "inconclusive")
     assert adda[["accuracy_mean", "delta_scratch", "p_scratch", "seconds"]].isna().all()
     # The row that diverged counts as one that was tried.
-    assert dann["p_scratch"] == pytest.approx(2 * found.q(1.0)[0])
+    assert dann["p_scratch"] == pytest.approx(2 * differences.q(1.0)[0])
 
 
 def test_one_seed_has_a_difference_and_no_interval(outputs):
@@ -287,5 +287,8 @@ def test_each_baseline_has_its_own_reason_for_what_is_not_known_of_new_examples(
     dann = row_of(table, "dann")
     assert pd.isna(dann["delta_scratch_new_low"])
     assert dann["delta_source_only_new_low"] < dann["delta_source_only_low"]
-    assert (dann["test_examples"], dann["reason"]) == (1000, "against scratch, results from before examples were kept")
+    assert (dann["test_examples"], dann["reason"]) == (
+        1000,
+        "against scratch, older results, which don't say which examples they got right",
+    )
     assert "no finished seed in common" in row_of(table, "mcd")["reason"]

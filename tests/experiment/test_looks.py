@@ -39,7 +39,7 @@ def decided_at(monkeypatch: pytest.MonkeyPatch, when: dict[str, int]) -> None:
     monkeypatch.setattr(
         looks,
         "_undecided",
-        lambda plan: [row for row in plan if row.judged and len(row.seeds) < when.get(row.name, 99)],
+        lambda plan: ([row for row in plan if row.judged and len(row.seeds) < when.get(row.name, 99)], []),
     )
 
 
@@ -189,5 +189,6 @@ def test_what_decides_is_the_commands_own_baseline(train_tiny: TrainTiny) -> Non
 def test_a_row_that_never_finishes_gets_no_further_seeds(train_tiny: TrainTiny, tmp_path: Path) -> None:
     command = ["strategy=dann", "baselines=[scratch]", "steps=3", "optimizer.lr=1e20"]
     said = train_tiny(*command, "seeds=auto", "max_seeds=6")
-    assert "dann: no further seeds, for no run of dann was finished with a result" in said.err
+    assert "5 seeds: 0 of 1 decided; no further seeds without a finished run of row and baseline: dann" in said.err
+    assert "every row is decided" not in said.err
     assert found(tmp_path)["dann"] == [0, 1, 2, 3, 4]

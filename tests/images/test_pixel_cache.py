@@ -110,10 +110,8 @@ def test_a_damaged_block_is_decoded_again_to_the_same_bytes(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from transferlab.images import pixel_cache
-from transferlab.images import decoding
+from transferlab.images import decoding, pixel_cache
 from transferlab.domains.folder import folder
-
 pixel_cache.BLOCK_IMAGES, plain, seen = 4, decoding.picture, []
 
 def slow(path, *options):
@@ -121,7 +119,6 @@ def slow(path, *options):
     if len(seen) == 15:
         os.kill(os.getpid(), signal.SIGKILL)
     return plain(path, *options)
-
 decoding.picture = slow
 folder(path=sys.argv[1], size=8, channels=3, skip_unreadable=False, cache=sys.argv[2])
 """

@@ -25,45 +25,40 @@ def variance_over_examples(row: Mapping[int, Right | None], baseline: Mapping[in
     Raises:
         ValueError: if it can't be known, with the reason.
     """
-    those = [*row.values(), *baseline.values()]
     if not row or not baseline:
         raise ValueError("no finished seed in common")
-    if any(one is None for one in those):
-        raise ValueError("results from before examples were kept")
-    known = [one for one in those if one is not None]
-    if len({(one.count, one.examples) for one in known}) > 1:
+    of_row, of_baseline = ([right for right in results.values() if right is not None] for results in (row, baseline))
+    if len(of_row) < len(row) or len(of_baseline) < len(baseline):
+        raise ValueError("older results, which don't say which examples they got right")
+    if len({(right.count, right.examples) for right in [*of_row, *of_baseline]}) > 1:
         raise ValueError("results of different test examples")
-    if known[0].count < 2:
+    count = of_row[0].count
+    if count < 2:
         raise ValueError("a single test example")
-    difference = _mean(list(row.values())) - _mean(list(baseline.values()))
-    return float(1e4 * difference.var(ddof=1)), known[0].count
+    return float(1e4 * (_mean(of_row) - _mean(of_baseline)).var(ddof=1)), count
 
 
-def for_new_examples(found: Estimates, variance: Array, count: Array) -> Estimates:
+def for_new_examples(differences: Estimates, variance: Array, count: Array) -> Estimates:
     """The estimates with the error that they have where the test examples, too, could have been others.
 
     Their degrees of freedom are Welch and Satterthwaite's, or those of the seeds where the interval would become
     narrower by it.
 
     Args:
-        found: of a comparison's rows on its test set, (rows,).
+        differences: of a comparison's rows on its test set, (rows,).
         variance: over examples, in points², (rows,); NaN where unknown.
         count: of examples, (rows,).
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         of_examples = variance / count
-        square = found.error**2 + of_examples
-        of_seeds = np.where(found.error > 0, found.error**4 / found.degrees, 0.0)
+        square = differences.error**2 + of_examples
+        of_seeds = np.where(differences.error > 0, differences.error**4 / differences.degrees, 0.0)
         degrees = square**2 / (of_seeds + of_examples**2 / (count - 1))
-    wider = replace(found, error=np.sqrt(square), degrees=degrees)
-    narrower = wider.interval(0.95)[1] < found.interval(0.95)[1]
-    return replace(wider, degrees=np.where((square > 0) & ~narrower, degrees, found.degrees))
+    wider = replace(differences, error=np.sqrt(square), degrees=degrees)
+    narrower = wider.interval(0.95)[1] < differences.interval(0.95)[1]
+    return replace(wider, degrees=np.where((square > 0) & ~narrower, degrees, differences.degrees))
 
 
-def _mean(rights: Sequence[Right | None]) -> Array:
-    total = np.zeros(0)
-    for right in rights:
-        assert right is not None
-        bits = right.unpacked()
-        total = bits.astype(np.float64) if not total.size else total + bits
-    return total / len(rights)
+def _mean(results: Sequence[Right]) -> Array:
+    """The part of the results in which each example is right, (N,)."""
+    return np.mean([right.unpacked() for right in results], axis=0)

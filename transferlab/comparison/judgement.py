@@ -32,25 +32,25 @@ def judge(rows: Sequence[Row], baseline: Row, verdict_column: str, note_column: 
     if not others:
         return
     judged = np.array([row.strategy not in NOT_JUDGED for row in others])
-    found = _estimates(others, baseline, judged)
+    differences = _estimates(others, baseline, judged)
     levels = np.array([row.level for row in others])
-    words, adjusted = verdicts(found, margin, levels, judged)
+    words, adjusted = verdicts(differences, margin, levels, judged)
     variance, count, reasons = _over_examples(others, baseline)
-    wider = for_new_examples(found, variance, count)
+    wider = for_new_examples(differences, variance, count)
     wider_words, _ = verdicts(wider, margin, levels, judged)
     undecided = bool((words == "inconclusive").any())
-    enough = seeds_to_decide(found, margin, int(judged.sum())) if undecided else found.mean
-    low, high = found.interval(0.95)
+    enough = seeds_to_decide(differences, margin, int(judged.sum())) if undecided else differences.mean
+    low, high = differences.interval(0.95)
     new_low, new_high = wider.interval(0.95)
     for place, row in enumerate(others):
         row.columns |= {
-            f"delta_{name}": float(found.mean[place]),
+            f"delta_{name}": float(differences.mean[place]),
             f"delta_{name}_low": float(low[place]),
             f"delta_{name}_high": float(high[place]),
             f"delta_{name}_new_low": float(new_low[place]),
             f"delta_{name}_new_high": float(new_high[place]),
-            f"seeds_{name}": int(found.baseline_seeds),
-            f"slope_{name}": float(found.slope),
+            f"seeds_{name}": int(differences.baseline_seeds),
+            f"slope_{name}": float(differences.slope),
             "level": row.level,
         }
         if reasons[place]:
@@ -61,13 +61,13 @@ def judge(rows: Sequence[Row], baseline: Row, verdict_column: str, note_column: 
         if not judged[place]:
             continue
         word = str(words[place])
-        notes = [_undecided(found, place, enough[place])] if word == "inconclusive" else []
+        notes = [_undecided(differences, place, enough[place])] if word == "inconclusive" else []
         if word in DECIDED and not reasons[place] and wider_words[place] != word:
-            notes.append(_settled(found, place, word, margin, variance[place], levels[place], int(judged.sum())))
-        if lost := len(row.points) - int(found.seeds[place]):
+            notes.append(_settled(differences, place, word, margin, variance[place], levels[place], int(judged.sum())))
+        if lost := len(row.points) - int(differences.seeds[place]):
             notes.append(f"without {counted(lost, 'seed')} that {name} has no result for")
         row.columns |= {
-            f"p_{name}": float(adjusted[place]) if not math.isnan(found.error[place]) else math.nan,
+            f"p_{name}": float(adjusted[place]) if not math.isnan(differences.error[place]) else math.nan,
             verdict_column: word,
             note_column: "; ".join(notes),
         }
@@ -97,23 +97,25 @@ def _over_examples(rows: Sequence[Row], baseline: Row) -> tuple[Array, Array, li
     return np.array(variances), np.array(counts), reasons
 
 
-def _undecided(found: Estimates, place: int, enough: float) -> str:
+def _undecided(differences: Estimates, place: int, enough: float) -> str:
     """What stands behind ``inconclusive``."""
-    if found.seeds[place] < MIN_SEEDS:
+    if differences.seeds[place] < MIN_SEEDS:
         return f"fewer than {MIN_SEEDS} seeds"
     if math.isnan(enough):
         return f"more than {MAX_SEEDS:,} seeds needed"
     return f"about {_rounded(enough):,} seeds would decide it in {10 * CHANCE:.0f} of 10 cases"
 
 
-def _settled(found: Estimates, place: int, word: str, margin: float, variance: float, level: float, rows: int) -> str:
+def _settled(
+    differences: Estimates, place: int, word: str, margin: float, variance: float, level: float, rows: int
+) -> str:
     """What stands behind a word that holds on this test set, and not for any test examples.
 
     As if the row's q were the smallest of all rows, which Holm multiplies most: no number is below that of the set.
     """
-    distance = abs(abs(float(found.mean[place])) - margin)
+    distance = abs(abs(float(differences.mean[place])) - margin)
     tail = level if word == "equivalent" else level / (2 * rows)
-    room = (distance / float(stdtrit(found.degrees[place], 1 - tail))) ** 2 - float(found.error[place]) ** 2
+    room = (distance / float(stdtrit(differences.degrees[place], 1 - tail))) ** 2 - float(differences.error[place]) ** 2
     if not room > 0:
         return "on this test set alone"
     return f"on this test set alone; about {_rounded(variance / room):,} test examples would settle it"

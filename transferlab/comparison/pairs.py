@@ -37,19 +37,19 @@ def pairs(table: pd.DataFrame, margin: float) -> pd.DataFrame:
         ``COLUMNS``; a row for each strategy and baseline with two pairs or more. ``delta`` is in points, its 95%
         interval over pairs (Student's t) NaN below ``MIN_PAIRS``.
     """
-    found: dict[tuple[Any, ...], dict[tuple[str, str], list[float]]] = {}
+    deltas: dict[tuple[Any, ...], dict[tuple[str, str], list[float]]] = {}
     for row in table.to_dict("records"):
         for baseline in ("scratch", "source_only"):
             if not pd.isna(delta := row[f"delta_{baseline}"]):
                 key = (*(row[name] for name in _ROW), baseline)
-                found.setdefault(key, {}).setdefault((row["source"], row["target"]), []).append(float(delta))
-    rows = [_row(key, by_pair, margin) for key, by_pair in found.items() if len(by_pair) > 1]
+                deltas.setdefault(key, {}).setdefault((row["source"], row["target"]), []).append(float(delta))
+    rows = [_row(key, by_pair, margin) for key, by_pair in deltas.items() if len(by_pair) > 1]
     rows.sort(key=lambda row: (row["baseline"], row["backbone"], -row["delta"]))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _row(key: tuple[Any, ...], by_pair: Mapping[tuple[str, str], list[float]], margin: float) -> dict[str, Any]:
-    deltas = [float(np.mean(those)) for those in by_pair.values()]
+    deltas = [float(np.mean(of_pair)) for of_pair in by_pair.values()]
     low, high = mean_interval(deltas) if len(deltas) >= MIN_PAIRS else (math.nan, math.nan)
     return dict(zip(COLUMNS, key, strict=False)) | {
         "pairs": len(deltas),

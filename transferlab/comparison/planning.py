@@ -35,7 +35,7 @@ def baseline_seeds(seeds: int, rows: int) -> int:
     return seeds if seeds < MIN_SEEDS else max(seeds, min(MOST_BASELINE_SEEDS, math.ceil(seeds * math.sqrt(rows))))
 
 
-def seeds_to_decide(found: Estimates, margin: float, rows: int) -> Array:
+def seeds_to_decide(differences: Estimates, margin: float, rows: int) -> Array:
     """The fewest seeds of a row that give a word for good in ``CHANCE`` of the cases.
 
     What the seeds still to come will show is predicted from those that are there: by Student's t, about the present
@@ -43,7 +43,7 @@ def seeds_to_decide(found: Estimates, margin: float, rows: int) -> Array:
     row's q as if it were the smallest of all rows, which Holm multiplies most.
 
     Args:
-        found: of the rows of a comparison, (rows,).
+        differences: of the rows of a comparison, (rows,).
         margin: in points.
         rows: over which Holm adjusts.
 
@@ -51,15 +51,15 @@ def seeds_to_decide(found: Estimates, margin: float, rows: int) -> Array:
         (rows,); NaN where more than ``MAX_SEEDS`` seeds are needed, or too little is known.
     """
     counts = _candidates()
-    enough = (chance_to_decide(found, counts, margin, rows) >= CHANCE) & (counts[:, None] > found.seeds)
+    enough = (chance_to_decide(differences, counts, margin, rows) >= CHANCE) & (counts[:, None] > differences.seeds)
     return np.where(enough.any(0), counts[enough.argmax(0)].astype(np.float64), np.nan)
 
 
-def chance_to_decide(found: Estimates, counts: NDArray[np.int64], margin: float, rows: int) -> Array:
+def chance_to_decide(differences: Estimates, counts: NDArray[np.int64], margin: float, rows: int) -> Array:
     """The chance that a row is decided once it has so many seeds, and the baseline its part.
 
     Args:
-        found: of the rows of a comparison, (rows,).
+        differences: of the rows of a comparison, (rows,).
         counts: numbers of seeds, (counts,).
         margin: in points.
         rows: over which Holm adjusts.
@@ -69,19 +69,21 @@ def chance_to_decide(found: Estimates, counts: NDArray[np.int64], margin: float,
     """
     seeds = counts[:, None]
     planned = np.array([baseline_seeds(count, rows) for count in counts.tolist()])
-    of_baseline = np.maximum(found.baseline_seeds, planned)[:, None]
-    row = found.row_variance / seeds
-    base = (1 - found.slope) ** 2 * found.baseline_variance / of_baseline
+    of_baseline = np.maximum(differences.baseline_seeds, planned)[:, None]
+    row = differences.row_variance / seeds
+    base = (1 - differences.slope) ** 2 * differences.baseline_variance / of_baseline
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.sqrt(row + base)
-        degrees = (row + base) ** 2 / (row**2 / (found.row_degrees + seeds - found.seeds) + base**2 / (of_baseline - 1))
-        spread = np.sqrt(np.maximum(found.error**2 - error**2, 0.0))
+        degrees = (row + base) ** 2 / (
+            row**2 / (differences.row_degrees + seeds - differences.seeds) + base**2 / (of_baseline - 1)
+        )
+        spread = np.sqrt(np.maximum(differences.error**2 - error**2, 0.0))
         beyond = margin + stdtrit(degrees, 1 - LEVEL_OF_A_LOOK / (2 * rows)) * error
         within = margin - stdtrit(degrees, 1 - LEVEL_OF_A_LOOK) * error
 
         def below(value: Array) -> Array:
-            ahead = value - found.mean
-            return stdtr(found.degrees, np.where(spread > 0, ahead / spread, np.sign(ahead) * np.inf))
+            ahead = value - differences.mean
+            return stdtr(differences.degrees, np.where(spread > 0, ahead / spread, np.sign(ahead) * np.inf))
 
         chance = below(-beyond) + 1 - below(beyond)
         return chance + np.where(within > 0, below(within) - below(-within), 0.0)

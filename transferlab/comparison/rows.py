@@ -78,7 +78,7 @@ def comparisons(results: pd.DataFrame) -> list[list[Row]]:
 
 
 def _level(runs: Sequence[_Record]) -> float:
-    """Seeds that were named once are judged once; seeds asked for by and by, at each look."""
+    """Seeds that were named once are judged once; seeds that were added later, at each look."""
     asked = {_asked(run["config"].get("seeds")) for run in runs}
     return LEVEL_OF_A_LOOK if len(asked) > 1 or asked == {"auto"} else LEVEL
 

@@ -205,8 +205,8 @@ def _moderated(variance: Array, degrees: Array, pooled: NDArray[np.bool_]) -> tu
     total = np.where(used, degrees, 0.0).sum(-1, keepdims=True)
     moderated = (prior * common + degrees * variance) / (prior + degrees)
     applies = (count > 1) & (degrees > 0)
-    more = np.maximum(degrees, np.minimum(prior + degrees, total))
-    return np.where(applies, moderated, variance), np.where(applies, more, degrees)
+    moderated_degrees = np.maximum(degrees, np.minimum(prior + degrees, total))
+    return np.where(applies, moderated, variance), np.where(applies, moderated_degrees, degrees)
 
 
 def _inverse_trigamma(values: Array) -> Array:

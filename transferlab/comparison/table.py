@@ -78,11 +78,12 @@ def comparison_table(results: pd.DataFrame, margin: float) -> pd.DataFrame:
     """
     compared = [_comparison(rows, margin) for rows in comparisons(results)]
     compared.sort(key=lambda rows: _comparison_order(rows[0]))
-    return pd.DataFrame([row for rows in compared for row in rows], columns=[*COLUMNS, *NOTES])
+    table = pd.DataFrame([row for rows in compared for row in rows], columns=[*COLUMNS, *NOTES])
+    return table.astype(dict.fromkeys(("seeds_scratch", "seeds_source_only", "test_examples"), "Int64"))  # or unknown
 
 
 def words_at_a_look(results: pd.DataFrame, margin: float) -> dict[tuple[str, str], dict[str, str]]:
-    """The verdicts of rows whose seeds come by and by, held to what a look may be wrong.
+    """The verdicts of rows that get seeds look by look, at the level of a look.
 
     Args:
         results: the rows of ``read_results``.

@@ -18,11 +18,11 @@ LEVEL = 0.05
 """The chance of a wrong word, where a row's seeds were named once and for all."""
 
 LEVEL_OF_A_LOOK = 0.02
-"""The same for a row whose seeds came by and by: with so much at each of five looks, all together stay below 5%."""
+"""The same for a row that got further seeds later: with so much at each of five looks, all have about 5% at most."""
 
 
 def verdicts(
-    found: Estimates, margin: float, level: Array | float = LEVEL, judged: NDArray[np.bool_] | None = None
+    differences: Estimates, margin: float, level: Array | float = LEVEL, judged: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.str_], Array]:
     """The words and the adjusted q that they rest on.
 
@@ -30,7 +30,7 @@ def verdicts(
     at ``level``; a leaning, where the unadjusted 95% interval excludes 0.
 
     Args:
-        found: of the rows of a comparison, (…, rows).
+        differences: of the rows of a comparison, (…, rows).
         margin: half the width of "no difference that matters", in points.
         level: of each row, or of all.
         judged: the rows that get a word, and over which Holm adjusts; None for all.
@@ -38,15 +38,15 @@ def verdicts(
     Returns:
         Words, (…, rows), ``""`` for a row that isn't judged; and q, 1 for such a row.
     """
-    rows = np.ones(found.mean.shape[-1], dtype=bool) if judged is None else judged
-    adjusted = np.ones(found.mean.shape)
-    adjusted[..., rows] = holm(found.q(margin)[..., rows])
-    low, high = found.interval(0.95)
-    inner_low, inner_high = found.interval(1 - 2 * level)
-    below = found.mean < 0
+    rows = np.ones(differences.mean.shape[-1], dtype=bool) if judged is None else judged
+    adjusted = np.ones(differences.mean.shape)
+    adjusted[..., rows] = holm(differences.q(margin)[..., rows])
+    low, high = differences.interval(0.95)
+    inner_low, inner_high = differences.interval(1 - 2 * level)
+    below = differences.mean < 0
     rules = [
         (~np.broadcast_to(rows, below.shape), ""),
-        (found.seeds < MIN_SEEDS, "inconclusive"),
+        (differences.seeds < MIN_SEEDS, "inconclusive"),
         ((adjusted < level) & below, "negative"),
         ((adjusted < level) & ~below, "positive"),
         ((-margin < inner_low) & (inner_high < margin), "equivalent"),

@@ -32,7 +32,7 @@ MAX_NAME_BYTES = 255
 MAX_SEEDS = 10_000
 
 LOOKS = (5, 8, 12, 20, 30)
-"""After how many seeds ``seeds=auto`` looks at the verdicts; each may be wrong in 2%, and all together in 5%."""
+"""After how many seeds ``seeds=auto`` looks at the verdicts; each may be wrong in 2%, and all together in about 5%."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +153,7 @@ class TrainConfig:
             if getattr(self, key) > largest:
                 raise Refusal(f"{key}={getattr(self, key)}: expected at most {largest}")
         if not LOOKS[0] <= self.max_seeds <= LOOKS[-1]:
-            raise Refusal(f"max_seeds={self.max_seeds}: expected {LOOKS[0]} to {LOOKS[-1]}, which hold the five looks")
+            raise Refusal(f"max_seeds={self.max_seeds}: expected {LOOKS[0]} to {LOOKS[-1]}, its first and last look")
         if self.max_runs is not None:
             _at_least("max_runs", self.max_runs, 1)
             if self.overwrite:

@@ -39,15 +39,26 @@ def looks(rows: Sequence[PlannedRow]) -> Generator[list[PlannedRow]]:
     for now, then in zip(counts, [*counts[1:], None], strict=True):
         plan = with_baseline_seeds([row.with_seeds(range(seeds[row.key])) for row in rows])
         yield plan
-        undecided = _undecided(plan)
+        undecided, unfinished = _undecided(plan)
         judged = sum(map(len, map(_judged, by_comparison(plan))))
         if not undecided:
             say(f"{counted(now, 'seed')}: every row is decided")
             return
-        names = ", ".join(dict.fromkeys(row.title for row in undecided))
         decided = f"{counted(now, 'seed')}: {judged - len(undecided)} of {judged} decided"
-        say(f"{decided}; {then} seeds for {names}" if then else f"{decided}; undecided at max_seeds={now}: {names}")
-        seeds |= {row.key: then or now for row in undecided}
+        open_rows = [row for row in undecided if row not in unfinished]
+        if unfinished:
+            say(f"{decided}; no further seeds without a finished run of row and baseline: {_titles(unfinished)}")
+        if open_rows and then:
+            say(f"{decided}; {then} seeds for {_titles(open_rows)}")
+        elif open_rows:
+            say(f"{decided}; undecided at max_seeds={now}: {_titles(open_rows)}")
+        if not open_rows:
+            return
+        seeds |= {row.key: then or now for row in open_rows}
+
+
+def _titles(rows: Sequence[PlannedRow]) -> str:
+    return ", ".join(dict.fromkeys(row.title for row in rows))
 
 
 def _judged(together: Sequence[PlannedRow]) -> list[PlannedRow]:
@@ -55,8 +66,8 @@ def _judged(together: Sequence[PlannedRow]) -> list[PlannedRow]:
     return [row for row in together if row.judged and row is not baseline]
 
 
-def _undecided(plan: Sequence[PlannedRow]) -> list[PlannedRow]:
-    """The rows that have no word for good."""
+def _undecided(plan: Sequence[PlannedRow]) -> tuple[list[PlannedRow], list[PlannedRow]]:
+    """The rows that have no word for good, and those of them that get none, for no run of row or baseline finished."""
     from transferlab.comparison.results import read_results
     from transferlab.comparison.table import words_at_a_look
 
@@ -64,16 +75,16 @@ def _undecided(plan: Sequence[PlannedRow]) -> list[PlannedRow]:
     results, _ = read_results(config.root)
     seeds = {row.key: set(row.seeds) for row in plan}
     runs = zip(results["comparison_id"], results["run_id"], results["seed"], strict=True)
-    seen = results[[seed in seeds.get((comparison, run), {seed}) for comparison, run, seed in runs]]
-    words = words_at_a_look(seen, config.margin)
-    finished = set(zip(seen["comparison_id"], seen["run_id"], seen["status"], strict=True))
-    undecided: list[PlannedRow] = []
+    results = results[[seed in seeds.get((comparison, run), {seed}) for comparison, run, seed in runs]]
+    words = words_at_a_look(results, config.margin)
+    ok = results[results["status"] == "ok"]
+    finished = set(zip(ok["comparison_id"], ok["run_id"], strict=True))
+    undecided, unfinished = list[PlannedRow](), list[PlannedRow]()
     for together in by_comparison(plan):
         baseline = baseline_of(together)
         assert baseline is not None  # ``refuse_without_baseline``
-        open_rows = [row for row in _judged(together) if words.get(row.key, {}).get(baseline.name) not in DECIDED]
-        undecided += [row for row in open_rows if {(*row.key, "ok"), (*baseline.key, "ok")} <= finished]
-        for row in open_rows:
-            if lost := [one.title for one in (row, baseline) if (*one.key, "ok") not in finished]:
-                say(f"{row.title}: no further seeds, for no run of {lost[0]} was finished with a result")
-    return undecided
+        for row in _judged(together):
+            if words.get(row.key, {}).get(baseline.name) not in DECIDED:
+                undecided.append(row)
+                unfinished += [] if {row.key, baseline.key} <= finished else [row]
+    return undecided, unfinished

@@ -112,18 +112,18 @@ class _Sweep:
             say(f"left out ({counted(len(unable), 'run')}): {reason}")
             runs = [run for run in runs if run not in unable]
         self.runs, self.left_out = runs, self.left_out or bool(left_out)
-        found, beyond = len(runs) - len(missing), missing[self._left :] if self._left is not None else []
+        done, beyond = len(runs) - len(missing), missing[self._left :] if self._left is not None else []
         missing = missing[: self._left]
         if missing or not begun:
-            _announce(missing, len(runs), found, again=begun)
+            _announce(missing, len(runs), done, again=begun)
         self.failed += _train_all(missing, self._command) if missing else []
         self._trained |= {run.folder for run in missing}
         if self._left is not None:
             self._left -= len(missing)
         if beyond:
             self.stopped = True
-            more = counted(len(beyond), "more run")
-            say(f"stopped by max_runs; {more} before the next verdict: give the command again")
+            runs_left = counted(len(beyond), "more run")
+            say(f"stopped by max_runs; {runs_left} before the next verdict: give the command again")
 
 
 def _refuse_what_torch_sees(missing: Sequence[Run]) -> None:
