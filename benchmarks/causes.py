@@ -21,8 +21,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
 from transferlab.config.jobs import compose_train
-from transferlab.domains.splits import split
 from transferlab.domains.task import load_task
+from transferlab.experiment.run import Run
 from transferlab.models.network import Blueprint, build_network
 from transferlab.training.streams import as_tensor, in_chunks
 
@@ -34,20 +34,20 @@ def main(root: str, source: str, target: str, *strategies: str) -> None:
     ((contender, *_),) = compose_train([f"source={source}", f"target={target}", "baselines=[]"])
     config = contender.config
     pair = load_task(config)
-    blueprint = Blueprint(config.backbone, pair.channels, config.image.size, config.bottleneck, 10)
+    blueprint = Blueprint(config.backbone, pair.inputs, config.bottleneck, 10)
     print("| strategy | accuracy % | domains told apart % | nearest centroid right % | confidence % |")
     print("| --- | --- | --- | --- | --- |")
     for strategy in strategies:
         rows: list[list[float]] = []
         for file in sorted(Path(root).glob(f"runs/{source}-to-{target}/lenet/{strategy}/*/seed*/model.safetensors")):
-            training, test = split(pair.source, pair.target, 3, int(file.parent.name.removeprefix("seed")))
+            training, test = Run(contender, pair, int(file.parent.name.removeprefix("seed"))).examples()
             modules = build_network(blueprint)
             for name, module in modules.items():
                 own = {key.removeprefix(f"{name}."): value for key, value in load_file(file).items()}
                 module.load_state_dict({key: own[key] for key in module.state_dict()})
                 module.eval()
             encoder = torch.nn.Sequential(modules["backbone"], modules["bottleneck"])
-            ours, theirs = (in_chunks(encoder, as_tensor(one.images, "cpu")) for one in (training.source, test))
+            ours, theirs = (in_chunks(encoder, as_tensor(one.inputs, "cpu")) for one in (training.source, test))
             sure, predicted = modules["head"](theirs).softmax(1).max(1)
             right = float((predicted.numpy() == test.labels).mean())
             features = ours.double().numpy(), theirs.double().numpy()

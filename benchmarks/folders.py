@@ -21,10 +21,12 @@ from transferlab.config.comparison_row import ComparisonRow
 from transferlab.config.jobs import compose_train
 from transferlab.domains.domain import Domain
 from transferlab.domains.folder import folder as load
+from transferlab.domains.preparation import prepared
 from transferlab.domains.splits import split
 from transferlab.domains.task import load_task
 from transferlab.experiment.execution import train
 from transferlab.experiment.run import Run
+from transferlab.inputs.image import ImageSpec
 from transferlab.training.devices import configure_process
 from transferlab.training.journal import Journal
 from transferlab.training.streams import Examples, Stream, as_tensor
@@ -117,8 +119,9 @@ def _stream(images: Path, out: Path, size: int) -> float:
     """Images a second over one epoch in random order, at most 400 batches, after a tenth as many to warm up."""
     torch.set_num_threads(1)
     domain = _loaded(images, out, size)
-    training, _ = split(domain, domain, 0, 0)
-    inputs = as_tensor(training.target_unlabelled.images, "cpu")
+    spec = ImageSpec(*domain.inputs.shape[:-3:-1])
+    training, _ = prepared(*split(domain, domain, 0, 0), spec, "source")
+    inputs = as_tensor(training.target_unlabelled.inputs, "cpu")
     stream = Stream(Examples(inputs), BATCH, torch.Generator().manual_seed(0))
     batches = min(stream.epoch, 400)
     for _ in range(batches // 10 + 1):
@@ -164,9 +167,9 @@ def _memory(images: Path, out: Path, size: int) -> tuple[float, float]:
     config = configure_process(compose_train(arguments)[0][0].config)
     before = _anonymous()
     with _peak() as peak:
-        task = load_task(config)
-        training, _ = split(task.source, task.target, 0, 0)
-        train(Run(ComparisonRow(config), task, 0), config, training, Journal("", lambda: None, quiet=True))
+        run = Run(ComparisonRow(config), load_task(config), 0)
+        training, _ = run.examples()
+        train(run, config, training, Journal("", lambda: None, quiet=True))
     return max(peak), before
 
 

@@ -77,7 +77,7 @@ class Bare:
         )
         both = (training.source, training.target_unlabelled)
         self._source, self._target = (
-            as_tensor(np.asarray(part.images), config.device).contiguous(memory_format=layout) for part in both
+            as_tensor(np.asarray(part.inputs), config.device).contiguous(memory_format=layout) for part in both
         )
         self._labels = torch.from_numpy(training.source.labels).to(config.device)
         self._progress = torch.tensor(0.5, device=config.device)

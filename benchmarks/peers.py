@@ -25,7 +25,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
     def __init__(self, part: Labelled | Unlabelled, size: int) -> None:
         from torchvision import transforms
 
-        images = np.asarray(part.images)
+        images = np.asarray(part.inputs).transpose(0, 2, 3, 1)
         grey = images.shape[3] == 1
         self._pictures = [Image.fromarray(image[:, :, 0] if grey else image) for image in images]
         self._labels = part.labels.tolist() if isinstance(part, Labelled) else [0] * len(images)
@@ -143,7 +143,7 @@ def _loaded(source: Pictures, target: Pictures, size: int) -> Iterator[dict[str,
 
 def _ready(source: Labelled, target: Unlabelled, size: int, device: str) -> dict[str, Tensor]:
     images, others = (
-        inputs_of(as_tensor(np.asarray(part.images[:size]), device)).contiguous() for part in (source, target)
+        inputs_of(as_tensor(np.asarray(part.inputs[:size]), device)).contiguous() for part in (source, target)
     )
     return {
         "src_imgs": images,

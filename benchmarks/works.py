@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from transferlab.config.comparison_row import ComparisonRow
 from transferlab.config.jobs import compose_train
 from transferlab.config.schema import ResolvedConfig, TrainConfig
-from transferlab.domains.splits import TrainingData, split
+from transferlab.domains.splits import TrainingData
 from transferlab.domains.task import TransferTask, load_task
+from transferlab.experiment.run import Run
+from transferlab.inputs.image import ImageSpec
 from transferlab.models.network import Blueprint, Modules, build_network
 from transferlab.training.devices import configure_process
 
@@ -69,11 +72,11 @@ TINY_WORKS = (replace(WORKS[0], overrides=(*WORKS[0].overrides, "batch_size=4"))
 def data(config: TrainConfig) -> tuple[TransferTask, TrainingData]:
     """The images of seed 0."""
     pair = load_task(config)
-    return pair, split(pair.source, pair.target, 3, 0)[0]
+    return pair, Run(ComparisonRow(config), pair, 0).examples()[0]
 
 
 def modules(config: TrainConfig, training: TrainingData) -> Modules:
     """Backbone, bottleneck and head, with the same weights for every loop."""
     torch.manual_seed(0)
-    channels = training.source.images.shape[3]
-    return build_network(Blueprint(config.backbone, channels, config.image.size, config.bottleneck, 10))
+    inputs = ImageSpec(training.source.inputs.shape[1], config.image.size)
+    return build_network(Blueprint(config.backbone, inputs, config.bottleneck, 10))

@@ -7,6 +7,7 @@ import torch
 
 from transferlab.config.component import Component
 from transferlab.config.schema import TrainConfig
+from transferlab.inputs.image import ImageSpec
 from transferlab.models.network import Blueprint, Modules
 from transferlab.stages import Fit
 from transferlab.training.devices import on_this_machine
@@ -18,7 +19,7 @@ from transferlab.training.streams import Examples, Stream
 
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (40, 1, 8, 8), dtype=np.uint8))
 LABELS = torch.arange(40) % 4
-BLUEPRINT = Blueprint(Component("transferlab.backbones.lenet.LeNet"), channels=1, size=8, features=16, classes=4)
+BLUEPRINT = Blueprint(Component("transferlab.backbones.lenet.LeNet"), inputs=ImageSpec(1, 8), features=16, classes=4)
 
 
 def setup_of(

@@ -11,13 +11,16 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from transferlab.backbones.from_torchvision import TorchvisionBackbone
+from transferlab.inputs.image import ImageSpec
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
 
 
 def ours(channels: int, size: int, network: str, weights: Path | str | None = None) -> TorchvisionBackbone:
     """The backbone, in evaluation mode."""
-    return TorchvisionBackbone(channels, size, network=network, weights=str(weights) if weights else None).eval()
+    return TorchvisionBackbone(
+        ImageSpec(channels, size), network=network, weights=str(weights) if weights else None
+    ).eval()
 
 
 def theirs(network: str, **options: Any) -> nn.Module:

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from transferlab.config.component import Component
-from transferlab.domains.splits import split
 from transferlab.experiment.execution import train
 from transferlab.experiment.run import Run
 from transferlab.models.network import Modules
@@ -37,7 +36,7 @@ def trained(run: Run, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Modules], S
     noting = Estimate("note", (), cast(Component, note))
     noted: list[Stage] = [one for stage in stages for one in (stage, noting)]
     monkeypatch.setattr(type(run.strategy), "stages", lambda _self, _loss: [*noted, last])
-    training, _ = split(run.task.source, run.task.target, run.labels_per_class, run.seed)
+    training, _ = run.examples()
     journal = Journal("test", lambda: None, quiet=True)
     snapshots = train(run, configure_process(run.config), training, journal)
     monkeypatch.undo()
@@ -73,7 +72,7 @@ def modules_after(
 ) -> Modules:
     """The modules after the run's first ``count`` stages, each of them changed by ``change``."""
     stages = [change(stage) for stage in run.strategy.stages(run.config.loss)][:count]
-    training, _ = split(run.task.source, run.task.target, run.labels_per_class, run.seed)
+    training, _ = run.examples()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(run.strategy), "stages", lambda _self, _loss: stages)
         return train(run, configure_process(run.config), training, Journal("test", lambda: None, quiet=True))[

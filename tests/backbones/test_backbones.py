@@ -20,6 +20,7 @@ from transferlab.backbones.from_torchvision import MIN_SIZES, TorchvisionBackbon
 from transferlab.config.nodes import component
 from transferlab.config.search_path import config_root
 from transferlab.errors import Refusal
+from transferlab.inputs.image import ImageSpec
 from transferlab.models.network import blocks
 
 YAML = [path for path in sorted((config_root() / "backbone").glob("*.yaml")) if path.stem != "timm"]
@@ -42,7 +43,7 @@ def test_every_shipped_backbone_maps_images_to_vectors(path: Path) -> None:
     backbone = component(OmegaConf.to_container(node, resolve=True), "backbone")
     for channels, size in zip((1, 3), SIZES.get(path.stem, (16, 32)), strict=True):
         with torch.device("meta"):
-            features = backbone(channels, size)(torch.zeros(2, channels, size, size))
+            features = backbone(ImageSpec(channels, size))(torch.zeros(2, channels, size, size))
         assert features.dim() == 2
         assert len(features) == 2
         assert features.shape[1] == WIDTHS.get(path.stem, features.shape[1])
@@ -223,10 +224,10 @@ def test_torchvision_and_timm_are_imported_where_they_are_used() -> None:
 
 
 def test_dtn_is_the_digits_network() -> None:
-    backbone = DTN(3, 32)
+    backbone = DTN(ImageSpec(3, 32))
     assert sum(parameter.numel() for parameter in backbone.parameters()) == 1_030_144
     assert backbone(torch.zeros(2, 3, 32, 32)).shape == (2, 256 * 4 * 4)
-    assert DTN(1, 28)(torch.zeros(2, 1, 28, 28)).shape == (2, 256 * 4 * 4)
+    assert DTN(ImageSpec(1, 28))(torch.zeros(2, 1, 28, 28)).shape == (2, 256 * 4 * 4)
     assert [module.p for module in backbone.modules() if isinstance(module, nn.Dropout2d)] == [0.1, 0.3, 0.5]
     assert backbone.block1(torch.zeros(1, 3, 32, 32)).shape == (1, 64, 16, 16)
     assert backbone.block2(torch.zeros(1, 64, 16, 16)).shape == (1, 128, 8, 8)

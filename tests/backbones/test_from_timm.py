@@ -14,11 +14,12 @@ from transferlab.backbones.from_timm import TimmBackbone
 from transferlab.config.nodes import component
 from transferlab.config.search_path import config_root
 from transferlab.errors import Refusal
+from transferlab.inputs.image import ImageSpec
 from transferlab.system.files import file_digest
 
 
 def ours(channels: int, size: int, network: str, weights: Path | str | None = None) -> TimmBackbone:
-    return TimmBackbone(channels, size, network=network, weights=str(weights) if weights else None).eval()
+    return TimmBackbone(ImageSpec(channels, size), network=network, weights=str(weights) if weights else None).eval()
 
 
 timm = pytest.importorskip("timm")
@@ -28,7 +29,10 @@ def test_the_shipped_file_takes_timms_names() -> None:
     node = OmegaConf.load(config_root() / "backbone" / "timm.yaml")
     node.name = "test_resnet"
     backbone = component(OmegaConf.to_container(node, resolve=True), "backbone")
-    assert backbone(1, 16)(torch.zeros(2, 1, 16, 16)).shape == backbone(3, 40)(torch.zeros(2, 3, 40, 40)).shape
+    assert (
+        backbone(ImageSpec(1, 16))(torch.zeros(2, 1, 16, 16)).shape
+        == backbone(ImageSpec(3, 40))(torch.zeros(2, 3, 40, 40)).shape
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from torch.nn.functional import interpolate
 from transferlab.backbones.from_torchvision import headless, read
 from transferlab.backbones.resnet import ResNet
 from transferlab.errors import Refusal
+from transferlab.inputs.image import ImageSpec
 from transferlab.system.files import file_digest
 
 
@@ -164,7 +165,7 @@ def test_a_file_is_found_from_home_and_a_name_is_no_file(tmp_path: Path, monkeyp
 
 def test_a_larger_networks_file_is_told_of(tmp_path: Path, said: pytest.LogCaptureFixture) -> None:
     path = stored(theirs("resnet34").state_dict(), tmp_path / "w.pth")
-    ResNet(3, 32, network="resnet18", stem="imagenet", weights=str(path))
+    ResNet(ImageSpec(3, 32), network="resnet18", stem="imagenet", weights=str(path))
     (record,) = said.records
     assert record.levelno == logging.WARNING
     assert "120 of 120 tensors loaded; 96 of the file not used: layer1.2.conv1.weight" in record.message
@@ -218,7 +219,7 @@ def test_a_resnet_takes_torchvisions_weights_where_its_stem_does(
 ) -> None:
     reference = theirs("resnet18")
     path = stored(reference.state_dict(), tmp_path / "resnet18.pth")
-    backbone = ResNet(1, 32, network="resnet18", stem=stem, weights=str(path)).eval()
+    backbone = ResNet(ImageSpec(1, 32), network="resnet18", stem=stem, weights=str(path)).eval()
     assert f"{loaded} tensors loaded" in said.text
     assert ("of another shape: conv1.weight" in said.text) == (stem == "small")
     images = torch.rand(2, 1, 32, 32) * 2 - 1

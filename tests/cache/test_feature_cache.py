@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transferlab.backbones.lenet import LeNet
 from transferlab.cache.feature_cache import FeatureCache
 from transferlab.config.schema import ResolvedConfig
+from transferlab.inputs.image import ImageSpec
 from transferlab.models.layers import LayerFeatures
 from transferlab.training.devices import configure_process
 from transferlab.training.journal import Journal
@@ -32,7 +33,7 @@ def config(tmp_path: Path) -> ResolvedConfig:
 @pytest.fixture
 def encoder() -> nn.Module:
     torch.manual_seed(0)
-    return LayerFeatures(LeNet(1, 16), ["block1"], pool=True).eval()
+    return LayerFeatures(LeNet(ImageSpec(1, 16)), ["block1"], pool=True).eval()
 
 
 def features(config: ResolvedConfig) -> FeatureCache:
@@ -61,7 +62,7 @@ def _moved(encoder: nn.Module) -> nn.Module:
 
 def _other_layer(_encoder: nn.Module) -> nn.Module:
     torch.manual_seed(0)
-    return LayerFeatures(LeNet(1, 16), ["block2"], pool=True).eval()
+    return LayerFeatures(LeNet(ImageSpec(1, 16)), ["block2"], pool=True).eval()
 
 
 def _other_attribute(encoder: nn.Module) -> nn.Module:

@@ -17,19 +17,27 @@ from jobs import rows_of
 from transferlab.config import identity
 from transferlab.config.component import Component
 from transferlab.config.identity import (
+    INPUT_KEYS,
     NOT_IN_RUN_ID,
     NOT_IN_STAGE_KEY,
     ROW_KEYS,
+    Data,
     comparison_id,
     run_id,
     stage_key,
     start_key,
 )
+from transferlab.config.input_settings import ImageConfig, SignalConfig, TokensConfig
 from transferlab.config.roles import Bridge, Source
-from transferlab.config.schema import AdaptationLoss, ImageConfig, TrainConfig
+from transferlab.config.schema import AdaptationLoss, TrainConfig
 from transferlab.config.search_path import config_root
 
-PRINTS = ("a", "b")
+
+def data(*fingerprints: str) -> Data:
+    return Data(fingerprints, {"image": {"size": 16, "channels": "auto"}})
+
+
+DATA = data("a", "b")
 
 TARGET = re.compile(r"_target_: transferlab\.[\w.]+\.(\w+)")
 
@@ -54,6 +62,9 @@ CHANGED: dict[str, Any] = {
     "pretrained_lr_scale": 0.7,
     "bottleneck": 7,
     "image": ImageConfig(size=9, channels="auto"),
+    "signal": SignalConfig(length=9, rate="auto"),
+    "tokens": TokensConfig(length=9),
+    "standardise": "pool",
     "device": "cpu",
     "precision": "bf16",
     "threads": 7,
@@ -104,23 +115,29 @@ def config() -> TrainConfig:
 def test_a_key_changes_the_identity_exactly_if_it_can_change_results(config: TrainConfig, key: str) -> None:
     changed = replace(config, **{key: CHANGED[key]})
     assert getattr(changed, key) != getattr(config, key)
-    counts = key not in NOT_IN_RUN_ID | BY_CONTENT
-    assert (run_id(changed, PRINTS) != run_id(config, PRINTS)) == counts
+    counts = key not in NOT_IN_RUN_ID | INPUT_KEYS | BY_CONTENT
+    assert (run_id(changed, DATA) != run_id(config, DATA)) == counts
     counts_for_all_rows = counts and key not in ROW_KEYS
-    assert (comparison_id(changed, PRINTS) != comparison_id(config, PRINTS)) == counts_for_all_rows
+    assert (comparison_id(changed, DATA) != comparison_id(config, DATA)) == counts_for_all_rows
+
+
+def test_what_inputs_are_made_into_counts_for_all_rows(config: TrainConfig) -> None:
+    other = replace(DATA, inputs={"image": {"size": 17, "channels": "auto"}})
+    assert run_id(config, other) != run_id(config, DATA)
+    assert comparison_id(config, other) != comparison_id(config, DATA)
 
 
 @pytest.mark.parametrize("prints", [("c", "b"), ("a", "c"), ("b", "a")])
 def test_data_count_by_content(config: TrainConfig, prints: tuple[str, str]) -> None:
-    assert run_id(config, prints) != run_id(config, PRINTS)
-    assert comparison_id(config, prints) != comparison_id(config, PRINTS)
+    assert run_id(config, data(*prints)) != run_id(config, DATA)
+    assert comparison_id(config, data(*prints)) != comparison_id(config, DATA)
 
 
 def test_a_file_of_weights_counts_by_content(config: TrainConfig, tmp_path: Path) -> None:
     def starting_from(name: str, content: bytes) -> str:
         (tmp_path / name).write_bytes(content)
         backbone = replace(config.backbone, options={"deep": [{"weights": str(tmp_path / name)}]})
-        return run_id(replace(config, backbone=backbone), PRINTS)
+        return run_id(replace(config, backbone=backbone), DATA)
 
     one = starting_from("one.pth", b"a")
     assert starting_from("other.pth", b"a") == one
@@ -131,7 +148,7 @@ def test_a_file_of_weights_counts_by_content(config: TrainConfig, tmp_path: Path
 
 def test_weights_that_no_file_can_be_are_left_to_whoever_reads_them(config: TrainConfig, tmp_path: Path) -> None:
     for weights in ("x" * 300 + ".pth", f"{tmp_path}/none.pth", str(tmp_path), "/dev/zero", "~nobody-at-all/w.pth"):
-        run_id(replace(config, backbone=replace(config.backbone, options={"weights": weights})), PRINTS)
+        run_id(replace(config, backbone=replace(config.backbone, options={"weights": weights})), DATA)
 
 
 def test_weights_count_by_content_from_home_too(
@@ -140,7 +157,7 @@ def test_weights_count_by_content_from_home_too(
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "w").write_bytes(b"a")
     ids = [
-        run_id(replace(config, backbone=replace(config.backbone, options={"weights": weights})), PRINTS)
+        run_id(replace(config, backbone=replace(config.backbone, options={"weights": weights})), DATA)
         for weights in ("~/w", str(tmp_path / "w"))
     ]
     assert ids[0] == ids[1]
@@ -159,7 +176,7 @@ def test_options_count_by_what_they_are_and_not_by_their_order(
     config: TrainConfig, one: dict[str, Any], other: dict[str, Any]
 ) -> None:
     def named(options: dict[str, Any]) -> str:
-        return run_id(replace(config, schedule=Component("x.y", options)), PRINTS)
+        return run_id(replace(config, schedule=Component("x.y", options)), DATA)
 
     assert named(dict(reversed(one.items()))) == named(one)
     assert (named(one) == named(other)) == (json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True))
@@ -167,7 +184,7 @@ def test_options_count_by_what_they_are_and_not_by_their_order(
 
 def test_a_component_of_ours_counts_by_its_name_and_another_by_its_path(config: TrainConfig) -> None:
     def named(target: str, inner: str = "x.y") -> str:
-        return run_id(replace(config, schedule=Component(target, {"inner": Component(inner)}, "same")), PRINTS)
+        return run_id(replace(config, schedule=Component(target, {"inner": Component(inner)}, "same")), DATA)
 
     assert named("transferlab.a.thing") == named("transferlab.b.c.thing") != named("transferlab.a.other")
     assert named("x.y", "transferlab.a.thing") == named("x.y", "transferlab.b.thing")
@@ -188,26 +205,27 @@ def test_no_two_components_of_ours_have_one_name() -> None:
 
 
 def test_bridges_count_by_content_and_order_and_are_the_rows_own(config: TrainConfig) -> None:
-    ids = [run_id(config, (*PRINTS, *bridges)) for bridges in [(), ("c",), ("d",), ("c", "d"), ("d", "c")]]
+    ids = [run_id(config, data("a", "b", *bridges)) for bridges in [(), ("c",), ("d",), ("c", "d"), ("d", "c")]]
     assert len(set(ids)) == 5
-    assert comparison_id(config, (*PRINTS, "c")) == comparison_id(config, PRINTS)
+    assert comparison_id(config, data("a", "b", "c")) == comparison_id(config, DATA)
 
 
 def test_a_run_keeps_its_identity_from_one_version_to_the_next(config: TrainConfig) -> None:
     """What stands in outputs/ is found again; a change here belongs to a raised ENGINE_VERSION."""
-    assert (run_id(config, PRINTS), comparison_id(config, PRINTS)) == ("d87485d004", "8b915106de")
+    assert (run_id(config, DATA), comparison_id(config, DATA)) == ("d87485d004", "8b915106de")
 
 
 def test_a_run_and_its_baselines_belong_to_one_comparison() -> None:
     rows = rows_of("strategy=adapt", "loss=mmd", "loss.weight=3", "baselines=[scratch,source_only,target_oracle]")
-    assert len({run_id(row.config, PRINTS) for row in rows}) == 4
-    assert len({comparison_id(row.config, PRINTS) for row in rows}) == 1
+    assert len({run_id(row.config, DATA) for row in rows}) == 4
+    assert len({comparison_id(row.config, DATA) for row in rows}) == 1
 
 
 def test_what_a_stage_does_not_depend_on_by_itself_is_written_down_twice() -> None:
     assert {
         *("source", "target", "bridge", "target_labels_per_class", "strategy", "loss", "backbone", "validator"),
         *("precision", "threads"),
+        *("image", "signal", "tokens", "standardise"),
     } == NOT_IN_STAGE_KEY - NOT_IN_RUN_ID
 
 

@@ -14,14 +14,14 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (4, 3, 3, 3), dtype=np.uint8)
 LABELS = np.array([0, 1, 0, 1])
 
 MENDED: dict[str, dict[str, Any]] = {
-    "no channel": {"images": IMAGES[..., 0]},
-    "channels first": {"images": np.zeros((4, 3, 5, 5), np.uint8)},
-    "transparent": {"images": np.zeros((4, 3, 3, 4), np.uint8)},
-    "floats to 1": {"images": IMAGES / 255},
-    "floats to 255": {"images": IMAGES.astype(np.float32)},
-    "wide numbers": {"images": IMAGES.astype(np.int64)},
-    "bits": {"images": IMAGES > 100},
-    "a list": {"images": list(IMAGES)},
+    "no channel": {"inputs": IMAGES[..., 0]},
+    "channels first": {"inputs": np.zeros((4, 3, 5, 5), np.uint8)},
+    "transparent": {"inputs": np.zeros((4, 3, 3, 4), np.uint8)},
+    "floats to 1": {"inputs": IMAGES / 255},
+    "floats to 255": {"inputs": IMAGES.astype(np.float32)},
+    "wide numbers": {"inputs": IMAGES.astype(np.int64)},
+    "bits": {"inputs": IMAGES > 100},
+    "a list": {"inputs": list(IMAGES)},
     "floats": {"labels": LABELS * 1.0},
     "from 1": {"labels": LABELS + 1},
     "one-hot": {"labels": np.eye(2)[LABELS]},
@@ -29,7 +29,7 @@ MENDED: dict[str, dict[str, Any]] = {
     "a mask of numbers": {"test": LABELS},
     "a list for a mask": {"test": [True, False, True, False]},
     "indices for a mask": {"test": np.array([2, 3])},
-    "masked images": {"images": np.ma.masked_less(IMAGES, 9)},
+    "masked images": {"inputs": np.ma.masked_less(IMAGES, 9)},
     "masked labels": {"labels": np.ma.array(LABELS, mask=[True, False, False, False])},
     "a masked mask": {"test": np.ma.array(LABELS == 1, mask=LABELS == 0)},
 }
@@ -37,9 +37,9 @@ MENDED: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(("key", "wrong"), [(key, value) for one in MENDED.values() for key, value in one.items()])
 def test_what_a_refusal_says_to_do_mends_it(key: str, wrong: Any) -> None:
-    given: dict[str, Any] = {"images": IMAGES, "labels": LABELS, "test": None} | {key: wrong}
+    given: dict[str, Any] = {"inputs": IMAGES, "labels": LABELS, "test": None} | {key: wrong}
     with pytest.raises(Refusal) as refusal:
-        Domain(given["images"], given["labels"], ("a", "b"), given["test"])
+        Domain(given["inputs"], given["labels"], ("a", "b"), given["test"])
     advice = str(refusal.value).rsplit(": ", 1)[1]
     code = advice.removeprefix("they count from 0, so ").partition(", if")[0]
     mended = eval(code, {"np": np}, {key: wrong})

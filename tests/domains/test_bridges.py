@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from jobs import Said, results, rows_of
 from numpy.typing import NDArray
 
-from transferlab.config.identity import run_id
+from transferlab.config.identity import Data, run_id
 from transferlab.domains.bridges import Choice, best_path, choose_path
 from transferlab.domains.splits import test_mask
 from transferlab.domains.task import load_task
 from transferlab.errors import Refusal
+from transferlab.inputs.image import ImageSpec
 
 TURNED = """
 import numpy as np
@@ -33,7 +34,7 @@ SEEN = []
 def turned(*, degrees: float, start: int, colour: bool, named: bool) -> Domain:
     '''A fifth of the digits, each turned by degrees, give or take 30.'''
     whole, random = digits(), np.random.default_rng(start)
-    images = [rotate(one, degrees + random.uniform(-30, 30), reshape=False, order=1) for one in whole.images[start::5]]
+    images = [rotate(one, degrees + random.uniform(-30, 30), reshape=False, order=1) for one in whole.inputs[start::5]]
     names = whole.class_names if named else ('x', *whole.class_names[1:])
     test = np.arange(len(images)) % 3 == 0
     return Domain(np.stack(images).repeat(3 if colour else 1, 3), whole.labels[start::5], names, test)
@@ -106,7 +107,7 @@ def test_the_probe_sees_training_images_as_they_are_fed_and_nothing_else(argumen
     turned_digits.SEEN.clear()
     choice = chosen(*job)
     task = load_task(rows_of(*job)[0].config.crossing(rows_of(*job)[0].config.bridge.pool))
-    stations = [one.images[~test_mask(one)] for one in (task.source, task.bridges[0], task.target)]
+    stations = [one.inputs[~test_mask(one)] for one in (task.source, task.bridges[0], task.target)]
     seen = turned_digits.SEEN
     assert len(seen) == 6
     expected = [stations[place] for place in (0, 1, 0, 2, 1, 2)]
@@ -140,8 +141,8 @@ def test_of_paths_that_are_as_good_the_first_of_the_pool() -> None:
 def test_a_bridge_takes_the_pairs_channels_and_the_sources_order_of_classes(arguments: list[str]) -> None:
     given = [one for one in arguments if one != "bridge=auto"]
     task = load_task(rows_of(*given, "bridge.path=[turned20]", "bridge.turned20.colour=true")[0].config)
-    assert task.bridges[0].images.shape[1:] == (8, 8, 1)
-    assert task.channels == 1
+    assert task.bridges[0].inputs.shape[1:] == (8, 8, 1)
+    assert task.inputs == ImageSpec(1, 8)
     assert task.bridges[0].class_names == task.source.class_names
     assert len(task.fingerprints) == 3
 
@@ -181,7 +182,8 @@ def test_what_is_recorded_asks_for_the_same_run(arguments: list[str], tmp_path: 
     recorded: dict[str, Any] = json.loads(json.dumps(plain(config)))
     again = train_config(recorded)
     assert again == config
-    assert run_id(again, ("a", "b", "c", "d")) == run_id(config, ("a", "b", "c", "d"))
+    data = Data(("a", "b", "c", "d"), {})
+    assert run_id(again, data) == run_id(config, data)
 
 
 def test_other_classes_of_a_bridge_are_named(arguments: list[str], transferlab: Callable[..., Said]) -> None:

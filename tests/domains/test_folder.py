@@ -12,12 +12,12 @@ from jobs import Said, results, rows_of
 from made_folders import fill, pixels
 from PIL import Image
 
-from transferlab.config.identity import run_id
+from transferlab.config.identity import Data, run_id
 from transferlab.domains.domain import Domain
 from transferlab.domains.splits import split
 from transferlab.domains.task import load_task
 from transferlab.errors import Refusal
-from transferlab.images.mapped import LazyImages
+from transferlab.inputs.lazy import LazyArray
 
 
 def test_a_folder_is_its_images_in_order_of_name_mapped(photos: Path, load: Callable[..., Domain]) -> None:
@@ -25,11 +25,11 @@ def test_a_folder_is_its_images_in_order_of_name_mapped(photos: Path, load: Call
         (photos / "a" / ignored).write_text("no image")
     (photos / ".cache").mkdir()
     domain = load(photos)
-    assert isinstance(domain.images, np.memmap)
+    assert isinstance(domain.inputs, np.memmap)
     assert domain.class_names == ("a", "b")
     assert domain.labels.tolist() == [0] * 10 + [1] * 10
     assert domain.test is None
-    assert np.array_equal(domain.images, [pixels(100 * label + one) for label in (0, 1) for one in range(10)])
+    assert np.array_equal(domain.inputs, [pixels(100 * label + one) for label in (0, 1) for one in range(10)])
 
 
 @pytest.mark.parametrize(("second", "third"), [("test", None), ("val", None), ("test", "val")])
@@ -44,7 +44,7 @@ def test_train_and_test_folders_are_the_test_mask(
     assert domain.test is not None
     assert domain.test.tolist() == [False] * 6 + [True] * 4
     assert domain.labels.tolist() == [0, 0, 0, 1, 1, 1, 0, 0, 1, 1]
-    assert np.array_equal(domain.images[6], pixels(50))
+    assert np.array_equal(domain.inputs[6], pixels(50))
 
 
 def test_no_identity_depends_on_the_place(tmp_path: Path, photos: Path) -> None:
@@ -54,7 +54,7 @@ def test_no_identity_depends_on_the_place(tmp_path: Path, photos: Path) -> None:
     prints = []
     for path, out in ((photos, "one"), (tmp_path / "moved", "two")):
         config = rows_of("source=folder", f"source.path={path}", f"output_root={tmp_path / out}", *arguments)[0]
-        prints.append(run_id(config.config, load_task(config.config).fingerprints))
+        prints.append(run_id(config.config, Data(load_task(config.config).fingerprints, {})))
         assert config.setting == f"image.size=8, source.path={path}", "what follows another key isn't said twice"
     assert prints[0] == prints[1]
 
@@ -87,9 +87,9 @@ def test_files_that_cannot_be_read_are_refused_by_name_or_left_out(
     assert str(refusal.value).count("\n") == 1
     domain = load(broken, skip_unreadable=True)
     assert len(said) == 1
-    assert isinstance(domain.images, LazyImages)
+    assert isinstance(domain.inputs, LazyArray)
     assert np.bincount(domain.labels).tolist() == [10, 10]
-    assert np.array_equal(np.asarray(domain.images)[10], pixels(100))
+    assert np.array_equal(np.asarray(domain.inputs)[10], pixels(100))
     (broken / "b" / "x.png").write_bytes(b"")
     with pytest.raises(Refusal, match=r"4 of 24 images can't be read: a/cut.png .*, a/empty.png .*, a/text.jpg .*, …"):
         load(broken)
@@ -139,13 +139,13 @@ def test_options_out_of_range_are_refused(
 
 def test_splits_of_a_folder_are_those_of_the_same_images_in_memory(photos: Path, load: Callable[..., Domain]) -> None:
     mapped = load(photos)
-    plain = Domain(np.array(mapped.images), mapped.labels, mapped.class_names)
+    plain = Domain(np.array(mapped.inputs), mapped.labels, mapped.class_names)
     (one, test), (other, same) = split(mapped, mapped, 3, 0), split(plain, plain, 3, 0)
     for name in ("source", "source_validation", "target_labelled", "target_unlabelled", "target_test_unlabelled"):
-        images = one.stream(name).images
-        assert isinstance(images, LazyImages)
-        assert np.asarray(images).tobytes() == np.asarray(other.stream(name).images).tobytes()
-    assert np.asarray(test.images).tobytes() == np.asarray(same.images).tobytes()
+        images = one.stream(name).inputs
+        assert isinstance(images, LazyArray)
+        assert np.asarray(images).tobytes() == np.asarray(other.stream(name).inputs).tobytes()
+    assert np.asarray(test.inputs).tobytes() == np.asarray(same.inputs).tobytes()
 
 
 IN_MEMORY = """
@@ -155,7 +155,7 @@ from transferlab.domains.folder import folder
 
 def photos(*, path: str, size: int, cache: str) -> Domain:
     mapped = folder(path=path, size=size, channels=3, skip_unreadable=False, cache=cache)
-    return Domain(np.array(mapped.images), mapped.labels, mapped.class_names, mapped.test)
+    return Domain(np.array(mapped.inputs), mapped.labels, mapped.class_names, mapped.test)
 """
 
 METHODS = ["dann", "drcn", "adabn", "finetune"]

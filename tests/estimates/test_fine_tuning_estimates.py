@@ -16,11 +16,12 @@ from transferlab.estimates.channel_weights import channel_weights
 from transferlab.estimates.fisher import fisher_information, squared_gradients
 from transferlab.estimates.gradient_norms import relative_gradient_norms
 from transferlab.estimates.soups import accuracy, greedy_soup, hold_out
+from transferlab.inputs.image import ImageSpec
 from transferlab.models.network import Blueprint, Modules, blocks, build_network
 from transferlab.training.streams import Examples, inputs_of
 
 NAMES = ("backbone", "bottleneck", "head")
-LENET = Blueprint(Component("transferlab.backbones.lenet.LeNet"), channels=1, size=8, features=16, classes=4)
+LENET = Blueprint(Component("transferlab.backbones.lenet.LeNet"), inputs=ImageSpec(1, 8), features=16, classes=4)
 EXAMPLES = Examples(
     torch.randint(0, 256, (12, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)),
     torch.arange(12) % 4,

@@ -31,7 +31,7 @@ def test_each_file_is_opened_once(photos: Path, load: Callable[..., Domain], ope
     assert len(opened) == len(set(opened)) == 20
     again = load(photos)
     assert len(opened) == 20
-    assert again.images.tobytes() == first.images.tobytes()
+    assert again.inputs.tobytes() == first.inputs.tobytes()
     assert again.fingerprint == first.fingerprint
 
 
@@ -39,31 +39,31 @@ def test_a_changed_an_added_and_a_removed_file_are_noticed(
     photos: Path, load: Callable[..., Domain], opened: list[str]
 ) -> None:
     before = load(photos)
-    kept = np.array(before.images)
+    kept = np.array(before.inputs)
     opened.clear()
     Image.fromarray(pixels(999)).save(photos / "b" / "07.png")
     changed = load(photos)
     assert sorted(opened) == ["b/06.png", "b/07.png", "b/08.png", "b/09.png"]
-    assert np.array_equal(changed.images[17], pixels(999))
+    assert np.array_equal(changed.inputs[17], pixels(999))
     assert changed.fingerprint != before.fingerprint
-    assert np.array_equal(before.images, kept), "who has mapped the old pixels goes on seeing them"
+    assert np.array_equal(before.inputs, kept), "who has mapped the old pixels goes on seeing them"
     opened.clear()
     (photos / "a" / "00.png").unlink()
-    assert len(load(photos).images) == 19
+    assert len(load(photos).inputs) == 19
     Image.fromarray(pixels(0)).save(photos / "a" / "00.png")
     Image.fromarray(pixels(999)).save(photos / "b" / "10.png")
-    assert len(load(photos).images) == 21
+    assert len(load(photos).inputs) == 21
 
 
 def test_a_cache_in_anothers_place_is_made_again(
     tmp_path: Path, photos: Path, load: Callable[..., Domain], opened: list[str]
 ) -> None:
     """As where names, sizes and times of two folders' files are the same, and their caches were exchanged."""
-    before = load(photos).images.tobytes()
+    before = load(photos).inputs.tobytes()
     index = _data(tmp_path).parent / "index.json"
     index.write_text(json.dumps(json.loads(index.read_text()) | {"of": "0" * 16}))
     opened.clear()
-    assert load(photos).images.tobytes() == before
+    assert load(photos).inputs.tobytes() == before
     assert len(opened) == 20
 
 
@@ -84,7 +84,7 @@ def test_a_damaged_block_is_decoded_again_to_the_same_bytes(
     tmp_path: Path, photos: Path, load: Callable[..., Domain], opened: list[str], said: list[str]
 ) -> None:
     before = load(photos)
-    whole = before.images.tobytes()
+    whole = before.inputs.tobytes()
     for damage in ("flip", "cut", "remove", "index"):
         opened.clear()
         said.clear()
@@ -100,7 +100,7 @@ def test_a_damaged_block_is_decoded_again_to_the_same_bytes(
         else:
             (data.parent / "index.json").write_text('{"pixels": ')
         found = load(photos)
-        assert found.images.tobytes() == whole
+        assert found.inputs.tobytes() == whole
         assert found.fingerprint == before.fingerprint
         assert len(opened) == {"flip": 4, "cut": 4}.get(damage, 20)
         assert len(said) == 1
@@ -138,7 +138,7 @@ def test_what_was_killed_is_continued(
     domain = load(photos)
     assert len(opened) <= 20 - 4 * 2
     assert not said
-    assert np.array_equal(domain.images, load(photos, cache=str(tmp_path / "other")).images)
+    assert np.array_equal(domain.inputs, load(photos, cache=str(tmp_path / "other")).inputs)
     assert [path.suffix for path in sorted(journal.parent.iterdir())] == [".json", ".u8"]
 
 
@@ -160,7 +160,7 @@ print(len(seen))
 
 
 def _brightest(domain: Domain) -> list[int]:
-    return np.asarray(domain.images).max(axis=(1, 2, 3)).tolist()
+    return np.asarray(domain.inputs).max(axis=(1, 2, 3)).tolist()
 
 
 def test_grey_values_are_scaled_by_the_largest_of_the_folder_whatever_was_decoded_before(
@@ -174,7 +174,7 @@ def test_grey_values_are_scaled_by_the_largest_of_the_folder_whatever_was_decode
     domain = load(root)
     assert _brightest(domain)[:5] == [62] * 5
     assert _brightest(domain)[6:] == [125] * 4 + [255]
-    assert np.array_equal(domain.images[5], pixels(0)), "8 bits stay as they are"
+    assert np.array_equal(domain.inputs[5], pixels(0)), "8 bits stay as they are"
     assert domain.remarks == ("grey values of 16-bit files reach 4,095: read as 12 bits",)
     opened.clear()
     assert load(root).fingerprint == domain.fingerprint
@@ -287,14 +287,14 @@ def test_no_damage_is_trusted(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     before = load(photos)
-    whole = before.images.tobytes()
+    whole = before.inputs.tobytes()
     load(photos)
     load(photos)
     assert (_data(tmp_path).parent / "trusted.json").exists()
     hashed.clear()
     DAMAGE[damage](_data(tmp_path))
     found = load(photos)
-    assert found.images.tobytes() == whole
+    assert found.inputs.tobytes() == whole
     assert found.fingerprint == before.fingerprint
     assert found.labels.tolist() == before.labels.tolist()
     assert hashed, "it was read again"

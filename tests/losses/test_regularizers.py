@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from transferlab.backbones.lenet import LeNet
+from transferlab.inputs.image import ImageSpec
 from transferlab.losses.output import Output
 from transferlab.losses.regularizers import (
     BSS,
@@ -38,7 +39,7 @@ def modules() -> dict[str, nn.Module]:
     """A network that has moved away from its source."""
     torch.manual_seed(0)
     modules: dict[str, nn.Module] = {
-        "backbone": LeNet(1, 8),
+        "backbone": LeNet(ImageSpec(1, 8)),
         "bottleneck": nn.Sequential(nn.Linear(200, 6), nn.BatchNorm1d(6)),
         "head": nn.Linear(6, 3),
     }
@@ -211,7 +212,7 @@ def test_delta_is_0_at_the_source_and_moves_the_backbone_alone(modules: dict[str
 
 
 def test_feature_maps_are_those_of_the_named_parts() -> None:
-    backbone, images = LeNet(1, 8).eval(), torch.randn(3, 1, 8, 8)
+    backbone, images = LeNet(ImageSpec(1, 8)).eval(), torch.randn(3, 1, 8, 8)
     first, second = feature_maps(backbone, ["block1", "block2"], images)
     assert torch.equal(first, backbone.block1(images).flatten(2))
     assert torch.equal(second, backbone.block2(backbone.block1(images)).flatten(2))

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from transferlab.config.component import Component
+from transferlab.inputs.image import ImageSpec
 from transferlab.models.averaging import average, interpolations, uniform_soup, weighted
 from transferlab.models.network import Blueprint, Modules, build_network
 
@@ -16,7 +17,7 @@ NAMES = ("backbone", "bottleneck", "head")
 def _network(seed: int) -> Modules:
     torch.manual_seed(seed)
     lenet = Component("transferlab.backbones.lenet.LeNet")
-    network = build_network(Blueprint(lenet, channels=1, size=8, features=16, classes=4))
+    network = build_network(Blueprint(lenet, inputs=ImageSpec(1, 8), features=16, classes=4))
     torch.nn.Sequential(*network.values()).train()(torch.randn(8, 1, 8, 8))  # so that statistics differ too
     return network
 

@@ -15,6 +15,7 @@ from transferlab.backbones.mlp import MLP
 from transferlab.backbones.recurrent import Recurrent
 from transferlab.config.component import Component
 from transferlab.errors import Refusal
+from transferlab.inputs.image import ImageSpec
 from transferlab.models.columns import Columns, Join, Lateral, chain_of, joined, target_column, trunk
 from transferlab.models.network import Blueprint, Head, Modules, build_network
 
@@ -100,8 +101,8 @@ class _Branches(nn.Sequential):
 @pytest.mark.parametrize(
     "backbone",
     [
-        Recurrent(1, 8, cell="gru", hidden=4, layers=1),
-        MLP(1, 8, widths=[4]),
+        Recurrent(ImageSpec(1, 8), cell="gru", hidden=4, layers=1),
+        MLP(ImageSpec(1, 8), widths=[4]),
         _Branches(nn.Linear(64, 2), nn.Linear(64, 2)),
         nn.Linear(64, 4),
     ],

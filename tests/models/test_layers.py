@@ -18,6 +18,7 @@ from transferlab.backbones.mlp import MLP
 from transferlab.backbones.recurrent import Recurrent
 from transferlab.backbones.resnet import ResNet
 from transferlab.errors import Refusal
+from transferlab.inputs.image import ImageSpec
 from transferlab.models.layers import LayerFeatures, layer_names, split_at
 
 IMAGES = torch.randn(3, 1, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -31,10 +32,10 @@ def assembled(body: nn.Module, last: str) -> nn.Sequential:
 
 
 BACKBONES: dict[str, Callable[[], nn.Module]] = {
-    "lenet": lambda: LeNet(1, 32),
-    "mlp": lambda: MLP(1, 32, widths=[5, 4]),
-    "dtn": lambda: DTN(1, 32),
-    "lstm": lambda: Recurrent(1, 32, cell="lstm", hidden=6, layers=2),
+    "lenet": lambda: LeNet(ImageSpec(1, 32)),
+    "mlp": lambda: MLP(ImageSpec(1, 32), widths=[5, 4]),
+    "dtn": lambda: DTN(ImageSpec(1, 32)),
+    "lstm": lambda: Recurrent(ImageSpec(1, 32), cell="lstm", hidden=6, layers=2),
     "squeezenet": lambda: ours(1, 32, "squeezenet1_1"),
     "vit": lambda: assembled(small_vit(), "heads.head"),
     "swin": lambda: assembled(small_swin(), "head"),
@@ -139,7 +140,7 @@ def test_a_layer_that_runs_twice_gives_its_first_output() -> None:
 
 
 def test_features_of_layers_are_a_tidy_module() -> None:
-    backbone = LeNet(1, 32)
+    backbone = LeNet(ImageSpec(1, 32))
     features = LayerFeatures(backbone, ["block1", "block2"], pool=True)
     assert features.state_dict().keys() == {f"backbone.{name}" for name in backbone.state_dict()}
     copied = copy.deepcopy(features)
@@ -151,10 +152,10 @@ def test_features_of_layers_are_a_tidy_module() -> None:
 
 
 def test_names_of_layers_are_blocks_and_the_librarys_own() -> None:
-    assert layer_names(LeNet(1, 8))[:3] == ["block1", "block1.0", "block1.1"]
+    assert layer_names(LeNet(ImageSpec(1, 8)))[:3] == ["block1", "block1.0", "block1.1"]
     with torch.device("meta"):
         vgg = ours(3, 32, "vgg16")
-        resnet = ResNet(3, 32, network="resnet50", stem="imagenet", weights=None)
+        resnet = ResNet(ImageSpec(3, 32), network="resnet50", stem="imagenet", weights=None)
     assert {"block10", "features.21", "features.22", "pool", "classifier.3"} <= set(layer_names(vgg))
     assert {"stem", "conv1", "block3", "layer3.5.conv2", "avgpool"} <= set(layer_names(resnet))
     for network in (vgg, resnet):
@@ -195,13 +196,13 @@ def test_the_shared_part_of_vgg16_at_conv4_3() -> None:
 
 
 def test_unknown_layers_are_refused_with_the_nearest() -> None:
-    lenet = LeNet(1, 32)
+    lenet = LeNet(ImageSpec(1, 32))
     with pytest.raises(Refusal, match=r"^strategy.layers=blok2: no such name. Did you mean block2.*block1, block2, "):
         LayerFeatures(lenet, ["block1", "blok2"], pool=True)
     with pytest.raises(Refusal, match=r"^strategy.layer=feature.21: no such name. Did you mean features\.\d"):
         split_at(ours(1, 32, "squeezenet1_1"), "feature.21")
     with pytest.raises(Refusal, match=r"^strategy.layer=layer2.0.conv1: the network can't be cut there. .*block2, lay"):
-        split_at(ResNet(1, 32, network="resnet18", stem="small", weights=None), "layer2.0.conv1")
+        split_at(ResNet(ImageSpec(1, 32), network="resnet18", stem="small", weights=None), "layer2.0.conv1")
     with pytest.raises(Refusal, match=r"^strategy.layers=\[\]: expected at least one layer$"):
         LayerFeatures(lenet, [], pool=True)
     with pytest.raises(Refusal, match=r"^strategy.layers=\[block1,block2\]: expected one layer, "):

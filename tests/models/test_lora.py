@@ -10,12 +10,13 @@ from torch import nn
 
 from transferlab.config.component import Component
 from transferlab.errors import Refusal
+from transferlab.inputs.image import ImageSpec
 from transferlab.models.lora import low_rank_updates, merged, updates_and_head
 from transferlab.models.network import Blueprint, Modules, blocks, build_network
 
 pytest.importorskip("peft")
 
-BLUEPRINT = Blueprint(Component("transferlab.backbones.lenet.LeNet"), channels=1, size=8, features=16, classes=4)
+BLUEPRINT = Blueprint(Component("transferlab.backbones.lenet.LeNet"), inputs=ImageSpec(1, 8), features=16, classes=4)
 ENCODER = ("backbone", "bottleneck")
 IMAGES = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from transferlab.config.component import Component
+from transferlab.inputs.image import ImageSpec
 from transferlab.models.estimate_record import Record
 from transferlab.models.network import Blueprint, Modules, blocks, build_network
 from transferlab.models.trainable import Trainable, biases, last_blocks, last_share, one_block
@@ -18,7 +19,7 @@ NETWORK = ("backbone", "bottleneck", "head")
 def modules() -> Modules:
     """Four blocks: two convolutions, the bottleneck of 16 features, a head of 4 classes."""
     lenet = Component("transferlab.backbones.lenet.LeNet")
-    return build_network(Blueprint(lenet, channels=1, size=8, features=16, classes=4))
+    return build_network(Blueprint(lenet, inputs=ImageSpec(1, 8), features=16, classes=4))
 
 
 def _moving(part: Trainable, chain: list[nn.Module]) -> list[int]:

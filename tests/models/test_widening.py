@@ -15,6 +15,7 @@ from transferlab.backbones.lenet import LeNet
 from transferlab.backbones.mlp import MLP
 from transferlab.backbones.recurrent import Recurrent
 from transferlab.errors import Refusal
+from transferlab.inputs.image import ImageSpec
 from transferlab.models.network import build_network
 from transferlab.models.widening import widened, widened_network
 
@@ -34,9 +35,9 @@ def _odd() -> nn.Sequential:
 
 
 NETWORKS = {
-    "lenet": (lambda: nn.Sequential(LeNet(2, 8), nn.Linear(200, 7), nn.BatchNorm1d(7), nn.ReLU())),
-    "mlp": (lambda: nn.Sequential(MLP(2, 8, widths=[11, 6]), nn.Linear(6, 7))),
-    "dtn": (lambda: nn.Sequential(DTN(2, 8), nn.Linear(256, 7))),
+    "lenet": (lambda: nn.Sequential(LeNet(ImageSpec(2, 8)), nn.Linear(200, 7), nn.BatchNorm1d(7), nn.ReLU())),
+    "mlp": (lambda: nn.Sequential(MLP(ImageSpec(2, 8), widths=[11, 6]), nn.Linear(6, 7))),
+    "dtn": (lambda: nn.Sequential(DTN(ImageSpec(2, 8)), nn.Linear(256, 7))),
     "odd": _odd,
 }
 
@@ -150,7 +151,9 @@ def test_what_mixes_channels_is_refused(layer: nn.Module, named: str) -> None:
 
 
 def test_layers_of_other_kinds_before_the_first_are_not_passed_over() -> None:
-    network = nn.Sequential(Recurrent(1, 8, cell="lstm", hidden=6, layers=1), nn.Linear(6, 5), nn.Linear(5, 2))
+    network = nn.Sequential(
+        Recurrent(ImageSpec(1, 8), cell="lstm", hidden=6, layers=1), nn.Linear(6, 5), nn.Linear(5, 2)
+    )
     with pytest.raises(Refusal, match="can't widen its _Layer"):
         widened(network, 2.0, "backbone=lstm")
 

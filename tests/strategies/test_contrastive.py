@@ -19,7 +19,6 @@ from staged import changed, modules_after
 from torch import Tensor, nn
 
 from transferlab.config.schema import TrainConfig
-from transferlab.domains.splits import split
 from transferlab.errors import Refusal
 from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.run import Run
@@ -148,15 +147,15 @@ def test_siamese_moves_the_encoder_and_then_replaces_the_head(tiny_run: RunOf) -
 def test_siamese_predicts_as_scikit_learns_nearest_centroid(tiny_run: RunOf) -> None:
     run = tiny_run("strategy=siamese", "steps=30")
     modules = modules_after(run)
-    training, test = split(run.task.source, run.task.target, 3, run.seed)
+    training, test = run.examples()
     encoder = nn.Sequential(*(modules[name] for name in ENCODER)).eval()
 
     def features(images: np.ndarray) -> Tensor:
         return in_chunks(encoder, as_tensor(images, "cpu"))
 
     labelled = training.target_labelled
-    theirs = NearestCentroid().fit(features(labelled.images).double().numpy(), labelled.labels)
-    unseen = features(test.images)
+    theirs = NearestCentroid().fit(features(labelled.inputs).double().numpy(), labelled.labels)
+    unseen = features(test.inputs)
     ours = modules["head"](unseen).argmax(1).numpy()
     assert (ours == theirs.predict(unseen.double().numpy())).mean() > 0.998
 

@@ -14,12 +14,12 @@ from staged import changed, modules_after
 from torch import Tensor
 
 from transferlab.config.component import Component
-from transferlab.config.identity import run_id
-from transferlab.domains.splits import split
+from transferlab.config.identity import Data, run_id
 from transferlab.errors import Refusal
 from transferlab.estimates.soft_labels import from_teacher
 from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.run import Run
+from transferlab.inputs.image import ImageSpec
 from transferlab.losses.distillation import SoftLabels, soft_label_divergence
 from transferlab.losses.output import Output
 from transferlab.models.network import Blueprint, build_network, named
@@ -32,7 +32,7 @@ from transferlab.training.streams import Examples, as_tensor
 RunOf = Callable[..., Run]
 
 MLP = Component("transferlab.backbones.mlp.MLP", {"widths": [12]}, "mlp")
-STUDENT = Blueprint(Component("transferlab.backbones.lenet.LeNet"), channels=1, size=8, features=6, classes=4)
+STUDENT = Blueprint(Component("transferlab.backbones.lenet.LeNet"), inputs=ImageSpec(1, 8), features=6, classes=4)
 SMALL = (
     "strategy=distillation",
     "backbone@strategy.teacher=mlp",
@@ -94,9 +94,7 @@ def test_the_teacher_learns_first_and_then_stays_while_the_student_waits(tiny_ru
     assert not changed(second, after, "teacher")
     assert {name.split(".")[0] for name in changed(second, after, *NETWORK)} == set(NETWORK)
     with seeded(run.seed, "network"):
-        start = build_network(
-            Blueprint(run.config.backbone, run.task.channels, run.config.image.size, run.config.bottleneck, 10)
-        )
+        start = build_network(Blueprint(run.config.backbone, run.task.inputs, run.config.bottleneck, 10))
     assert not changed(start, second, *NETWORK)
 
 
@@ -179,8 +177,8 @@ def test_with_augmentation_both_see_the_same_view(tiny_run: RunOf, monkeypatch: 
 
     monkeypatch.setattr(SoftLabels, "forward", record)
     modules = modules_after(run)
-    training, _ = split(run.task.source, run.task.target, run.labels_per_class, run.seed)
-    known = {tuple(image.flatten().tolist()) for image in as_tensor(training.target_unlabelled.images, "cpu")}
+    training, _ = run.examples()
+    known = {tuple(image.flatten().tolist()) for image in as_tensor(training.target_unlabelled.inputs, "cpu")}
     moved = 0
     for student, teacher in seen:
         assert student.inputs is not None
@@ -257,8 +255,8 @@ def test_the_teacher_is_chosen_by_name_and_has_options_of_its_own(train_tiny: Ca
     )
     assert other.strategy.options["teacher"] == Component("transferlab.backbones.mlp.MLP", {"widths": [7]}, "mlp")
     assert default.backbone == other.backbone
-    prints = ("a", "b")
-    assert run_id(default, prints) != run_id(other, prints)
+    data = Data(("a", "b"), {})
+    assert run_id(default, data) != run_id(other, data)
     for arguments, words in [
         (["backbone@strategy.teacher=mpl"], ["mpl", "mlp"]),
         (["backbone@strategy.teacher=mlp", "strategy.teacher.width=[7]"], ["strategy.teacher.width"]),

@@ -20,6 +20,7 @@ from transferlab.config.schema import TrainConfig
 from transferlab.errors import Refusal
 from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.run import Run
+from transferlab.inputs.image import ImageSpec
 from transferlab.losses.reconstruction import Reconstruction
 from transferlab.models.decoder import Decoder
 from transferlab.models.network import Modules, build_network
@@ -188,7 +189,7 @@ def test_drcn_learns_to_reconstruct(tiny_run: RunOf) -> None:
 
 @pytest.mark.parametrize(("channels", "size"), [(1, 4), (3, 8), (1, 15), (3, 33)])
 def test_the_decoder_makes_images_of_any_size(channels: int, size: int) -> None:
-    assert Decoder(6, channels, size)(torch.randn(2, 6)).shape == (2, channels, size, size)
+    assert Decoder(6, ImageSpec(channels, size))(torch.randn(2, 6)).shape == (2, channels, size, size)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from staged import changed, modules_after
 
 from transferlab.domains import splits
-from transferlab.domains.splits import split, test_mask
+from transferlab.domains.splits import test_mask
 from transferlab.errors import Refusal
 from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.run import Run
@@ -55,9 +55,9 @@ def test_pixels_are_those_the_network_would_see(tiny_run: RunOf) -> None:
     run = tiny_run(*PIXELS, "strategy.method=ot_mapping")
     seen: list[torch.Tensor] = []
     modules = modules_after(run, change=lambda stage: replace(stage, solver=seen_by(stage, seen)))
-    training, _ = split(run.task.source, run.task.target, run.labels_per_class, run.seed)
-    images = training.target_unlabelled.images
-    wanted = images.transpose(0, 3, 1, 2).reshape(len(images), -1) / 127.5 - 1
+    training, _ = run.examples()
+    images = training.target_unlabelled.inputs
+    wanted = images.reshape(len(images), -1) / 127.5 - 1
     np.testing.assert_allclose(seen[0].numpy(), wanted, atol=1e-6)
     whole = in_chunks(modules["head"], as_tensor(images, "cpu"))
     np.testing.assert_allclose(whole, modules["head"](seen[0]).detach(), atol=1e-5)

@@ -165,7 +165,7 @@ def test_the_source_s_file_may_be_gone_after_the_first_stage(
         f"_target_: domain_from_a_file.from_a_file\nname: mine\npath: {file}\n"
     )
     domain = digits()
-    np.savez(file, images=255 - domain.images, labels=domain.labels)
+    np.savez(file, images=255 - domain.inputs, labels=domain.labels)
     job = ["--config-dir", str(tmp_path), "allow_packages=[domain_from_a_file]", "source=mine", "baselines=[]"]
     job += ["strategy=shot", *TINY[2:]]
     assert transferlab("train", *job, f"output_root={tmp_path / 'kept'}").code == 0
@@ -181,7 +181,7 @@ def test_the_source_s_file_may_be_gone_after_the_first_stage(
         if stage.name == "source":
             file.unlink()
             examples["source"].inputs.zero_()
-            runs[0].task.source.images[:] = 0
+            runs[0].task.source.inputs[:] = 0
             runs[0].task.source.labels[:] = 0
         return done
 

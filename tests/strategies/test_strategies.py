@@ -16,7 +16,7 @@ from torch import nn
 
 from transferlab.config.search_path import config_root
 from transferlab.domains import splits
-from transferlab.domains.splits import split, test_mask
+from transferlab.domains.splits import test_mask
 from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.execution import train as train_stages
 from transferlab.experiment.run import Run
@@ -163,7 +163,7 @@ def _stages(run: Run, monkeypatch: pytest.MonkeyPatch, kept: int | None = None) 
     """The modules after the run's first ``kept`` stages."""
     stages: list[Stage] = list(run.strategy.stages(run.config.loss))
     monkeypatch.setattr(type(run.strategy), "stages", lambda _self, _loss: stages[:kept])
-    training, _ = split(run.task.source, run.task.target, run.labels_per_class, run.seed)
+    training, _ = run.examples()
     journal = Journal("test", lambda: None, quiet=True)
     modules = train_stages(run, configure_process(run.config), training, journal)[-1].modules
     monkeypatch.undo()
@@ -199,7 +199,7 @@ def test_addas_discriminator_sees_both_domains_in_one_pass(tiny_run: RunOf, monk
 
     monkeypatch.setattr("transferlab.losses.adversarial.Discriminator.forward", counted)
     run = tiny_run("strategy=adda", "strategy.discriminator_width=8", "steps=2")
-    training, _ = split(run.task.source, run.task.target, 3, 0)
+    training, _ = run.examples()
     train_stages(run, configure_process(run.config), training, Journal("", lambda: None, quiet=True))
     assert passes == [32, 16] * 2
 
@@ -211,10 +211,10 @@ def test_addas_discriminator_calls_the_source_1_as_its_encoder_wants_to_be_calle
     options = ("strategy.discriminator_width=8", "strategy.encoder_lr_scale=0", "steps=100", "optimizer.lr=0.3")
     run = tiny_run("strategy=adda", *options)
     after = _stages(run, monkeypatch)
-    training, _ = split(run.task.source, run.task.target, run.labels_per_class, run.seed)
+    training, _ = run.examples()
     network = nn.Sequential(*(after[name] for name in ("backbone", "bottleneck", "discriminator"))).eval()
     source, target = (
-        in_chunks(network, as_tensor(part.images, "cpu")).mean()
+        in_chunks(network, as_tensor(part.inputs, "cpu")).mean()
         for part in (training.source, training.target_unlabelled)
     )
     assert source > target + 0.1
@@ -267,17 +267,17 @@ def test_what_finetuning_freezes_is_bit_identical(
 def test_logistic_features_are_those_of_the_frozen_network(tiny_run: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tiny_run("strategy=feature_extraction", "strategy.head=logistic", "steps=30")
     before, after = _stages(run, monkeypatch, 1), _stages(run, monkeypatch)
-    training, test = split(run.task.source, run.task.target, 3, run.seed)
+    training, test = run.examples()
     encoder = torch.nn.Sequential(before["backbone"], before["bottleneck"]).eval()
 
     def features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         return in_chunks(encoder, as_tensor(images, "cpu")).numpy()
 
     labelled = training.target_labelled
-    theirs = LogisticRegression(C=1.0, max_iter=10_000, tol=1e-6).fit(features(labelled.images), labelled.labels)
+    theirs = LogisticRegression(C=1.0, max_iter=10_000, tol=1e-6).fit(features(labelled.inputs), labelled.labels)
     whole = torch.nn.Sequential(encoder, after["head"]).eval()
-    ours = in_chunks(whole, as_tensor(test.images, "cpu")).softmax(1).numpy()
-    np.testing.assert_allclose(ours, theirs.predict_proba(features(test.images)), atol=1e-3)
+    ours = in_chunks(whole, as_tensor(test.inputs, "cpu")).softmax(1).numpy()
+    np.testing.assert_allclose(ours, theirs.predict_proba(features(test.inputs)), atol=1e-3)
 
 
 def test_joint_weighs_the_target(tiny_run: RunOf) -> None:

@@ -15,7 +15,6 @@ from staged import at_rest, modules_after, moved, weights
 from torch import Tensor, nn
 
 from transferlab.config.component import Component
-from transferlab.domains.splits import split
 from transferlab.errors import Refusal
 from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.run import Run
@@ -100,17 +99,17 @@ def _pooled(backbone: nn.Module, images: Tensor) -> Tensor:
 def test_logistic_on_layers_is_scikit_learn_s(tiny_run: RunOf) -> None:
     run = tiny_run("strategy=feature_extraction", "strategy.head=logistic", "strategy.layers=[block1,block2]")
     before, after = modules_after(run, 1), modules_after(run)
-    training, test = split(run.task.source, run.task.target, 3, run.seed)
+    training, test = run.examples()
     backbone = before["backbone"].eval()
 
     def features(images: np.ndarray) -> np.ndarray:
         return in_chunks(lambda x: _pooled(backbone, x), as_tensor(images, "cpu")).numpy()
 
     labelled = training.target_labelled
-    theirs = LogisticRegression(C=1.0, max_iter=10_000, tol=1e-6).fit(features(labelled.images), labelled.labels)
+    theirs = LogisticRegression(C=1.0, max_iter=10_000, tol=1e-6).fit(features(labelled.inputs), labelled.labels)
     whole = nn.Sequential(*(after[name] for name in run.strategy.predictor)).eval()
-    ours = in_chunks(whole, as_tensor(test.images, "cpu")).softmax(1).numpy()
-    np.testing.assert_allclose(ours, theirs.predict_proba(features(test.images)), atol=1e-3)
+    ours = in_chunks(whole, as_tensor(test.inputs, "cpu")).softmax(1).numpy()
+    np.testing.assert_allclose(ours, theirs.predict_proba(features(test.inputs)), atol=1e-3)
 
 
 @pytest.mark.parametrize("head", ["linear", "mlp", *SOLVED])
@@ -118,7 +117,7 @@ def test_heads_on_layers_leave_the_network_as_it_was(head: str, tiny_run: RunOf)
     run = tiny_run("strategy=feature_extraction", f"strategy.head={head}", "strategy.layers=[block2,block1.0]")
     before, after = modules_after(run, 1), modules_after(run)
     assert not moved(before["backbone"], named(after, "backbone.backbone"))
-    images = torch.randn(6, run.task.channels, 8, 8)
+    images = torch.randn(6, *run.task.inputs.shape)
     features = after["backbone"].eval()(images)
     assert features.shape == (6, 50 + 20)
     logits = after["head"].eval()(after["bottleneck"](features))
@@ -190,10 +189,10 @@ def test_widening_begins_from_the_source_s_outputs_and_moves_everything(tiny_run
             now = after[module].get_parameter(name)[tuple(slice(size) for size in then.shape)]
             assert not torch.equal(then, now), f"{module}.{name}"
     (build,) = cast(Fit, run.strategy.stages(None)[1]).builds
-    blueprint = Blueprint(run.config.backbone, run.task.channels, size=8, features=16, classes=10)
+    blueprint = Blueprint(run.config.backbone, run.task.inputs, features=16, classes=10)
     source = nn.Sequential(*before.values()).eval()
     wider = nn.Sequential(*(before | build(before, blueprint)).values()).eval()
-    images = torch.randn(8, run.task.channels, 8, 8)
+    images = torch.randn(8, *run.task.inputs.shape)
     torch.testing.assert_close(wider(images), source(images), atol=1e-5, rtol=0)
 
 

@@ -13,7 +13,6 @@ from jobs import TINY, Said, rows_of
 from staged import changed, modules_after
 from torch import Tensor, nn
 
-from transferlab.domains.splits import split
 from transferlab.estimates.batch_norm import batch_norm_statistics
 from transferlab.experiment.evaluate import predict
 from transferlab.experiment.run import Run
@@ -50,8 +49,8 @@ def _modules() -> Modules:
 
 
 def _target(run: Run) -> Examples:
-    training, _ = split(run.task.source, run.task.target, run.labels_per_class, run.seed)
-    return Examples(as_tensor(training.target_unlabelled.images, "cpu"))
+    training, _ = run.examples()
+    return Examples(as_tensor(training.target_unlabelled.inputs, "cpu"))
 
 
 def test_the_part_is_scale_and_shift_of_every_batch_norm_layer() -> None:
@@ -101,7 +100,7 @@ def test_the_last_statistics_are_those_of_the_whole_target_under_the_adapted_wei
 
 def test_a_prediction_depends_on_no_other_image(tiny_run: RunOf) -> None:
     run = tiny_run("strategy=tent")
-    modules, images = modules_after(run), run.task.target.images[:7]
+    modules, images = modules_after(run), run.examples()[1].inputs[:7]
     whole = predict(modules, run.strategy.predictor, images, "cpu")
     alone = [predict(modules, run.strategy.predictor, images[i : i + 1], "cpu") for i in range(7)]
     torch.testing.assert_close(torch.cat(alone), whole, atol=1e-5, rtol=0)

@@ -14,7 +14,7 @@ from jobs import Said, results, rows_of
 from safetensors.torch import load_file
 
 from transferlab.domains.domain import Domain
-from transferlab.domains.splits import Labelled, Unlabelled, split, test_mask
+from transferlab.domains.splits import Labelled, Unlabelled, test_mask
 from transferlab.errors import Refusal
 from transferlab.estimates.reconstruction import well_reconstructed
 from transferlab.experiment.execution import run_experiment
@@ -106,16 +106,16 @@ def test_options_out_of_range(changes: dict[str, Any], words: str) -> None:
 
 def test_streams_of_bridges_and_what_they_hold(tiny_run: RunOf) -> None:
     run = tiny_run(*TWO)
-    training, _ = split(run.task.source, run.task.target, 3, 0, run.task.bridges)
+    training, _ = run.examples()
     for place, bridge in enumerate(run.task.bridges, start=1):
         labelled, unlabelled = training.stream(f"bridge{place}"), training.stream(f"bridge{place}_unlabelled")
         assert isinstance(labelled, Labelled)
         assert isinstance(unlabelled, Unlabelled)
         assert not hasattr(unlabelled, "labels")
         train = ~test_mask(bridge)
-        assert np.array_equal(labelled.images, bridge.images[train])
+        assert np.array_equal(labelled.inputs, np.moveaxis(bridge.inputs[train], 3, 1))
         assert np.array_equal(labelled.labels, bridge.labels[train])
-        assert np.array_equal(unlabelled.images, bridge.images[train])
+        assert np.array_equal(unlabelled.inputs, np.moveaxis(bridge.inputs[train], 3, 1))
     assert training.stream("source") is training.source
     assert training.stream("target_unlabelled") is training.target_unlabelled
 
@@ -203,9 +203,9 @@ def test_examples_that_look_like_nothing_in_the_target_are_left_out(
     random = np.random.default_rng(0)
 
     def with_noise(domain: Domain) -> Domain:
-        images = domain.images.copy()
+        images = domain.inputs.copy()
         images[::2] = random.choice([0, 255], images[::2].shape)
-        return replace(domain, images=images)
+        return replace(domain, inputs=images)
 
     task = replace(run.task, source=with_noise(run.task.source), bridges=(with_noise(run.task.bridges[0]),))
     found: dict[str, torch.Tensor] = {}
@@ -218,9 +218,9 @@ def test_examples_that_look_like_nothing_in_the_target_are_left_out(
     monkeypatch.setattr("transferlab.estimates.reconstruction.well_reconstructed", noted)
     result = run_experiment(replace(run, task=task), "test")
     assert result["status"] == "ok"
-    training, _ = split(task.source, task.target, "all", 0, task.bridges)
+    training, _ = replace(run, task=task).examples()
     for name in ("source", "bridge1"):
-        images = training.stream(name).images
+        images = training.stream(name).inputs
         noise = np.isin(images, [0, 255]).all(axis=(1, 2, 3))
         kept = found[name].numpy().astype(bool)
         assert not kept[noise].any()
@@ -236,7 +236,7 @@ from transferlab.domains.domain import Domain
 
 def rotated(*, low: float, start: int) -> Domain:
     whole, random = digits(), np.random.default_rng(start)
-    images = [rotate(one, random.uniform(low, low + 10), reshape=False, order=1) for one in whole.images[start::5]]
+    images = [rotate(one, random.uniform(low, low + 10), reshape=False, order=1) for one in whole.inputs[start::5]]
     return Domain(np.stack(images), whole.labels[start::5], whole.class_names)
 """
 

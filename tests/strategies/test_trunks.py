@@ -12,7 +12,6 @@ from jobs import TINY, Said, rows_of
 from staged import at_rest, modules_after, moved, weights
 
 from transferlab.config.comparison_row import ComparisonRow
-from transferlab.domains.splits import split
 from transferlab.domains.task import load_task
 from transferlab.experiment.execution import train as train_stages
 from transferlab.experiment.run import Run
@@ -61,10 +60,10 @@ def test_each_trunk_can_learn_a_domain_of_its_own(spoilt: int, learning: str, mo
     run = Run(ComparisonRow(config), load_task(config), seed=0)
     stages = run.strategy.stages(None)[:2]
     monkeypatch.setattr(type(run.strategy), "stages", lambda _self, _loss: stages)
-    training, _ = split(run.task.source, run.task.target, run.labels_per_class, run.seed)
-    images = training.source.images.copy()
+    training, _ = run.examples()
+    images = training.source.inputs.copy()
     images[[slice(training.source.domain_sizes[0]), slice(training.source.domain_sizes[0], None)][spoilt]] = 0
-    other = replace(training, source=replace(training.source, images=images))
+    other = replace(training, source=replace(training.source, inputs=images))
     journal = Journal("test", lambda: None, quiet=True)
     one, two = (
         train_stages(run, configure_process(run.config), these, journal)[-1].modules for these in (training, other)
@@ -99,5 +98,5 @@ def test_slow_trunks_move_at_their_own_rate(join: str, tiny_run: RunOf) -> None:
 def test_another_backbone_for_the_other_trunks(tiny_run: RunOf) -> None:
     run = tiny_run("strategy=deep_common_model", "backbone@strategy.other=mlp", "strategy.other.widths=[7]")
     after = modules_after(run)
-    assert named(after, "trunk2.backbone.block1.0").get_parameter("weight").shape == (7, run.task.channels * 64)
+    assert named(after, "trunk2.backbone.block1.0").get_parameter("weight").shape == (7, run.task.inputs.shape[0] * 64)
     assert after["head"].get_parameter("weight").shape == (10, 2 * 16)

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from transferlab.images.mapped import LazyImages
+from transferlab.inputs.lazy import LazyArray
 from transferlab.training.seeding import derived, generator, seeded
-from transferlab.training.streams import Examples, Pixels, Stream, as_tensor, in_chunks, inputs_of
+from transferlab.training.streams import Examples, LazyTensor, Stream, as_tensor, in_chunks, inputs_of
 
 
 def _stream(examples: int, batch_size: int, seed: int = 0) -> Stream:
@@ -126,9 +126,9 @@ def test_batches_from_a_file_are_those_from_memory(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 5, 5, 3), dtype=np.uint8)
     np.save(tmp_path / "pixels.npy", pixels)
     chosen = np.arange(0, 40, 2)
-    mapped = as_tensor(LazyImages((np.load(tmp_path / "pixels.npy", mmap_mode="r"),))[chosen], "cpu")
+    mapped = as_tensor(LazyArray((np.load(tmp_path / "pixels.npy", mmap_mode="r"),))[chosen], "cpu")
     plain = as_tensor(pixels[chosen], "cpu")
-    assert isinstance(mapped, Pixels)
+    assert isinstance(mapped, LazyTensor)
     assert mapped.shape == plain.shape
     labels = torch.arange(20)
     one, other = (Stream(Examples(inputs, labels), 7, generator(0)) for inputs in (mapped, plain))
@@ -147,8 +147,8 @@ def test_batches_from_a_file_are_those_from_memory(tmp_path: Path) -> None:
 
 def test_images_of_several_files_are_chosen_across_them() -> None:
     first, second = (np.arange(start, start + 3, dtype=np.uint8).repeat(4).reshape(3, 2, 2, 1) for start in (10, 20))
-    both = LazyImages((first,)).joined(LazyImages((second,), np.array([2, 0])))
+    both = LazyArray((first,)).joined(LazyArray((second,), np.array([2, 0])))
     assert both.shape == (5, 2, 2, 1)
     assert np.asarray(both[np.array([4, 0, 3])])[:, 0, 0, 0].tolist() == [20, 10, 22]
     assert [int(one[0, 0, 0]) for one in both] == [10, 11, 12, 22, 20]
-    assert both.digest() == LazyImages((np.asarray(both),)).digest() != both[1:].digest()
+    assert both.digest() == LazyArray((np.asarray(both),)).digest() != both[1:].digest()

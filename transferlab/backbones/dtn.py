@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from transferlab.inputs.image import ImageSpec
+
 
 class DTN(nn.Sequential):
     """Three 5×5 convolutions of stride 2 (64, 128, 256 channels), each with BatchNorm, dropout of channels and ReLU.
@@ -13,13 +15,12 @@ class DTN(nn.Sequential):
     width 512 is our bottleneck.
 
     Args:
-        channels: of the images.
-        size: of the images, in pixels; any.
+        inputs: the run's images, of any size.
     """
 
-    def __init__(self, channels: int, size: int) -> None:
+    def __init__(self, inputs: ImageSpec) -> None:
         super().__init__()
-        self.block1 = _block(channels, 64, dropout=0.1)
+        self.block1 = _block(inputs.channels, 64, dropout=0.1)
         self.block2 = _block(64, 128, dropout=0.3)
         self.block3 = _block(128, 256, dropout=0.5)
         self.flatten = nn.Flatten()

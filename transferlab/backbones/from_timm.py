@@ -16,6 +16,7 @@ from transferlab.backbones.pretrained import Normalize, chosen, ours
 from transferlab.config.extras import needs
 from transferlab.config.weights_path import weights_path
 from transferlab.errors import Refusal
+from transferlab.inputs.image import ImageSpec
 from transferlab.system.files import known_digest
 from transferlab.text import printable
 from transferlab.weights.hub_cache import downloaded
@@ -30,13 +31,12 @@ class TimmBackbone(nn.Sequential):
     """timm's network without its classifier, pooled as timm pools it: (n, channels, size, size) to (n, width).
 
     Args:
-        channels: of the images, 1 or 3.
-        size: of the images, in pixels; a network that timm makes for one size is made for this one.
+        inputs: the run's images; a network that timm makes for one size is made for this one.
         network: timm's name of it.
         weights: None for random ones; ``DEFAULT`` for timm's own; or the path of a file.
     """
 
-    def __init__(self, channels: int, size: int, *, network: str, weights: str | None) -> None:
+    def __init__(self, inputs: ImageSpec, *, network: str, weights: str | None) -> None:
         super().__init__()
         timm: Any = importlib.import_module("timm")
         if not timm.is_model(network):
@@ -49,7 +49,7 @@ class TimmBackbone(nn.Sequential):
         content = read_weights(path) if path else None
         own = ours(str(weights), content) if content else None
         normalized = weights is not None and (own is None or own.normalized)
-        body = _body(network, 3 if normalized else channels, size, weights == "DEFAULT")
+        body = _body(network, 3 if normalized else inputs.channels, inputs.size, weights == "DEFAULT")
         if content and not own:
             chosen(str(weights), content, body).load_into(body)
         if normalized:

@@ -18,6 +18,7 @@ from transferlab.backbones.pretrained import Normalize, Pretrained, chosen, ours
 from transferlab.config.values import unknown
 from transferlab.config.weights_path import weights_path
 from transferlab.errors import Refusal
+from transferlab.inputs.image import ImageSpec
 from transferlab.weights.hub_cache import downloaded
 from transferlab.weights.weights_file import read_weights
 
@@ -48,14 +49,14 @@ class TorchvisionBackbone(nn.Sequential):
     the same function as the network on the image repeated to three channels, for a third of the work.
 
     Args:
-        channels: of the images, 1 or 3.
-        size: of the images, in pixels.
+        inputs: the run's images.
         network: torchvision's name of it.
         weights: None for random ones; the name of torchvision's, as ``DEFAULT``; or the path of a file.
     """
 
-    def __init__(self, channels: int, size: int, *, network: str, weights: str | None) -> None:
+    def __init__(self, inputs: ImageSpec, *, network: str, weights: str | None) -> None:
         super().__init__()
+        channels, size = inputs.channels, inputs.size
         body = headless(network, size)
         self.aliases = assemble(self, body, channels, network, read(weights, network, body, size))
 

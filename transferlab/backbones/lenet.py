@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from transferlab.inputs.image import ImageSpec
+
 
 class LeNet(nn.Sequential):
     """Two 5×5 convolutions (20 and 50 channels), each with BatchNorm, 2×2 max-pooling and ReLU.
@@ -12,13 +14,12 @@ class LeNet(nn.Sequential):
     LeCun et al. 1998; channel numbers as in the DANN and ADDA papers' digits networks.
 
     Args:
-        channels: of the images.
-        size: of the images, in pixels.
+        inputs: the run's images.
     """
 
-    def __init__(self, channels: int, size: int) -> None:
+    def __init__(self, inputs: ImageSpec) -> None:
         super().__init__()
-        self.block1 = _block(channels, 20)
+        self.block1 = _block(inputs.channels, 20)
         self.block2 = _block(20, 50)
         self.flatten = nn.Flatten()
 

@@ -1,4 +1,4 @@
-"""Recurrent networks that read an image row by row."""
+"""Recurrent networks that read a sequence step by step, an image row by row."""
 
 from __future__ import annotations
 
@@ -6,39 +6,42 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from transferlab.backbones.readers import sequences
 from transferlab.errors import Refusal
+from transferlab.inputs.image import ImageSpec
+from transferlab.inputs.signal import SignalSpec
+from transferlab.inputs.tokens import TokensSpec
 
 
 class Recurrent(nn.Sequential):
-    """An LSTM or a GRU over the rows: (n, channels, size, size) to its last hidden state, (n, hidden).
+    """An LSTM or a GRU over a sequence: inputs (n, …) to its last hidden state, (n, hidden).
 
-    A row is a step of channels·size inputs, from the top to the bottom. Each layer is a block of its own
-    that gives its hidden state after every step, (n, size, hidden).
+    The steps are the rows of an image from top to bottom, each channels·size numbers, the samples of a signal, or the
+    words of a text. Each layer is a block of its own that gives its hidden state after every step, (n, steps, hidden).
 
     Args:
-        channels: of the images.
-        size: of the images, in pixels.
+        inputs: of a run.
         cell: ``lstm`` (Hochreiter & Schmidhuber 1997) or ``gru`` (Cho et al. 2014).
         hidden: width of the hidden state.
         layers: one above the other.
     """
 
-    def __init__(self, channels: int, size: int, *, cell: Literal["lstm", "gru"], hidden: int, layers: int) -> None:
+    def __init__(
+        self,
+        inputs: ImageSpec | SignalSpec | TokensSpec,
+        *,
+        cell: Literal["lstm", "gru"],
+        hidden: int,
+        layers: int,
+    ) -> None:
         for name, value in (("hidden", hidden), ("layers", layers)):
             if value < 1:
                 raise Refusal(f"backbone.{name}={value}: expected at least 1")
         super().__init__()
-        self.rows = _Rows()
+        self.rows, first = sequences(inputs)
         for i in range(layers):
-            self.add_module(f"block{i + 1}", _Layer(cell, channels * size if i == 0 else hidden, hidden))
+            self.add_module(f"block{i + 1}", _Layer(cell, first if i == 0 else hidden, hidden))
         self.last = _LastStep()
-
-
-class _Rows(nn.Module):
-    """(n, channels, height, width) to (n, height, channels·width)."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        return images.transpose(1, 2).flatten(2)
 
 
 class _Layer(nn.Module):

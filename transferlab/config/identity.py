@@ -7,7 +7,7 @@ import importlib.util
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -48,17 +48,24 @@ NOT_IN_RUN_ID = frozenset(
 """Keys that change no result of one run. The seed names a folder of its own; numbers differ a little between
 devices, which the environment in result.json records."""
 
+INPUT_KEYS = frozenset({"image", "signal", "tokens", "standardise"})
+"""Keys of kinds of input: what the run's own kind makes of its key counts instead (``Data.inputs``)."""
+
 ROW_KEYS = frozenset({"strategy", "loss", "bridge"})
 """Keys in which the rows of one comparison may differ."""
 
 
-NOT_IN_STAGE_KEY = NOT_IN_RUN_ID | {
-    *("source", "target", "bridge", "target_labels_per_class"),  # the examples of its streams count, by content
-    *("strategy", "loss"),  # the description of the stage says what is left of them
-    "backbone",  # the blueprint holds it, as the strategy begins with it
-    "validator",  # looks at what a stage leaves
-    *("device", "precision", "threads"),  # as resolved, in what the machine is
-}
+NOT_IN_STAGE_KEY = (
+    NOT_IN_RUN_ID
+    | INPUT_KEYS
+    | {
+        *("source", "target", "bridge", "target_labels_per_class"),  # the examples of its streams count, by content
+        *("strategy", "loss"),  # the description of the stage says what is left of them
+        "backbone",  # the blueprint holds it, as the strategy begins with it
+        "validator",  # looks at what a stage leaves
+        *("device", "precision", "threads"),  # as resolved, in what the machine is
+    }
+)
 """Keys left out of a stage's key: they don't change its result, or are in the key in another form."""
 
 
@@ -109,33 +116,46 @@ def _source_paths(package: str) -> list[Path]:
     return [Path(path) for path in (folders if folders is not None else [spec.origin]) if path]
 
 
-def run_id(config: TrainConfig, fingerprints: tuple[str, ...], revision: int = 0) -> str:
+@dataclass(frozen=True)
+class Data:
+    """What the config can't say of a run's data.
+
+    Attributes:
+        fingerprints: of source and target, then of the bridges in the order in which they are crossed.
+        inputs: what all inputs are made into, by the config's key.
+    """
+
+    fingerprints: tuple[str, ...]
+    inputs: Mapping[str, Any]
+
+
+def run_id(config: TrainConfig, data: Data, revision: int = 0) -> str:
     """Ten hexadecimal digits: a hash of all that decides one run's results; data and files of weights by content.
 
     Args:
         config: checked.
-        fingerprints: of source and target, then of the bridges in the order in which they are crossed.
+        data: of the run.
         revision: the strategy's; 0 isn't hashed, so that identities older than revisions stay.
     """
-    return _digest(_relevant(config, fingerprints) | ({"revision": revision} if revision else {}))
+    return _digest(_relevant(config, data) | ({"revision": revision} if revision else {}))
 
 
-def comparison_id(config: TrainConfig, fingerprints: tuple[str, ...]) -> str:
+def comparison_id(config: TrainConfig, data: Data) -> str:
     """Ten hexadecimal digits, a hash of what the rows of a comparison share: all but strategy, loss and bridges.
 
     The label budget counts as declared, also for ``target_oracle``, which reads beyond it.
     """
-    relevant = _relevant(config, fingerprints)
+    relevant = _relevant(config, data)
     return _digest({key: value for key, value in relevant.items() if key not in ROW_KEYS})
 
 
-def _relevant(config: TrainConfig, fingerprints: tuple[str, ...]) -> dict[str, Any]:
-    keys = [field.name for field in fields(config) if field.name not in NOT_IN_RUN_ID | {"bridge"}]
+def _relevant(config: TrainConfig, data: Data) -> dict[str, Any]:
+    keys = [field.name for field in fields(config) if field.name not in NOT_IN_RUN_ID | {"bridge", *INPUT_KEYS}]
     values = {key: _identifying(getattr(config, key)) for key in keys}
-    source, target, *bridges = fingerprints
+    source, target, *bridges = data.fingerprints
     crossed = {"bridge": bridges} if bridges else {}  # a key that isn't there leaves the identities of other runs alone
-    data = {"source": [config.source.name, source], "target": [config.target.name, target]}  # tables show the names
-    return _by_content(values) | data | {"engine": ENGINE_VERSION} | crossed
+    domains = {"source": [config.source.name, source], "target": [config.target.name, target]}  # tables show the names
+    return _by_content(values) | {**data.inputs} | domains | {"engine": ENGINE_VERSION} | crossed
 
 
 def _identifying(value: Any) -> Any:

@@ -11,9 +11,10 @@ from typing import Any, Literal, get_type_hints
 
 from transferlab.comparison.verdict_words import Verdict
 from transferlab.config.component import Component
+from transferlab.config.input_settings import ImageConfig, SignalConfig, TokensConfig
 from transferlab.config.nodes import component
 from transferlab.config.roles import Bridge, Source, bridge, source
-from transferlab.config.values import checked, unknown
+from transferlab.config.values import checked, refuse_less, unknown
 from transferlab.errors import Refusal
 from transferlab.system.imports import allow
 
@@ -25,7 +26,6 @@ MAX_COUNTS = {
 }
 """The largest sensible values of whole numbers that have to be at least 1."""
 
-MAX_IMAGE_SIZE = 8192
 MAX_NAME_BYTES = 255
 """Length of a folder's name; no usual file system takes more."""
 
@@ -33,23 +33,6 @@ MAX_SEEDS = 10_000
 
 LOOKS = (5, 8, 12, 20, 30)
 """After how many seeds ``seeds=auto`` looks at the verdicts; each may be wrong in 2%, and all together in about 5%."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageConfig:
-    """The form that every image is brought into before training."""
-
-    size: int
-    """Height and width in pixels."""
-    channels: int | Literal["auto"]
-    """Of an image: 1 (grey) or 3 (colour); ``auto`` is the larger number of source and target."""
-
-    def __post_init__(self) -> None:
-        _at_least("image.size", self.size, 4)
-        if self.size > MAX_IMAGE_SIZE:
-            raise Refusal(f"image.size={self.size}: expected at most {MAX_IMAGE_SIZE}")
-        if self.channels not in (1, 3, "auto"):
-            raise Refusal(f"image.channels={self.channels}: expected 1, 3 or auto")
 
 
 @dataclass(frozen=True)
@@ -98,6 +81,10 @@ class TrainConfig:
     bottleneck: int
     """Width of the feature that heads and alignment losses see."""
     image: ImageConfig
+    signal: SignalConfig
+    tokens: TokensConfig
+    standardise: Literal["source", "pool"]
+    """Whose training examples give mean and deviation: the source's, or the unlabelled target's as well."""
     device: Literal["auto", "cpu", "cuda", "mps"]
     precision: Literal["auto", "fp32", "bf16"]
     threads: int
@@ -124,18 +111,18 @@ class TrainConfig:
     def __post_init__(self) -> None:
         self._refuse_out_of_range()
         if self.parallel != "auto":
-            _at_least("parallel", self.parallel, 1)
+            refuse_less("parallel", self.parallel, 1)
         if self.batch_size < 2 * len(self.source.domains):
             what = "2 examples" if len(self.source.domains) == 1 else "2 examples of each source domain"
             raise Refusal(f"batch_size={self.batch_size}: batch normalisation needs at least {what}")
         if self.target_labels_per_class != "all":
-            _at_least("target_labels_per_class", self.target_labels_per_class, 0)
+            refuse_less("target_labels_per_class", self.target_labels_per_class, 0)
         if self.pretrained_lr_scale < 0:
             raise Refusal(f"pretrained_lr_scale={self.pretrained_lr_scale}: expected at least 0")
         if self.margin <= 0:
             raise Refusal(f"margin={self.margin}: expected more than 0 points")
         for key in ("cache_gigabytes", "checkpoint_seconds"):
-            _at_least(key, getattr(self, key), 0)
+            refuse_less(key, getattr(self, key), 0)
         if not self.seed_list or min(self.seed_list) < 0 or len(set(self.seed_list)) < len(self.seed_list):
             raise Refusal(f"seeds={self.seeds}: expected a count of at least 1, a list of different seeds, or auto")
         _refuse_no_folder(self.output_root)
@@ -149,17 +136,17 @@ class TrainConfig:
 
     def _refuse_out_of_range(self) -> None:
         for key, largest in MAX_COUNTS.items():
-            _at_least(key, getattr(self, key), 1)
+            refuse_less(key, getattr(self, key), 1)
             if getattr(self, key) > largest:
                 raise Refusal(f"{key}={getattr(self, key)}: expected at most {largest}")
         if not LOOKS[0] <= self.max_seeds <= LOOKS[-1]:
             raise Refusal(f"max_seeds={self.max_seeds}: expected {LOOKS[0]} to {LOOKS[-1]}, its first and last look")
         if self.max_runs is not None:
-            _at_least("max_runs", self.max_runs, 1)
+            refuse_less("max_runs", self.max_runs, 1)
             if self.overwrite:
                 raise Refusal("max_runs: not with overwrite=true, which begins with the first run each time")
         if self.baseline_seeds != "auto":
-            _at_least("baseline_seeds", self.baseline_seeds, 1)
+            refuse_less("baseline_seeds", self.baseline_seeds, 1)
         for key in ("seeds", "baseline_seeds"):
             count = getattr(self, key)
             if isinstance(count, int) and count > MAX_SEEDS:
@@ -259,8 +246,8 @@ def _values(kind: type, node: Any, prefix: str, packages: list[str]) -> dict[str
             values[name] = bridge(node[name], packages)
         elif name == "loss":
             values[name] = _adaptation_loss(node[name], packages)
-        elif type_ is ImageConfig:
-            values[name] = ImageConfig(**_values(ImageConfig, node[name], f"{key}.", packages))
+        elif type_ in (ImageConfig, SignalConfig, TokensConfig):
+            values[name] = type_(**_values(type_, node[name], f"{key}.", packages))
         else:
             values[name] = checked(node[name], type_, key)
     return values
@@ -290,8 +277,3 @@ def _refuse_no_folder(output_root: str) -> None:
         raise Refusal(f"output_root: the name of a folder has at most {MAX_NAME_BYTES} bytes, and one has {max(sizes)}")
     if "\0" in output_root or sum(sizes) > 3000:
         raise Refusal("output_root: no path, or too long a one; results lie in folders below it")
-
-
-def _at_least(key: str, value: float, least: int) -> None:
-    if value < least:
-        raise Refusal(f"{key}={value}: expected at least {least}")

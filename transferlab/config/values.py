@@ -84,3 +84,9 @@ def _shown(value: Any) -> str:
     if isinstance(value, str) and re.fullmatch(r"[-+.\de_]+|true|false|null", text):
         text = f'"{text}"'  # quotes show that it is text, not a number
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+
+
+def refuse_less(key: str, value: float, least: int) -> None:
+    """Raises Refusal if the value of a key is less than ``least``."""
+    if value < least:
+        raise Refusal(f"{key}={value}: expected at least {least}")

@@ -1,4 +1,4 @@
-"""The path from source to target over a pool of intermediate domains, chosen by distances of unlabelled images."""
+"""The path from source to target over a pool of intermediate domains, chosen by distances of unlabelled inputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transferlab.domains.domain import Domain
 from transferlab.domains.splits import test_mask
 from transferlab.domains.task import load_task
 from transferlab.errors import Refusal
-from transferlab.images.mapped import Images, chosen
+from transferlab.inputs.lazy import Inputs, chosen
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Choice:
 def choose_path(config: TrainConfig) -> Choice:
     """The path through the config's pool whose largest hop is smallest (after Tan et al. 2015, who choose one bridge).
 
-    Hops are measured on the images of the training splits, converted as for networks; the seed plays no part. The
-    probe sees no label and no test image.
+    Hops are measured on the inputs of the training splits, converted as for networks; the seed plays no part. The
+    probe sees no label and no test example.
 
     Raises:
         Refusal: if a domain of the pool doesn't load, or the probe can't compare two domains.
@@ -46,7 +46,7 @@ def choose_path(config: TrainConfig) -> Choice:
     pool, probe = config.bridge.pool, config.bridge.probe
     assert probe is not None, "a path is chosen once"
     task = load_task(config.crossing(pool))
-    stations = [_training_images(domain) for domain in (task.source, *task.bridges, task.target)]
+    stations = [_training_inputs(domain) for domain in (task.source, *task.bridges, task.target)]
     distances = np.zeros((len(stations), len(stations)))
     for first, second in combinations(range(len(stations)), 2):
         try:
@@ -80,5 +80,5 @@ def best_path(distances: NDArray[np.float64]) -> list[int]:
     raise AssertionError("no hop is longer than the longest")
 
 
-def _training_images(domain: Domain) -> Images:
-    return chosen(domain.images, ~test_mask(domain), domain.fingerprint)
+def _training_inputs(domain: Domain) -> Inputs:
+    return chosen(domain.inputs, ~test_mask(domain), domain.fingerprint)

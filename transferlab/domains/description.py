@@ -13,8 +13,6 @@ from transferlab.domains.domain import Domain
 from transferlab.domains.loading import loaded
 from transferlab.domains.overlaps import overlaps
 from transferlab.domains.splits import VALIDATION_FRACTION, test_mask
-from transferlab.images.mapped import in_file
-from transferlab.images.remarks import MAX_DARK_VALUE, dark
 from transferlab.text import counted, printable
 
 MAJORITY = 0.9
@@ -79,7 +77,7 @@ def _classes(names: tuple[str, ...], counts: NDArray[np.int64]) -> str:
 
 
 def _warnings(role: str, component: Component, domain: Domain) -> list[str]:
-    """Warnings about a data set: a majority class, few test examples, dark images."""
+    """Warnings about a data set: a majority class, few test examples, and what its kind of inputs finds odd."""
     name = f"{role}={component.name}"
     lines: list[str] = []
     test = test_mask(domain)
@@ -97,7 +95,6 @@ def _warnings(role: str, component: Component, domain: Domain) -> list[str]:
     if role == "target" and test.sum() < FEW_TEST:
         weight = f"{100 / max(test.sum(), 1):.0f}% of its accuracy"
         lines.append(f"{name}: {counted(int(test.sum()), 'test example')}: each is {weight}")
-    if not in_file(domain.images):
-        is_dark = np.asarray(domain.images).max(axis=(1, 2, 3)) <= MAX_DARK_VALUE
-        lines += [f"{name}: {remark}" for remark in dark(is_dark, domain.labels, domain.class_names)]
+    remarks = domain.kind.remarks(domain.inputs, domain.labels, domain.class_names)
+    lines += [f"{name}: {remark}" for remark in remarks]
     return [printable(line) for line in lines]

@@ -14,9 +14,9 @@ from transferlab.domains.class_names import as_text
 from transferlab.domains.domain import Domain
 from transferlab.domains.layout import layout
 from transferlab.errors import Refusal
-from transferlab.images.mapped import LazyImages
 from transferlab.images.pixel_cache import MAX_BITS, Decoded, decoded
 from transferlab.images.remarks import dark
+from transferlab.inputs.lazy import LazyArray
 from transferlab.text import counted, printable
 
 log = logging.getLogger("transferlab")
@@ -59,7 +59,7 @@ def folder(*, path: str, size: int, channels: int, skip_unreadable: bool, cache:
     for array in (readable, labels, test):
         content.update(b"none" if array is None else array.tobytes())
     fingerprint = content.hexdigest()[:16]
-    images = LazyImages((pixels.images,), readable, fingerprint) if len(pixels.unreadable) else pixels.images
+    images = LazyArray((pixels.images,), readable, fingerprint) if len(pixels.unreadable) else pixels.images
     dark_remarks = dark(np.isin(readable, pixels.dark), labels, class_names)
     remarks = (*files.remarks, *_pixel_remarks(pixels), *dark_remarks)
     return Domain(images, labels, class_names, test, fingerprint=fingerprint, remarks=remarks)

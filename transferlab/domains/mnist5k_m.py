@@ -45,7 +45,7 @@ def mnist5k_m(*, crop: int, seed: int) -> Domain:
     offsets = np.arange(SIDE)
     rows, columns = top[:, None, None] + offsets[:, None], left[:, None, None] + offsets
     patches = photographs[which[:, None, None], rows, columns]
-    images = np.abs(patches - plain.images).astype(np.uint8)
+    images = np.abs(patches - plain.inputs).astype(np.uint8)
     return Domain(central_crop(images, crop), plain.labels, plain.class_names)
 
 

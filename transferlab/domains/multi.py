@@ -12,15 +12,15 @@ from transferlab.domains.class_names import listed, look_alikes
 from transferlab.domains.domain import Domain
 from transferlab.domains.splits import test_mask
 from transferlab.errors import Refusal
-from transferlab.images.mapped import Images, LazyImages, in_file
+from transferlab.inputs.lazy import Inputs, LazyArray, in_file
 
 
 def concatenated(domains: Sequence[Domain]) -> Domain:
     """One domain of all examples; its ``domain_sizes`` are the numbers of examples of each.
 
     Args:
-        domains: with the same set of classes and the same image shape; classes get the first domain's order. A single
-            domain is returned unchanged.
+        domains: with the same set of classes and inputs of one kind and shape; classes get the first domain's order.
+            A single domain is returned unchanged.
     """
     if len(domains) == 1:
         return domains[0]
@@ -31,19 +31,20 @@ def concatenated(domains: Sequence[Domain]) -> Domain:
         domains[0].class_names,
         np.concatenate([test_mask(domain) for domain in same]),
         tuple(len(domain.labels) for domain in same),
+        kind=domains[0].kind,
     )
 
 
-def _joined(domains: Sequence[Domain]) -> Images:
-    if not any(in_file(domain.images) for domain in domains):
-        return np.concatenate([np.asarray(domain.images) for domain in domains])
+def _joined(domains: Sequence[Domain]) -> Inputs:
+    if not any(in_file(domain.inputs) for domain in domains):
+        return np.concatenate([np.asarray(domain.inputs) for domain in domains])
     lazy = [
-        domain.images
-        if isinstance(domain.images, LazyImages)
-        else LazyImages((domain.images,), content=domain.fingerprint)
+        domain.inputs
+        if isinstance(domain.inputs, LazyArray)
+        else LazyArray((domain.inputs,), content=domain.fingerprint)
         for domain in domains
     ]
-    return reduce(LazyImages.joined, lazy)
+    return reduce(LazyArray.joined, lazy)
 
 
 def in_order(domain: Domain, class_names: tuple[str, ...]) -> Domain:

@@ -1,4 +1,4 @@
-"""Images that two domains, or the splits of one, have in common."""
+"""Examples that two domains, or the splits of one, have in common."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from transferlab.config.component import Component
 from transferlab.config.roles import Source
@@ -18,16 +17,16 @@ from transferlab.domains.splits import test_mask
 from transferlab.text import agreeing, counted
 
 MIN_SHARED_FRACTION = 0.5
-"""From this share of a target's distinct images in a source on, the two are reported as the same data."""
+"""From this share of a target's distinct examples in a source on, the two are reported as the same data."""
 
 
 @dataclass(frozen=True)
 class _Part:
-    """The distinct images in one part of a domain, by their digests.
+    """The distinct examples in one part of a domain, by their digests.
 
     Attributes:
-        labels: the first label of each image.
-        several: all labels of each image that has more than one.
+        labels: the first label of each example.
+        several: all labels of each example that has more than one.
     """
 
     labels: dict[bytes, int]
@@ -35,18 +34,19 @@ class _Part:
 
 
 def overlaps(source: Source, target: Component) -> list[str]:
-    """Warnings about images that occur where they shouldn't.
+    """Warnings about examples that occur where they shouldn't.
 
     One line for each source that is the target's data, for each source or target whose training part contains test
-    images of the target, and for each part of a data set in which images have two labels.
+    examples of the target, and for each part of a data set in which examples have two labels.
 
-    Images are equal if their bytes are, as providers returned them; grey in three channels equals grey in one.
+    Examples are equal if their bytes are, as providers returned them; grey images in three channels equal those in one.
 
     Args:
         source: one or several domains.
         target: the target domain.
     """
     domain = loaded("target", target)
+    many = domain.kind.many
     parts = _by_split(domain)
     test, training = (part.labels.keys() for part in parts)
     lines = _shared(test, training, "target", target, target) + _two_labels(parts, "target", target, domain)
@@ -56,7 +56,7 @@ def overlaps(source: Source, target: Component) -> list[str]:
         held_out, others = (part.labels.keys() for part in parts)
         common, count = len((test | training) & (held_out | others)), len(test | training)
         if common >= MIN_SHARED_FRACTION * count:
-            same = f"{common} of the {count} different images of target={target.name} are source={component.name}'s too"
+            same = f"{common} of the {count} different {many} of target={target.name} are source={component.name}'s too"
             lines.append(f"{same}: is there anything to transfer?")
         lines += _shared(test, others, "source", component, target) + _two_labels(parts, "source", component, domain)
     return lines
@@ -65,22 +65,17 @@ def overlaps(source: Source, target: Component) -> list[str]:
 def _shared(test: Set[bytes], training: Set[bytes], role: str, component: Component, target: Component) -> list[str]:
     if not (shared := len(test & training)):
         return []
-    images = f"{shared} of {len(test)} different test images of target={target.name}"
+    many = loaded("target", target).kind.many
+    which = f"{shared} of {len(test)} different test {many} of target={target.name}"
     where = f"in the training part of {role}={component.name} too"
-    return [f"{images} {agreeing(shared, 'is', 'are')} {where}: accuracy on them is no news"]
+    return [f"{which} {agreeing(shared, 'is', 'are')} {where}: accuracy on them is no news"]
 
 
 def digests(domain: Domain) -> Iterator[bytes]:
-    """The SHA-256 of each image, of one channel only if its three are equal."""
-    for index in range(len(domain.images)):
-        image = np.asarray(domain.images[index])
-        if _is_grey(image[0]) and _is_grey(image):  # the first row rules out most coloured images quickly
-            image = image[..., :1]
-        yield hashlib.sha256(np.ascontiguousarray(image).data).digest()
-
-
-def _is_grey(pixels: NDArray[np.uint8]) -> bool:
-    return all(np.array_equal(pixels[..., 0], pixels[..., channel]) for channel in range(1, pixels.shape[-1]))
+    """The SHA-256 of each example, in the form in which its kind compares them."""
+    for index in range(len(domain.inputs)):
+        example = domain.kind.comparable(np.asarray(domain.inputs[index]))
+        yield hashlib.sha256(np.ascontiguousarray(example).data).digest()
 
 
 def _two_labels(parts: tuple[_Part, _Part], role: str, component: Component, domain: Domain) -> list[str]:
@@ -90,14 +85,14 @@ def _two_labels(parts: tuple[_Part, _Part], role: str, component: Component, dom
             named = listed(
                 dict.fromkeys(" and ".join(domain.class_names[label] for label in labels) for labels in several)
             )
-            images = f"{counted(len(several), 'image')} of its {what} part"
+            which = f"{counted(len(several), domain.kind.one)} of its {what} part"
             stand = agreeing(len(several), "stands", "stand")
-            lines.append(f"{role}={component.name}: {images} {stand} under two labels: {named}")
+            lines.append(f"{role}={component.name}: {which} {stand} under two labels: {named}")
     return lines
 
 
 def _by_split(domain: Domain) -> tuple[_Part, _Part]:
-    """The test images and the training images."""
+    """The test examples and the training examples."""
     test, training = _Part({}, {}), _Part({}, {})
     for digest, label, is_test in zip(digests(domain), domain.labels.tolist(), test_mask(domain).tolist(), strict=True):
         part = test if is_test else training

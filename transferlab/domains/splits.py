@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from transferlab.domains.domain import Domain
 from transferlab.errors import Refusal
-from transferlab.images.mapped import Images, chosen
+from transferlab.inputs.lazy import Inputs, chosen
 from transferlab.text import printable
 
 TEST_FRACTION = 0.3
@@ -26,13 +26,13 @@ VALIDATION_FRACTION = 0.1
 
 @dataclass(frozen=True)
 class Labelled:
-    """Images (n, height, width, channels) uint8 and labels (n,) int64.
+    """Inputs (n, …) and labels (n,) int64.
 
     Attributes:
         domain_sizes: number of examples of each concatenated domain, in their order; (n,) if there is only one.
     """
 
-    images: Images
+    inputs: Inputs
     labels: NDArray[np.int64]
     domain_sizes: tuple[int, ...] = ()
 
@@ -43,14 +43,14 @@ class Labelled:
     def part(self, index: int) -> Labelled:
         """The examples of one of the concatenated domains, counted from 0."""
         rows = slice(sum(self.domain_sizes[:index]), sum(self.domain_sizes[: index + 1]))
-        return Labelled(self.images[rows], self.labels[rows])
+        return Labelled(self.inputs[rows], self.labels[rows])
 
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """Images (n, height, width, channels) uint8; their labels do not exist."""
+    """Inputs (n, …); their labels do not exist."""
 
-    images: Images
+    inputs: Inputs
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class TrainingData:
         source_validation: part of the source's training split, held out by seed.
         target_labelled: target training examples, as many per class as the budget says; none for a budget of 0.
         target_unlabelled: the whole target training split.
-        target_test_unlabelled: the images of the target's test split, for strategies that say so (``transductive``).
+        target_test_unlabelled: the inputs of the target's test split, for strategies that say so (``transductive``).
         bridges: the training split of each intermediate domain, in the order in which they are crossed.
     """
 
@@ -85,7 +85,7 @@ class TrainingData:
             return getattr(self, name)
         kind, index = numbered[1], int(numbered[2]) - 1
         examples = self.bridges[index] if kind == "bridge" else self.source.part(index)
-        return Unlabelled(examples.images) if numbered[3] else examples
+        return Unlabelled(examples.inputs) if numbered[3] else examples
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class TestData:
 
     __test__ = False  # not a test case, whatever pytest thinks of its name
 
-    images: Images
+    inputs: Inputs
     labels: NDArray[np.int64]
     indices: NDArray[np.int64]
 
@@ -105,7 +105,7 @@ def split(
     """Splits one pair of domains for one seed.
 
     Args:
-        source: with its images already converted.
+        source: with its inputs already converted.
         target: likewise; same class names in the same order, or another label space altogether.
         labels_per_class: the budget of target labels.
         seed: draws the source's validation part and the target's labelled part.
@@ -119,12 +119,12 @@ def split(
         TrainingData(
             _labelled(source, training),
             _labelled(source, validation),
-            Labelled(_images(target, labelled), target.labels[labelled]),
-            Unlabelled(_images(target, train)),
-            Unlabelled(_images(target, test)),
+            Labelled(_inputs(target, labelled), target.labels[labelled]),
+            Unlabelled(_inputs(target, train)),
+            Unlabelled(_inputs(target, test)),
             tuple(_labelled(bridge, np.flatnonzero(~test_mask(bridge))) for bridge in bridges),
         ),
-        TestData(_images(target, test), target.labels[test], test),
+        TestData(_inputs(target, test), target.labels[test], test),
     )
 
 
@@ -175,11 +175,11 @@ def _labelled(domain: Domain, indices: NDArray[np.int64]) -> Labelled:
     """The examples at ascending ``indices``, with the number of them from each concatenated domain."""
     ends = np.cumsum(domain.domain_sizes)
     domain_sizes = np.diff(np.searchsorted(indices, ends), prepend=0)
-    return Labelled(_images(domain, indices), domain.labels[indices], tuple(domain_sizes.tolist()))
+    return Labelled(_inputs(domain, indices), domain.labels[indices], tuple(domain_sizes.tolist()))
 
 
-def _images(domain: Domain, indices: NDArray[np.int64]) -> Images:
-    return chosen(domain.images, indices, domain.fingerprint)
+def _inputs(domain: Domain, indices: NDArray[np.int64]) -> Inputs:
+    return chosen(domain.inputs, indices, domain.fingerprint)
 
 
 def _validation(source: Domain, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

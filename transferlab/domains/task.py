@@ -1,4 +1,4 @@
-"""Loads source, target and bridges, and makes them comparable: one image shape, classes in one order."""
+"""Loads source, target and bridges, and makes them comparable: inputs of one form, classes in one order."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from transferlab.domains.multi import concatenated, in_order, refuse_other_class
 from transferlab.domains.overlaps import digests
 from transferlab.domains.splits import test_mask
 from transferlab.errors import Refusal
-from transferlab.images.mapped import CHUNK, in_file
-from transferlab.images.resizing import resized, with_channels
+from transferlab.inputs.kind import InputSpec, Party
+from transferlab.inputs.lazy import CHUNK, in_file
 from transferlab.text import agreeing, printable
 
 
 @dataclass(frozen=True)
 class TransferTask:
-    """Source, target and bridges, with images of one shape.
+    """Source, target and bridges, with inputs of one form.
 
     Attributes:
         source: the source domain; several are concatenated.
         target: the target domain; the same classes as the source's are in the source's order.
         fingerprints: of source, target and each bridge as their providers returned them.
-        channels: of all images, 1 or 3.
+        inputs: what the inputs of all look like.
         bridges: intermediate domains in the order in which they are crossed; classes ordered as the target's.
     """
 
     source: Domain
     target: Domain
     fingerprints: tuple[str, ...]
-    channels: int
+    inputs: InputSpec
     bridges: tuple[Domain, ...] = ()
 
     @property
@@ -55,10 +55,6 @@ def load_task(config: TrainConfig) -> TransferTask:
     sources = [loaded("source", component) for component in config.source.domains]
     refuse_other_classes([component.name for component in config.source.domains], sources)
     target = loaded("target", config.target)
-    channels = config.image.channels
-    if channels == "auto":
-        # Bridges don't count, or a row with a bridge would have another network than its baselines.
-        channels = max(domain.images.shape[3] for domain in (*sources, target))
     path = config.bridge.path or ()
     bridges = [loaded_bridge(component, config.target) for component in path]
     roles = [
@@ -66,37 +62,40 @@ def load_task(config: TrainConfig) -> TransferTask:
         ("target", config.target),
         *(("bridge", component) for component in path),
     ]
+    parties: list[Party] = []
     for (role, component), domain in zip(roles, (*sources, target, *bridges), strict=True):
         _refuse_one_class(role, component, domain)
+        # Bridges don't decide, or a row with a bridge would have another network than its baselines.
+        decides = role != "bridge"
+        parties.append(Party(f"{role}={component.name}", domain.kind, domain.inputs.shape, decides))
+    spec = _alike(parties, config)
     names = sources[0].class_names
-
-    def comparable(component: Component) -> Domain:
-        domain = _at_run_size(component, config.image.size, channels)
-        return in_order(domain, names) if set(domain.class_names) == set(names) else domain
-
+    components = [component for _, component in roles]
+    made_alike = [_made_alike(*each, spec) for each in zip(components, parties, strict=True)]
+    comparable = [in_order(domain, names) if set(domain.class_names) == set(names) else domain for domain in made_alike]
+    count = len(sources)
     return TransferTask(
-        concatenated([comparable(component) for component in config.source.domains]),
-        comparable(config.target),
+        concatenated(comparable[:count]),
+        comparable[count],
         (_joint_fingerprint(sources), *(_fingerprint(domain) for domain in (target, *bridges))),
-        channels,
-        tuple(comparable(component) for component in path),
+        spec,
+        tuple(comparable[count + 1 :]),
     )
 
 
 def loaded_bridge(component: Component, target: Component) -> Domain:
-    """Loads a bridge. All its labels are read, so it must not contain an image of the target.
+    """Loads a bridge. All its labels are read, so it must not contain an example of the target.
 
     Raises:
         Refusal: if it contains one, or ``loaded`` refuses it.
     """
     domain = loaded("bridge", component)
-    images = set(digests(loaded("target", target)))
-    shared = sum(digest in images for digest in digests(domain))
+    of_target = set(digests(loaded("target", target)))
+    shared = sum(digest in of_target for digest in digests(domain))
     if shared:
-        names = (
-            f"bridge={component.name}: {shared} of its images {agreeing(shared, 'is', 'are')} target={target.name}'s"
-        )
-        raise Refusal(f"{names}, whose labels beyond the budget and whose test images are not to be seen")
+        many, are = domain.kind.many, agreeing(shared, "is", "are")
+        names = f"bridge={component.name}: {shared} of its {many} {are} target={target.name}'s"
+        raise Refusal(f"{names}, whose labels beyond the budget and whose test {many} are not to be seen")
     return domain
 
 
@@ -115,24 +114,35 @@ def _refuse_one_class(role: str, component: Component, domain: Domain) -> None:
         raise Refusal(f"{role}={component.name}: {what} of one class only, {which}: nothing to tell apart")
 
 
-def _at_run_size(component: Component, size: int, channels: int) -> Domain:
-    """A domain with its images as networks and probes get them: ``size`` × ``size``, with ``channels``."""
+def _alike(parties: list[Party], config: TrainConfig) -> InputSpec:
+    """What the inputs of all are made into; raises Refusal unless all are of one kind."""
+    first = parties[0]
+    for party in parties:
+        if type(party.kind) is not type(first.kind):
+            raise Refusal(
+                f"{first.name} holds {first.kind.many}, but {party.name} {party.kind.many}: all must be of one kind"
+            )
+    return first.kind.alike(parties, config)
+
+
+def _made_alike(component: Component, party: Party, spec: InputSpec) -> Domain:
+    """A domain with its inputs as networks and probes get them."""
     domain = load(component.target, options_text(component))
     assert isinstance(domain, Domain)
-    if in_file(domain.images) and domain.images.shape[1:] != (size, size, channels):
-        height, width, own = domain.images.shape[1:]
-        raise Refusal(
-            f"{component.name}: its images stay in their file, {height}×{width} with channels={own}, but the run's are "
-            f"{size}×{size} with channels={channels}; give it that size and channels, or set image.size, image.channels"
-        )
-    return domain if in_file(domain.images) else _converted(component.target, options_text(component), size, channels)
+    if in_file(domain.inputs):
+        return _converted(domain, party, spec)
+    return _converted_once(component.target, options_text(component), party, spec)
 
 
 @cache
-def _converted(target: str, options: str, size: int, channels: int) -> Domain:
+def _converted_once(target: str, options: str, party: Party, spec: InputSpec) -> Domain:
     domain = load(target, options)
     assert isinstance(domain, Domain)
-    return replace(domain, images=with_channels(resized(np.asarray(domain.images), size), channels))
+    return _converted(domain, party, spec)
+
+
+def _converted(domain: Domain, party: Party, spec: InputSpec) -> Domain:
+    return replace(domain, inputs=spec.converted(domain.inputs, party), kind=spec.described)
 
 
 def _joint_fingerprint(domains: list[Domain]) -> str:
@@ -143,9 +153,9 @@ def _joint_fingerprint(domains: list[Domain]) -> str:
 def _fingerprint(domain: Domain) -> str:
     if domain.fingerprint is not None:
         return domain.fingerprint
-    digest = hashlib.sha256(repr((domain.images.shape, domain.class_names)).encode())
-    for start in range(0, len(domain.images), CHUNK):
-        digest.update(np.ascontiguousarray(domain.images[start : start + CHUNK]).data)
+    digest = hashlib.sha256(repr((domain.inputs.shape, domain.class_names)).encode() + domain.kind.identity.encode())
+    for start in range(0, len(domain.inputs), CHUNK):
+        digest.update(np.ascontiguousarray(domain.inputs[start : start + CHUNK]).data)
     for array in (domain.labels, domain.test):
         digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]

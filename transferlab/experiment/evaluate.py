@@ -17,7 +17,7 @@ from transferlab.errors import Diverged
 from transferlab.evaluation.metrics import Predictions, target_metrics
 from transferlab.evaluation.validators import Evidence
 from transferlab.experiment.run import Run
-from transferlab.images.mapped import Images
+from transferlab.inputs.lazy import Inputs
 from transferlab.training.fit import Snapshot
 from transferlab.training.streams import as_tensor, in_chunks
 
@@ -65,8 +65,8 @@ def evaluate(
     read = "source" in run.strategy.reads(config.loss) and not run.strategy.source_free
     knows_source = read and run.task.same_classes and len(held_out.labels) > 0
 
-    def probabilities(snapshot: Snapshot, images: Images) -> Tensor:
-        predicted = predict(snapshot.modules, run.strategy.predictor, images, config.device)
+    def probabilities(snapshot: Snapshot, inputs: Inputs) -> Tensor:
+        predicted = predict(snapshot.modules, run.strategy.predictor, inputs, config.device)
         if not predicted.isfinite().all():
             raise Diverged(f"the predictions aren't finite, of the snapshot at step {snapshot.step}")
         return predicted
@@ -74,7 +74,7 @@ def evaluate(
     evidence = [
         Evidence(
             snapshot.step,
-            partial(probabilities, snapshot, held_out.images) if knows_source else None,
+            partial(probabilities, snapshot, held_out.inputs) if knows_source else None,
             torch.from_numpy(held_out.labels),
         )
         for snapshot in snapshots
@@ -85,7 +85,7 @@ def evaluate(
     # The first pass is slower than the others, so at least two are timed.
     for snapshot in snapshots if len(snapshots) > 1 else [*snapshots, *snapshots]:
         started = time.perf_counter()
-        predictions.append(Predictions(probabilities(snapshot, test.images).numpy(), test.labels))
+        predictions.append(Predictions(probabilities(snapshot, test.inputs).numpy(), test.labels))
         passes.append(time.perf_counter() - started)
     on_source = evidence[chosen].source_probabilities
     source_accuracy = None if on_source is None else Predictions(on_source.numpy(), held_out.labels).accuracy
@@ -105,10 +105,10 @@ def evaluate(
     return Evaluation("ok", metrics, selection, predictions[chosen], predictor, cost)
 
 
-def predict(modules: Mapping[str, nn.Module], predictor: Sequence[str], images: Images, device: str) -> Tensor:
-    """Class probabilities (n, classes), on the CPU in float64, of images (n, height, width, channels).
+def predict(modules: Mapping[str, nn.Module], predictor: Sequence[str], inputs: Inputs, device: str) -> Tensor:
+    """Class probabilities (n, classes), on the CPU in float64, of prepared inputs (n, …).
 
     Puts the modules named by ``predictor``, which run one after the other, in evaluation mode.
     """
     network = nn.Sequential(*(modules[name] for name in predictor)).eval()
-    return in_chunks(network, as_tensor(images, device)).double().softmax(1).cpu()
+    return in_chunks(network, as_tensor(inputs, device)).double().softmax(1).cpu()

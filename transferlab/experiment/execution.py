@@ -22,7 +22,7 @@ from transferlab.cache.stage_cache import StageCache
 from transferlab.comparison.result_file import files_of, sealed
 from transferlab.comparison.test_set import packed
 from transferlab.config.schema import ResolvedConfig, TrainConfig
-from transferlab.domains.splits import Labelled, TestData, TrainingData, Unlabelled, split
+from transferlab.domains.splits import Labelled, TestData, TrainingData, Unlabelled
 from transferlab.errors import Diverged
 from transferlab.experiment.evaluate import NO_METRICS, Evaluation, evaluate
 from transferlab.experiment.run import Run, logged, plain, write_json, write_predictions
@@ -79,7 +79,7 @@ def _performed(run: Run, title: str, quiet: bool | None) -> dict[str, Any]:
         importlib.import_module(module)  # before the clock starts: only the first run of a process imports them
     started = time.perf_counter()
     config = configure_process(run.config)
-    training, test = split(run.task.source, run.task.target, run.labels_per_class, run.seed, run.task.bridges)
+    training, test = run.examples()
     journal = Journal(title, lambda: run.mark("running"), quiet)
     try:
         outcome = evaluate(run, config, train(run, config, training, journal, run.folder / UNFINISHED), training, test)
@@ -153,7 +153,7 @@ def blueprint_of(run: Run, config: TrainConfig, classes: int) -> Blueprint:
     backbone = config.backbone
     if run.strategy.random_weights and "weights" in backbone.options:
         backbone = replace(backbone, options={**backbone.options, "weights": None})
-    return Blueprint(backbone, run.task.channels, config.image.size, config.bottleneck, classes)
+    return Blueprint(backbone, run.task.inputs, config.bottleneck, classes)
 
 
 def _perform(
@@ -189,10 +189,10 @@ def _perform(
 
 
 def _examples(data: Labelled | Unlabelled, device: str) -> Examples:
-    images = as_tensor(data.images, device)
+    inputs = as_tensor(data.inputs, device)
     if isinstance(data, Unlabelled):
-        return Examples(images)
-    return Examples(images, torch.from_numpy(data.labels).to(device), domain_sizes=data.domain_sizes)
+        return Examples(inputs)
+    return Examples(inputs, torch.from_numpy(data.labels).to(device), domain_sizes=data.domain_sizes)
 
 
 def _encoded(modules: Modules, encoder: Sequence[str], examples: Examples, encode: Encode) -> Examples:

@@ -123,8 +123,7 @@ def _try_encoder(stage: Solve, modules: Modules, setup: Setup) -> None:
     for name in stage.encoder:
         _refuse_module(name, stage, modules, setup.config)
         named(modules, name).eval()
-    image = torch.zeros(1, blueprint.channels, blueprint.size, blueprint.size, device=setup.device)
-    encode(modules, stage.encoder, image)
+    encode(modules, stage.encoder, blueprint.blank(setup.device))
 
 
 def _refuse_foreign(component: Component, stage: Stage, config: TrainConfig) -> None:

@@ -18,9 +18,10 @@ from typing import Any, Literal, get_args
 from transferlab.comparison.result_file import is_another, is_usable
 from transferlab.config.comparison_row import ComparisonRow
 from transferlab.config.component import modules_of
-from transferlab.config.identity import comparison_id, run_id
+from transferlab.config.identity import Data, comparison_id, run_id
 from transferlab.config.schema import TrainConfig
-from transferlab.domains.splits import TestData
+from transferlab.domains.preparation import prepared
+from transferlab.domains.splits import TestData, TrainingData, split
 from transferlab.domains.task import TransferTask
 from transferlab.errors import Interrupted, Unwritable, in_words
 from transferlab.evaluation.metrics import Predictions
@@ -79,18 +80,29 @@ class Run:
     @property
     def run_id(self) -> str:
         """Shared by the seeds of one row."""
-        return run_id(self._identified, self.task.fingerprints, self.strategy.revision)
+        return run_id(self._identified, self._data, self.strategy.revision)
 
     @property
     def comparison_id(self) -> str:
         """Shared by the rows of one comparison."""
-        return comparison_id(self._identified, self.task.fingerprints)
+        return comparison_id(self._identified, self._data)
 
     @cached_property
     def _identified(self) -> TrainConfig:
         """The config with ``auto`` replaced by what it stands for here, where that is known before the run."""
-        image = replace(self.config.image, channels=self.task.channels)
-        return replace(self.config, image=image, precision=_precision(self.config))
+        return replace(self.config, precision=_precision(self.config))
+
+    @property
+    def _data(self) -> Data:
+        inputs = self.task.inputs
+        standardised = {"standardise": self.config.standardise} if inputs.standardised else {}
+        return Data(self.task.fingerprints, inputs.identity | standardised)
+
+    def examples(self) -> tuple[TrainingData, TestData]:
+        """The splits of its seed, as its networks get them."""
+        task = self.task
+        parts = split(task.source, task.target, self.labels_per_class, self.seed, task.bridges)
+        return prepared(*parts, task.inputs, self.config.standardise)
 
     def with_config(self, config: TrainConfig) -> Run:
         """The same run with another config."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Weights of red, green and blue in a grey value (ITU-R BT.601)."""
@@ -22,6 +21,8 @@ def resized(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """
     if images.shape[1:3] == (size, size):
         return images
+    from PIL import Image  # a tenth of a second, and only where sizes differ
+
     grey = images.shape[3] == 1
     pictures = (Image.fromarray(image[:, :, 0] if grey else image) for image in images)
     out = np.stack([np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR)) for picture in pictures])

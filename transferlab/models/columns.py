@@ -164,6 +164,6 @@ def _encoder(blueprint: Blueprint, backbone: Component | None) -> nn.Sequential:
 
 @torch.no_grad()
 def _outputs(chain: nn.Sequential, blueprint: Blueprint) -> list[Tensor]:
-    """Each block's output for one blank image; only the shapes matter."""
-    x = torch.zeros(1, blueprint.channels, blueprint.size, blueprint.size, device=next(chain.parameters()).device)
+    """Each block's output for one blank example; only the shapes matter."""
+    x = blueprint.blank(next(chain.parameters()).device)
     return [x := block(x) for block in chain.eval()]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import nn
 
+from transferlab.inputs.image import ImageSpec
 from transferlab.models.network import Blueprint, Modules
 
 
@@ -18,11 +20,11 @@ class Decoder(nn.Sequential):
 
     Args:
         features: of the encoder.
-        channels: of the images.
-        size: of the images, in pixels; any, for the enlargements end at it.
+        inputs: the run's images, of any size, for the enlargements end at it.
     """
 
-    def __init__(self, features: int, channels: int, size: int) -> None:
+    def __init__(self, features: int, inputs: ImageSpec) -> None:
+        channels, size = inputs.channels, inputs.size
         small, half = -(-size // 4), -(-size // 2)
         super().__init__(
             nn.Linear(features, 50 * small**2),
@@ -37,5 +39,9 @@ class Decoder(nn.Sequential):
 
 
 def build_decoder(modules: Modules, blueprint: Blueprint) -> Mapping[str, nn.Module]:
-    """A ``decoder`` for the run's features and images."""
-    return {"decoder": Decoder(blueprint.features, blueprint.channels, blueprint.size)}
+    """A ``decoder`` for the run's features and inputs: a perceptron of one hidden layer where these aren't images."""
+    features, inputs = blueprint.features, blueprint.inputs
+    if isinstance(inputs, ImageSpec):
+        return {"decoder": Decoder(features, inputs)}
+    layers = (nn.Linear(features, features), nn.ReLU(), nn.Linear(features, torch.Size(inputs.shape).numel()))
+    return {"decoder": nn.Sequential(*layers, nn.Unflatten(1, inputs.shape))}

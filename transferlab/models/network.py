@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from transferlab.config.component import Component
+from transferlab.inputs.kind import InputSpec
 
 Modules = dict[str, nn.Module]
 """A run's modules, by name."""
@@ -40,18 +41,20 @@ class Blueprint:
     """The sizes and the backbone that a run's modules are built for.
 
     Attributes:
-        backbone: called with ``channels`` and ``size``; maps (n, channels, size, size) to (n, width).
-        channels: of the images.
-        size: of the images, in pixels.
+        backbone: called with ``inputs``; maps such inputs (n, …) to (n, width).
+        inputs: what the run's inputs look like.
         features: width of the bottleneck's output.
         classes: of a head.
     """
 
     backbone: Component
-    channels: int
-    size: int
+    inputs: InputSpec
     features: int
     classes: int
+
+    def blank(self, device: torch.device | str = "cpu") -> Tensor:
+        """One example as a network gets it, (1, …), with nothing in it: for the shapes of what it becomes."""
+        return torch.from_numpy(self.inputs.blank()).to(device)
 
 
 def build_network(blueprint: Blueprint) -> Modules:
@@ -60,10 +63,9 @@ def build_network(blueprint: Blueprint) -> Modules:
     The bottleneck is Linear-BatchNorm-ReLU, as in Long et al. 2018: it gives every backbone's
     features one width, which heads and alignment losses see.
     """
-    channels, size, features = blueprint.channels, blueprint.size, blueprint.features
-    network = blueprint.backbone(channels, size)
+    features, network = blueprint.features, blueprint.backbone(blueprint.inputs)
     with torch.no_grad():
-        width: int = network.eval()(torch.zeros(1, channels, size, size)).shape[1]
+        width: int = network.eval()(blueprint.blank()).shape[1]
     bottleneck = nn.Sequential(nn.Linear(width, features), nn.BatchNorm1d(features), nn.ReLU())
     return {"backbone": network.train(), "bottleneck": bottleneck, "head": Head(features, blueprint.classes)}
 
@@ -93,8 +95,8 @@ def has_batch_norm(module: nn.Module) -> bool:
     return any(isinstance(layer, BATCH_NORM) for layer in module.modules())
 
 
-def encode(modules: Modules, names: tuple[str, ...], images: Tensor) -> Tensor:
-    """``images`` through the named modules, one after the other."""
+def encode(modules: Modules, names: tuple[str, ...], inputs: Tensor) -> Tensor:
+    """``inputs`` through the named modules, one after the other."""
     for name in names:
-        images = named(modules, name)(images)
-    return images
+        inputs = named(modules, name)(inputs)
+    return inputs

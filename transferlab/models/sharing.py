@@ -71,6 +71,6 @@ def pointwise(example: Tensor, *, bias: bool) -> nn.Module:
 
 @torch.no_grad()
 def given(module: nn.Module, blueprint: Blueprint) -> Tensor:
-    """The output of ``module``, put in evaluation mode, for one blank image; only its shape matters."""
+    """The output of ``module``, put in evaluation mode, for one blank example; only its shape matters."""
     device = next(module.parameters()).device
-    return module.eval()(torch.zeros(1, blueprint.channels, blueprint.size, blueprint.size, device=device))
+    return module.eval()(blueprint.blank(device))

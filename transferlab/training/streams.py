@@ -12,47 +12,47 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from transferlab.images.mapped import Images, LazyImages
+from transferlab.inputs.lazy import Inputs as Arrays
+from transferlab.inputs.lazy import LazyArray
 
 CHUNK = 512
 """Examples per pass without gradients; affects memory, not results."""
 
 
-class Pixels:
-    """Lazy uint8 images (n, channels, size, size) with the tensor methods that ``Examples`` uses.
+class LazyTensor:
+    """Inputs in a file (n, …) with the tensor methods that ``Examples`` uses.
 
     Args:
-        mapped: the images in a file, (n, size, size, channels).
-        device: where images go when they are read.
+        array: the inputs as networks get them.
+        device: where inputs go when they are read.
     """
 
-    def __init__(self, mapped: LazyImages, device: torch.device) -> None:
-        self.mapped, self.device = mapped, device
+    def __init__(self, array: LazyArray, device: torch.device) -> None:
+        self.array, self.device = array, device
 
     def __len__(self) -> int:
-        return len(self.mapped)
+        return len(self.array)
 
     @property
     def shape(self) -> torch.Size:
-        """(n, channels, size, size)."""
-        count, height, width, channels = self.mapped.shape
-        return torch.Size((count, channels, height, width))
+        """(n, …)."""
+        return torch.Size(self.array.shape)
 
-    def __getitem__(self, chosen: slice | Tensor) -> Pixels:
-        """The images of a slice or of a mask (n,), not read yet."""
-        return Pixels(self.mapped[chosen if isinstance(chosen, slice) else chosen.cpu().numpy()], self.device)
+    def __getitem__(self, chosen: slice | Tensor) -> LazyTensor:
+        """The inputs of a slice or of a mask (n,), not read yet."""
+        return LazyTensor(self.array[chosen if isinstance(chosen, slice) else chosen.cpu().numpy()], self.device)
 
     def read(self, chosen: Tensor | slice = slice(None)) -> Tensor:
-        """Reads the images of a slice or of indices (m,), in that order, onto the device."""
-        images = np.asarray(self.mapped[chosen if isinstance(chosen, slice) else chosen.numpy()])
-        return torch.from_numpy(images).permute(0, 3, 1, 2).to(self.device)
+        """Reads the inputs of a slice or of indices (m,), in that order, onto the device."""
+        inputs = np.asarray(self.array[chosen if isinstance(chosen, slice) else chosen.numpy()])
+        return torch.from_numpy(inputs).to(self.device)
 
     def split(self, size: int) -> Iterator[Tensor]:
-        """All images in order, ``size`` at a time."""
+        """All inputs in order, ``size`` at a time."""
         return (self.read(slice(start, start + size)) for start in range(0, len(self), size))
 
 
-Inputs = Tensor | Pixels
+Inputs = Tensor | LazyTensor
 
 Encode = Callable[[nn.Module, Inputs], Tensor]
 """Computes the features (n, …) of all inputs (n, …) by a module in evaluation mode."""
@@ -63,7 +63,7 @@ class Examples:
     """All examples of a stream, in a fixed order.
 
     Attributes:
-        inputs: (n, channels, size, size) uint8, on the device or still in a file; or features (n, d).
+        inputs: (n, …) as networks get them, on the device or still in a file; images as uint8.
         labels: (n,) int64; None on an unlabelled stream, so that nobody can read them.
         estimates: tensors with a row per example, by name.
         domain_sizes: number of examples of each of the stream's domains, in order.
@@ -86,7 +86,7 @@ class Batch:
     """Inputs (n, …) and, on a labelled stream, labels (n,).
 
     Attributes:
-        inputs: images as floats in [−1, 1], or features.
+        inputs: of the run's kind, images as floats in [−1, 1]; or features.
         labels: int64; None on an unlabelled stream.
         encoded: whether the inputs are features.
         estimates: rows of the stream's estimates, by name.
@@ -149,11 +149,11 @@ class Stream:
         indices = torch.cat([self._take(index) for index in range(len(self._ranges))])
         inputs = self.examples.inputs
         on_device = indices.to(inputs.device, non_blocking=True)
-        # Images in a file are selected on the CPU: reading indices from the device would wait for all its work.
-        images = inputs[on_device] if isinstance(inputs, Tensor) else inputs.read(indices)
+        # Inputs in a file are selected on the CPU: reading indices from the device would wait for all its work.
+        chosen = inputs[on_device] if isinstance(inputs, Tensor) else inputs.read(indices)
         labels = None if self.examples.labels is None else self.examples.labels[on_device]
         estimates = {name: values[on_device] for name, values in self.estimates.items()}
-        return Batch(inputs_of(images), labels, self._encoded, estimates, self._sizes)
+        return Batch(inputs_of(chosen), labels, self._encoded, estimates, self._sizes)
 
     def _take(self, index: int) -> Tensor:
         (start, end), size = self._ranges[index], self._sizes[index]
@@ -186,21 +186,18 @@ class Stream:
 
 
 @overload
-def as_tensor(images: NDArray[np.uint8], device: str) -> Tensor: ...
+def as_tensor(inputs: NDArray[Any], device: str) -> Tensor: ...
 @overload
-def as_tensor(images: Images, device: str) -> Inputs: ...
-def as_tensor(images: Images, device: str) -> Inputs:
-    """(n, height, width, channels) to (n, channels, height, width) on the device, still uint8, channels last.
-
-    Images in a file become ``Pixels``, which reads them on demand.
-    """
-    if isinstance(images, LazyImages):
-        return Pixels(images, torch.device(device))
-    return torch.from_numpy(images).permute(0, 3, 1, 2).to(device)
+def as_tensor(inputs: Arrays, device: str) -> Inputs: ...
+def as_tensor(inputs: Arrays, device: str) -> Inputs:
+    """The inputs (n, …) on the device, strides and type unchanged; those in a file are read when they are needed."""
+    if isinstance(inputs, LazyArray):
+        return LazyTensor(inputs, torch.device(device))
+    return torch.from_numpy(inputs).to(device)
 
 
 def inputs_of(examples: Tensor) -> Tensor:
-    """uint8 pixels as floats in [−1, 1] (mean = std = ½, the digits setting of the field); floats unchanged."""
+    """uint8 pixels as floats in [−1, 1] (mean = std = ½, the digits setting of the field); others unchanged."""
     return examples.float().div(127.5).sub(1) if examples.dtype == torch.uint8 else examples
 
 
@@ -212,8 +209,8 @@ def in_chunks(function: Callable[[Tensor], Tensor], examples: Inputs) -> Tensor:
 
 def content_digest(inputs: Inputs) -> bytes:
     """A digest of the inputs' values, type and shape."""
-    if isinstance(inputs, Pixels):
-        return inputs.mapped.digest()
+    if isinstance(inputs, LazyTensor):
+        return inputs.array.digest()
     content = hashlib.sha256(f"{inputs.dtype} {tuple(inputs.shape)}".encode())
     content.update(inputs.cpu().contiguous().numpy().data)
     return content.digest()

@@ -1,0 +1,124 @@
+"""What a kind of input has to say about itself; a file for each kind beside this one says it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transferlab.config.schema import TrainConfig
+from transferlab.inputs.lazy import Change, Inputs
+
+
+@dataclass(frozen=True)
+class Party:
+    """A domain that takes part in a run, as the others get to know it.
+
+    Attributes:
+        name: for messages, as ``target=digits``.
+        kind: of its inputs.
+        shape: of its inputs, (n, …).
+        decides: whether what all are made alike to depends on it; on bridges it doesn't.
+    """
+
+    name: str
+    kind: Kind
+    shape: tuple[int, ...]
+    decides: bool = True
+
+
+class Kind(ABC):
+    """What the inputs of one domain are.
+
+    Attributes:
+        name: of the kind.
+        one: what an example is called.
+        many: likewise, of several.
+    """
+
+    name: ClassVar[str]
+    one: ClassVar[str]
+    many: ClassVar[str]
+
+    @abstractmethod
+    def checked(self, inputs: Any) -> tuple[Self, Inputs]:
+        """The inputs, in the type that the kind says, and the kind with what was found out by looking at them.
+
+        Raises:
+            Refusal: saying how to convert them, if ``inputs`` aren't what the kind says, or none.
+        """
+
+    @property
+    def identity(self) -> str:
+        """What of the kind counts in a domain's fingerprint."""
+        return ""
+
+    @classmethod
+    @abstractmethod
+    def alike(cls, parties: Sequence[Party], config: TrainConfig) -> InputSpec:
+        """What the inputs of all ``parties``, which are of this kind, are made into for one run.
+
+        Raises:
+            Refusal: if they can't be made alike.
+        """
+
+    def comparable(self, example: NDArray[Any]) -> NDArray[Any]:
+        """The example in the form in which it equals those that show the same."""
+        return example
+
+    def remarks(self, inputs: Inputs, labels: NDArray[np.int64], class_names: Sequence[str]) -> list[str]:
+        """What is odd about a domain's inputs, in words."""
+        return []
+
+
+class InputSpec(ABC):
+    """What the inputs of a run look like; a backbone's first parameter says by its type which kinds it takes.
+
+    Attributes:
+        kind: of the inputs.
+        standardised: whether ``reading`` depends on the examples that it is given.
+        numbers: whether inputs can be added, averaged and predicted as numbers.
+    """
+
+    kind: ClassVar[type[Kind]]
+    standardised: ClassVar[bool] = False
+    numbers: ClassVar[bool] = True
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Of one example as a network gets it."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """What of it decides a run's results, as JSON, by the name of the kind."""
+
+    @property
+    @abstractmethod
+    def described(self) -> Kind:
+        """The kind of converted inputs."""
+
+    def blank(self) -> NDArray[Any]:
+        """One example as a network gets it, (1, …), with nothing in it."""
+        return np.zeros((1, *self.shape), np.float32)
+
+    @abstractmethod
+    def converted(self, inputs: Inputs, party: Party) -> Inputs:
+        """A domain's inputs, made alike with those of the others.
+
+        Raises:
+            Refusal: if they stay in a file and can't be converted on reading.
+        """
+
+    @abstractmethod
+    def reading(self, training: Sequence[Inputs]) -> Change:
+        """From converted inputs to what a network gets.
+
+        Args:
+            training: the examples whose statistics standardise all, where the kind is standardised.
+        """
