@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,9 @@ TOLD = {"adapt": ["loss=mmd"], "transitive": ["bridge=mnist5k"]}
 
 
 def rows_of(*arguments: str) -> Sequence[ComparisonRow]:
-    """The strategy and the baselines of one job."""
+    """The strategy and the baselines of one job, on images."""
     (job,) = compose_train(arguments)
-    return job
+    return [replace(row, config=row.config.for_kind("image")) for row in job]
 
 
 def results(root: Path) -> list[dict[str, Any]]:

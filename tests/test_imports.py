@@ -19,7 +19,7 @@ LAYERS = [
     {"inputs"},
     {"stages", "domains"},
     {"strategies", "models"},
-    {"backbones", "training"},
+    {"augmentation", "backbones", "training"},
     {"estimates"},
     {"solvers"},
     {"cache"},

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from transferlab.config.component import Component
 
 ENCODER = ("backbone", "bottleneck")
+PLAIN = ("plain",)
+"""An encoder that makes numbers of inputs, and leaves images as they are (``models/plain.py``)."""
 NETWORK = (*ENCODER, "head")
 
 
@@ -134,7 +136,8 @@ class Fit:
         builds: each called with the modules and a ``Blueprint``, returns modules to add or replace; they run
             first, before ``new`` and ``copies``.
         averages: modules that follow another; updated after every step.
-        views: called with images (n, channels, size, size), return such images; for ``Read.view``.
+        views: called with inputs (n, …), return such inputs; for ``Read.view``. Those of images in
+            ``augmentation/images.py`` are replaced where a run's inputs are of another kind (``InputSpec.views``).
         refreshed: estimates that are repeated.
         lr_scales: learning rates of modules, relative to the optimiser's; 1 where not named.
         optimizer: the stage's own, where the method's definition includes one; None for the config's. The
@@ -181,7 +184,7 @@ class Solve:
         streams: the examples it reads.
         solver: called with ``Examples`` of features (n, d), on the CPU, by stream, and ``classes=``; returns
             the new head.
-        encoder: the modules that give the features; none for the pixels themselves, in [−1, 1].
+        encoder: the modules that give the features; ``PLAIN`` for the inputs themselves, images in [−1, 1].
     """
 
     name: str

@@ -122,7 +122,7 @@ def test_the_teachers_statistics_are_those_of_its_own_batches() -> None:
         modules = build_network(BLUEPRINT)
     layer = modules["backbone"].get_submodule("block1.0")
     expected = 0.1 * layer(inputs_of(IMAGES)).mean((0, 2, 3)).detach()
-    still = Component("transferlab.training.augmentation.weak", {"shift": 0.0, "flip": False})
+    still = Component("transferlab.augmentation.images.weak", {"shift": 0.0, "flip": False})
     stage = _fit("mean_teacher", first_decay=0.5, last_decay=0.5, view=still)
     streams = {
         "source": Stream(Examples(0 * IMAGES, LABELS), len(IMAGES), torch.Generator()),

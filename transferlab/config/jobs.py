@@ -23,7 +23,7 @@ from transferlab.config.own_code import blamed
 from transferlab.config.printing import print_asked
 from transferlab.config.schema import CompareConfig, TrainConfig, compare_config, train_config
 from transferlab.config.search_path import ROLES, config_root
-from transferlab.config.sources import Lists, lists_in, with_named_domains
+from transferlab.config.sources import Domains, Lists, lists_in, with_named_domains
 from transferlab.config.values import checked, unknown
 from transferlab.errors import Refusal
 
@@ -93,7 +93,7 @@ def _rows(job: Composed, defaults: _Defaults, allowed: set[str]) -> list[Compari
     if set(packages) - allowed:
         names = ",".join(packages)
         raise Refusal(f"allow_packages: a config can't allow itself code; if you do, add allow_packages=[{names}]")
-    chosen = train_config(node)
+    chosen = train_config(_with_backbones(node, job.choices, defaults.domains))
     choices = {group: name for group, name in job.choices.items() if name is not None and group in node}
     by_strategy = (f"strategy={choices['strategy']}",)
     own = defaults.composed(by_strategy)
@@ -119,8 +119,16 @@ def _rows(job: Composed, defaults: _Defaults, allowed: set[str]) -> list[Compari
             replaced = {key: baseline[key] for key in ROW_KEYS}
             if "bridges" in replaced["strategy"]:
                 replaced["bridge"] = node["bridge"]
-            rows.append(ComparisonRow(train_config({**node, **replaced}), {}, shared))
+            others = _with_backbones({**node, **replaced}, job.choices, defaults.domains)
+            rows.append(ComparisonRow(train_config(others), {}, shared))
     return rows
+
+
+def _with_backbones(node: Mapping[str, Any], choices: Mapping[str, Any], files: Domains) -> dict[str, Any]:
+    """``node`` with the keys of the network for each kind of input, if ``backbone=auto`` names them."""
+    if choices.get("backbone") != "auto":
+        return {**node}
+    return {**node, "backbone": {kind: files.backbone(name) for kind, name in node["backbone"].items()}}
 
 
 def _takes_loss(config: TrainConfig) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from transferlab.comparison.verdict_words import Verdict
+from transferlab.config.auto_backbone import AutoBackbone, backbone
 from transferlab.config.component import Component
 from transferlab.config.input_settings import ImageConfig, SignalConfig, TokensConfig
 from transferlab.config.nodes import component
@@ -168,6 +169,12 @@ class TrainConfig:
         strategy = replace(self.strategy, options={**self.strategy.options, "bridges": len(path)})
         return replace(self, bridge=Bridge(path), strategy=strategy)
 
+    def for_kind(self, kind: str) -> TrainConfig:
+        """The same config with ``backbone=auto`` replaced by the network for inputs of this kind."""
+        if isinstance(self.backbone, AutoBackbone):
+            return replace(self, backbone=self.backbone.by_kind[kind])
+        return self
+
     @property
     def root(self) -> Path:
         """Where runs, cache and comparison land."""
@@ -238,19 +245,20 @@ def _values(kind: type, node: Any, prefix: str, packages: list[str]) -> dict[str
         key, type_ = f"{prefix}{name}", types[name]
         if name not in node:
             raise Refusal(f"{key}: no value given")
-        if type_ is Component:
-            values[name] = component(node[name], key, packages)
-        elif type_ is Source:
-            values[name] = source(node[name], packages)
-        elif type_ is Bridge:
-            values[name] = bridge(node[name], packages)
-        elif name == "loss":
-            values[name] = _adaptation_loss(node[name], packages)
-        elif type_ in (ImageConfig, SignalConfig, TokensConfig):
-            values[name] = type_(**_values(type_, node[name], f"{key}.", packages))
-        else:
-            values[name] = checked(node[name], type_, key)
+        values[name] = _value(node[name], type_, key, packages)
     return values
+
+
+def _value(node: Any, type_: Any, key: str, packages: list[str]) -> Any:
+    """The checked value of one key."""
+    read = {"source": source, "bridge": bridge, "backbone": backbone, "loss": _adaptation_loss}
+    if key in read:
+        return read[key](node, packages)
+    if type_ is Component:
+        return component(node, key, packages)
+    if type_ in (ImageConfig, SignalConfig, TokensConfig):
+        return type_(**_values(type_, node, f"{key}.", packages))
+    return checked(node, type_, key)
 
 
 @cache

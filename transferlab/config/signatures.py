@@ -78,12 +78,13 @@ def options_of(target: str, key: str) -> dict[str, Option]:
         raise Refusal(f"{where}: {reason}; a type is {READABLE} (docs/options.md)") from None
 
 
-def positional(target: str) -> list[str]:
-    """The parameters that the target takes by position, which are no options."""
+def positional(target: str) -> dict[str, str]:
+    """The parameters that the target takes by position, which are no options, and their types as written."""
     module, _, name = target.rpartition(".")
     definition = _definition(name, module, within=(OPTIMIZERS,))
-    arguments = definition.arguments if definition else None
-    return [argument.arg for argument in arguments.args if argument.arg != "self"] if arguments else []
+    arguments = definition.arguments.args if definition and definition.arguments else []
+    written = {each.arg: ast.unparse(each.annotation) if each.annotation else "" for each in arguments}
+    return {name: type_ for name, type_ in written.items() if name != "self"}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from hydra._internal.config_repository import ConfigRepository
@@ -115,6 +115,19 @@ class Domains(ConfigSource):
         node = OmegaConf.merge({"name": name}, own)
         assert isinstance(node, DictConfig)
         return node
+
+    def backbone(self, name: Any) -> dict[str, Any]:
+        """The keys of a backbone's file.
+
+        Raises:
+            Refusal: if there is no such file.
+        """
+        folders = [folder for folder in self._folders if folder.is_config(f"backbone/{name}")]
+        if not folders:
+            names = {each for folder in self._folders for each in folder.list("backbone", ObjectType.CONFIG)}
+            raise Refusal(unknown(f"backbone={name}", str(name), names - {"auto"}))
+        config = folders[0].load_config(f"backbone/{name}").config
+        return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
 
     @staticmethod
     def scheme() -> str:

@@ -127,7 +127,7 @@ def train(
     snapshots: list[Snapshot] = []
     setup = setup_of(run, config, journal)
     cache = StageCache(setup, blueprint_of(run, config, len(run.task.source.class_names)), own)
-    for stage in run.strategy.stages(config.loss):
+    for stage in run.stages:
         log.info("stage %s", stage.name)
         for name in stage.streams:
             examples[name] = examples.get(name) or _examples(training.stream(name), config.device)

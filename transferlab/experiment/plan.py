@@ -17,7 +17,7 @@ from transferlab.domains.class_names import differing
 from transferlab.domains.splits import labels_of_classes, refuse_budget
 from transferlab.domains.task import TransferTask, load_task
 from transferlab.errors import Refusal
-from transferlab.experiment.preflight import refuse_misnamed, refuse_no_stages
+from transferlab.experiment.preflight import refuse_misnamed, refuse_no_stages, refuse_unfit
 from transferlab.experiment.run import Run
 from transferlab.system.console import say
 from transferlab.text import printable
@@ -108,7 +108,8 @@ def planned(jobs: Sequence[Sequence[ComparisonRow]]) -> list[PlannedRow]:
             config = row.config
             key = _data(config)
             task = tasks[key] = tasks.get(key) or load_task(config)
-            new = PlannedRow(row, task, tuple(config.seed_list), chosen=number == 0)
+            config = config.for_kind(task.inputs.kind.name)
+            new = PlannedRow(replace(row, config=config), task, tuple(config.seed_list), chosen=number == 0)
             refuse_budget(task.target, config.target.name, config.target_labels_per_class)
             reason = _nothing_to_cross(asked) or _impossible(new.first)
             if reason and new.chosen:
@@ -117,6 +118,7 @@ def planned(jobs: Sequence[Sequence[ComparisonRow]]) -> list[PlannedRow]:
                 say(f"no baseline {config.strategy.name}: {reason}")
                 continue
             refuse_misnamed(config)
+            refuse_unfit(new.first)
             rows = chosen if new.chosen else baselines
             rows[new.folder] = new.joined(rows.get(new.folder, new))
     for folder in baselines.keys() & chosen.keys():

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
+
+from omegaconf import OmegaConf
 
 from transferlab.config.component import Component, components_of
 from transferlab.config.extras import extras_of
 from transferlab.config.own_code import blamed
 from transferlab.config.schema import TrainConfig
-from transferlab.config.signatures import options_of
+from transferlab.config.search_path import config_root
+from transferlab.config.signatures import options_of, positional
 from transferlab.config.values import checked, unknown
 from transferlab.errors import Refusal
 from transferlab.experiment.run import Run
+from transferlab.inputs.kind import InputSpec
 from transferlab.stages import Stage
 from transferlab.text import counted
 
@@ -102,6 +107,34 @@ def refuse_misnamed(config: TrainConfig) -> None:
                 except Refusal as refusal:
                     name = f"strategy={config.strategy.name}: stage {stage.name} names {component.target}"
                     raise Refusal(f"{name}: {str(refusal).removeprefix(f'._target_={component.target}: ')}") from None
+
+
+def refuse_unfit(run: Run) -> None:
+    """Raises Refusal if the backbone doesn't take the run's kind of input, or a view's option is of another kind."""
+    inputs, options = run.task.inputs, run.config.strategy.options
+    nested = {f"backbone@strategy.{name}": option for name, option in options.items() if isinstance(option, Component)}
+    for key, backbone in {"backbone": run.config.backbone, **nested}.items():
+        if key != "backbone" and not backbone.module.startswith("transferlab.backbones."):
+            continue
+        if _takes(backbone.target, inputs):
+            continue
+        files = sorted((config_root() / "backbone").glob("*.yaml"))
+        targets = {path.stem: str(OmegaConf.select(OmegaConf.load(path), "_target_")) for path in files}
+        able = [name for name, target in targets.items() if name != "auto" and _takes(target, inputs)]
+        raise Refusal(f"{key}={backbone.name} doesn't take {inputs.kind.many}; these do: {', '.join(able)}")
+    for name, view in options.items():
+        if isinstance(view, Component) and inputs.view(view) != view:
+            for key in run.row.changes:
+                if key.startswith(f"strategy.{name}."):
+                    what = f"{inputs.kind.many} have a view of their own: leave the option out"
+                    raise Refusal(f"{key}: is of a view of images, and {what}")
+
+
+def _takes(backbone: str, inputs: InputSpec) -> bool:
+    """Whether a backbone, which says so by the type of its first parameter, takes such inputs."""
+    named = re.findall(r"\w+", next(iter(positional(backbone).values()), ""))
+    own = {kind.__name__ for kind in type(inputs).__mro__}
+    return not named or not own.isdisjoint(named)
 
 
 def crowded(threads: int, processes: int) -> str | None:

@@ -71,7 +71,7 @@ def _rehearse(run: Run, config: ResolvedConfig, modules: Modules) -> None:
     """Builds on a network what the stages will: new modules, losses, optimisers, and runs the encoders of Solves."""
     setup = setup_of(run, config, Journal("", lambda: None, quiet=True))
     streams, known = set(_streams(run)), True
-    for stage in run.strategy.stages(config.loss):
+    for stage in run.stages:
         for name in stage.streams:
             if name not in streams:
                 raise Refusal(unknown(f"{_where(stage, config)} reads {name}", name, streams))

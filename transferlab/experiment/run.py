@@ -25,7 +25,7 @@ from transferlab.domains.splits import TestData, TrainingData, split
 from transferlab.domains.task import TransferTask
 from transferlab.errors import Interrupted, Unwritable, in_words
 from transferlab.evaluation.metrics import Predictions
-from transferlab.stages import Fit
+from transferlab.stages import Fit, Stage
 from transferlab.strategies.strategy import Strategy
 from transferlab.system.files import no_link, read_ordinary, remove_leftovers, replaced, write_whole, writing
 from transferlab.system.locks import exclusive, is_held
@@ -67,15 +67,25 @@ class Run:
         return self.config.strategy()
 
     @property
+    def stages(self) -> list[Stage]:
+        """The strategy's stages, their views those of the run's kind of input."""
+        inputs = self.task.inputs
+        return [
+            replace(stage, views={name: inputs.view(view) for name, view in stage.views.items()})
+            if isinstance(stage, Fit)
+            else stage
+            for stage in self.strategy.stages(self.config.loss)
+        ]
+
+    @property
     def modules(self) -> set[str]:
         """The Python modules that define the run's components."""
-        return modules_of((self.config, self.strategy.stages(self.config.loss)))
+        return modules_of((self.config, self.stages))
 
     @property
     def updates(self) -> int:
         """The steps of all its Fits, if none comes from the cache: a rough measure of the run's length."""
-        stages = self.strategy.stages(self.config.loss)
-        return sum(stage.length(self.config.steps) for stage in stages if isinstance(stage, Fit))
+        return sum(stage.length(self.config.steps) for stage in self.stages if isinstance(stage, Fit))
 
     @property
     def run_id(self) -> str:

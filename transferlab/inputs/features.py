@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
+from transferlab.config.component import Component
 from transferlab.config.schema import TrainConfig
 from transferlab.errors import Refusal
 from transferlab.inputs.checks import floats
@@ -45,6 +46,11 @@ class FeaturesSpec(InputSpec):
 
     kind: ClassVar[type[Kind]] = Features
     standardised: ClassVar[bool] = True
+    views: ClassVar[Mapping[str, Component]] = {
+        "weak": Component("transferlab.augmentation.vectors.swapped", {"fraction": 0.05}),
+        "strong": Component("transferlab.augmentation.vectors.swapped", {"fraction": 0.3}),
+        "masked": Component("transferlab.augmentation.vectors.masked", {"fraction": 0.0}),
+    }
 
     width: int
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from transferlab.config.component import Component
 from transferlab.config.schema import TrainConfig
 from transferlab.inputs.lazy import Change, Inputs
+
+VIEWS_OF_IMAGES = "transferlab.augmentation.images"
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,12 @@ class InputSpec(ABC):
     Attributes:
         kind: of the inputs.
         standardised: whether ``reading`` depends on the examples that it is given.
-        numbers: whether inputs can be added, averaged and predicted as numbers.
+        views: for kinds other than images, what stands in place of each function of ``augmentation/images.py``.
     """
 
     kind: ClassVar[type[Kind]]
     standardised: ClassVar[bool] = False
-    numbers: ClassVar[bool] = True
+    views: ClassVar[Mapping[str, Component]] = {}
 
     @property
     @abstractmethod
@@ -114,6 +117,15 @@ class InputSpec(ABC):
         Raises:
             Refusal: if they stay in a file and can't be converted on reading.
         """
+
+    def view(self, component: Component) -> Component:
+        """A view for inputs of this kind: the given one, or what stands in its place."""
+        module, _, name = component.target.rpartition(".")
+        if module != VIEWS_OF_IMAGES or not self.views:
+            return component
+        replacement = self.views[name]
+        given = {option: component.options.get(option, value) for option, value in replacement.options.items()}
+        return replace(replacement, options=given) if name == "masked" else replacement
 
     @abstractmethod
     def reading(self, training: Sequence[Inputs]) -> Change:

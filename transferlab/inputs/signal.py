@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import partial
@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from transferlab.config.component import Component
 from transferlab.config.schema import TrainConfig
 from transferlab.errors import Refusal
 from transferlab.inputs.checks import floats
@@ -88,6 +89,15 @@ class SignalSpec(InputSpec):
 
     kind: ClassVar[type[Kind]] = Signal
     standardised: ClassVar[bool] = True
+    views: ClassVar[Mapping[str, Component]] = {
+        "weak": Component(
+            "transferlab.augmentation.signals.varied", {"shift": 0.05, "scale": 0.0, "noise": 0.0, "cutout": 0.0}
+        ),
+        "strong": Component(
+            "transferlab.augmentation.signals.varied", {"shift": 0.1, "scale": 0.2, "noise": 0.1, "cutout": 0.3}
+        ),
+        "masked": Component("transferlab.augmentation.signals.masked", {"fraction": 0.0}),
+    }
 
     channels: int
     length: int

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from transferlab.config.component import Component
 from transferlab.config.schema import TrainConfig
 from transferlab.config.values import unknown
 from transferlab.errors import Refusal
@@ -109,6 +110,11 @@ class TableSpec(InputSpec):
 
     kind: ClassVar[type[Kind]] = Table
     standardised: ClassVar[bool] = True
+    views: ClassVar[Mapping[str, Component]] = {
+        "weak": Component("transferlab.augmentation.vectors.swapped", {"fraction": 0.05}),
+        "strong": Component("transferlab.augmentation.vectors.swapped", {"fraction": 0.3}),
+        "masked": Component("transferlab.augmentation.vectors.masked", {"fraction": 0.0}),
+    }
 
     table: Table
 

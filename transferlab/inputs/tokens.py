@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from transferlab.config.component import Component
 from transferlab.config.schema import TrainConfig
 from transferlab.errors import Refusal
 from transferlab.inputs.checks import whole
@@ -79,7 +80,11 @@ class TokensSpec(InputSpec):
     """
 
     kind: ClassVar[type[Kind]] = Tokens
-    numbers: ClassVar[bool] = False
+    views: ClassVar[Mapping[str, Component]] = {
+        "weak": Component("transferlab.augmentation.tokens.masked", {"fraction": 0.05}),
+        "strong": Component("transferlab.augmentation.tokens.masked", {"fraction": 0.3}),
+        "masked": Component("transferlab.augmentation.tokens.masked", {"fraction": 0.0}),
+    }
 
     tokens: Tokens
     length: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import nn
 
 from transferlab.inputs.image import ImageSpec
@@ -43,5 +42,6 @@ def build_decoder(modules: Modules, blueprint: Blueprint) -> Mapping[str, nn.Mod
     features, inputs = blueprint.features, blueprint.inputs
     if isinstance(inputs, ImageSpec):
         return {"decoder": Decoder(features, inputs)}
-    layers = (nn.Linear(features, features), nn.ReLU(), nn.Linear(features, torch.Size(inputs.shape).numel()))
-    return {"decoder": nn.Sequential(*layers, nn.Unflatten(1, inputs.shape))}
+    shape = modules["plain"](blueprint.blank()).shape[1:]
+    layers = (nn.Linear(features, features), nn.ReLU(), nn.Linear(features, shape.numel()))
+    return {"decoder": nn.Sequential(*layers, nn.Unflatten(1, shape))}

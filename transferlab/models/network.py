@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from transferlab.config.component import Component
 from transferlab.inputs.kind import InputSpec
+from transferlab.models.plain import plain
 
 Modules = dict[str, nn.Module]
 """A run's modules, by name."""
@@ -58,7 +59,7 @@ class Blueprint:
 
 
 def build_network(blueprint: Blueprint) -> Modules:
-    """Fresh modules ``backbone``, ``bottleneck`` and ``head``.
+    """Fresh modules ``backbone``, ``bottleneck`` and ``head``; and ``plain``, which has no parameters.
 
     The bottleneck is Linear-BatchNorm-ReLU, as in Long et al. 2018: it gives every backbone's
     features one width, which heads and alignment losses see.
@@ -67,7 +68,8 @@ def build_network(blueprint: Blueprint) -> Modules:
     with torch.no_grad():
         width: int = network.eval()(blueprint.blank()).shape[1]
     bottleneck = nn.Sequential(nn.Linear(width, features), nn.BatchNorm1d(features), nn.ReLU())
-    return {"backbone": network.train(), "bottleneck": bottleneck, "head": Head(features, blueprint.classes)}
+    head = Head(features, blueprint.classes)
+    return {"backbone": network.train(), "bottleneck": bottleneck, "head": head, "plain": plain(blueprint.inputs)}
 
 
 def named(modules: Mapping[str, nn.Module], name: str) -> nn.Module:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from transferlab.errors import Refusal
+from transferlab.models.embeddings import EmbeddedRows, MeanWord, Words
 from transferlab.models.network import Blueprint, Modules
 
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
@@ -36,6 +37,9 @@ CHANNEL_BY_CHANNEL = (
     nn.Identity,
 )
 """Layers that keep equal channels equal."""
+
+EMBEDDINGS = (EmbeddedRows, Words, MeanWord)
+"""Layers that, before all others, stay as they are."""
 
 
 def widened_network(modules: Modules, blueprint: Blueprint, *, factor: float) -> Modules:
@@ -71,6 +75,8 @@ def widened(network: nn.Sequential, factor: float, name: str) -> nn.Sequential:
     weighted = [index for index, layer in enumerate(layers) if isinstance(layer, Weighted)]
     for index, layer in enumerate(layers):
         behind = weighted and index > weighted[0]
+        if not behind and isinstance(layer, EMBEDDINGS):
+            continue
         if (behind or any(True for _ in layer.parameters())) and not _follows_channels(layer):
             kinds = "Conv2d, Linear, BatchNorm and what acts on channels one by one"
             raise Refusal(f"{name}: can't widen its {type(layer).__name__}; expected a plain chain of {kinds}")

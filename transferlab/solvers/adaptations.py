@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import sklearn
 import torch
 from scipy.stats import ks_2samp
 from sklearn.decomposition import PCA
@@ -23,6 +22,7 @@ from transferlab.errors import Diverged
 from transferlab.estimates.density_ratios import capped, kmm_ratios
 from transferlab.solvers.classifiers import Array, Labels, drawn_seed, finite, kernel_width
 from transferlab.solvers.transfer_components import transfer_components
+from transferlab.system.libraries import skada
 from transferlab.training.streams import Examples
 
 EMD_ITERATIONS = 10_000_000
@@ -100,7 +100,7 @@ def subspace_alignment(source: Array, target: Array, labels: Labels, *, componen
     (x − mean_s) P_s P_sᵀ P_t for source examples, (x − mean_t) P_t for target ones; at most ``components``.
     """
     width = min(components, source.shape[1], len(source), len(target))
-    adapter = _skada().SubspaceAlignmentAdapter(width, random_state=drawn_seed())
+    adapter = skada().SubspaceAlignmentAdapter(width, random_state=drawn_seed())
     mapped = _mapped(adapter, source, target)
     target_pca = adapter.pca_target_
     return Adapted(mapped, _linear(target_pca.components_.T, target_pca.mean_))
@@ -133,7 +133,7 @@ def coral(source: Array, target: Array, labels: Labels, *, shrinkage: float | No
     Raises:
         Diverged: if a covariance is singular; shrinkage prevents that.
     """
-    adapter = _skada().CORALAdapter(reg="auto" if shrinkage is None else shrinkage)
+    adapter = skada().CORALAdapter(reg="auto" if shrinkage is None else shrinkage)
     with np.errstate(divide="ignore", invalid="ignore"):
         mapped = _mapped(adapter, source, target)
     if not np.isfinite(mapped).all():
@@ -147,7 +147,7 @@ def ot_mapping(source: Array, target: Array, labels: Labels, *, max_examples: in
     Transport is exact between at most ``max_examples`` of each domain; any other source example moves as the nearest
     transported one does (Ferradans et al. 2014).
     """
-    adapter = _skada().OTMappingAdapter(max_iter=EMD_ITERATIONS)
+    adapter = skada().OTMappingAdapter(max_iter=EMD_ITERATIONS)
     source_sample, target_sample = _some(source, max_examples), _some(target, max_examples)
     _mapped(adapter, source_sample, target_sample)
     return Adapted(adapter.transform(source, sample_domain=np.ones(len(source), dtype=int), allow_source=True))
@@ -189,13 +189,6 @@ def _some(features: Array, count: int) -> Array:
     if len(features) <= count:
         return features
     return features[np.sort(np.random.default_rng(drawn_seed()).permutation(len(features))[:count])]
-
-
-def _skada() -> Any:
-    """Imports skada, and undoes its change to scikit-learn's global settings."""
-    with sklearn.config_context():
-        import skada
-    return skada
 
 
 def _mapped(adapter: Any, source: Array, target: Array) -> Array:

@@ -136,7 +136,7 @@ class Distillation(Strategy):
         return Fit(f"teacher{index + 1}", (Phase((term,), (encoder, classifier)),), builds=build)
 
     def _student(self) -> Fit:
-        weak = Component("transferlab.training.augmentation.weak", {"shift": self.shift, "flip": self.flip})
+        weak = Component("transferlab.augmentation.images.weak", {"shift": self.shift, "flip": self.flip})
         terms = self._teacher_terms
         if self.mode == "transfer_set" and self.alpha < 1:
             stream = {"target": "target_labelled", "source": "source"}[self.hard_labels]

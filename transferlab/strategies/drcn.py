@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from transferlab.config.component import Component
 from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.stages import NETWORK, Fit, Phase, Read, Stage, Term, cross_entropy
+from transferlab.stages import NETWORK, PLAIN, Fit, Phase, Read, Stage, Term, cross_entropy
 from transferlab.strategies.strategy import Strategy
 
 
@@ -38,7 +38,7 @@ class DRCN(Strategy):
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """One fit on source and unlabelled target."""
         masked = Read("target_unlabelled", classifier="decoder", view="masked")
-        whole = Read("target_unlabelled", encoder=(), classifier="as_it_is")
+        whole = Read("target_unlabelled", encoder=PLAIN, classifier="as_it_is")
         reconstruction = Component("transferlab.losses.reconstruction.Reconstruction")
         terms = (cross_entropy("source"), Term("reconstruction", reconstruction, (masked, whole), self.weight))
         fit = Fit(
@@ -46,6 +46,6 @@ class DRCN(Strategy):
             (Phase(terms, (*NETWORK, "decoder")),),
             builds=(Component("transferlab.models.decoder.build_decoder"),),
             new={"as_it_is": Component("torch.nn.Identity")},
-            views={"masked": Component("transferlab.training.augmentation.masked", {"fraction": self.mask})},
+            views={"masked": Component("transferlab.augmentation.images.masked", {"fraction": self.mask})},
         )
         return [fit]

@@ -9,21 +9,22 @@ from typing import Any, Literal
 from transferlab.config.component import Component
 from transferlab.config.schema import AdaptationLoss
 from transferlab.errors import Refusal
-from transferlab.stages import ENCODER, NETWORK, Solve, Stage, fit_source
+from transferlab.stages import ENCODER, NETWORK, PLAIN, Solve, Stage, fit_source
 from transferlab.strategies.strategy import Strategy
 
 
 @dataclass(frozen=True)
 class Shallow(Strategy):
-    """Source fit, its features adapted, a classifier on them; or the same on the pixels, without a network.
+    """Source fit, its features adapted, a classifier on them; or the same on the inputs, without a network.
 
-    The pixels are those the network would see, from −1 to 1. Options of a method or a classifier other than the
+    The inputs are as a network would see them, pixels from −1 to 1; categories become a column each, and texts counts
+    of their words. Options of a method or a classifier other than the
     chosen one have no effect.
 
     Attributes:
         method: how the domains are brought together; see ``solvers/adaptations.py`` and ``solvers/adaptive_svm.py``.
         classifier: which of ``solvers/classifiers.py`` learns from the adapted source.
-        features: of a network fitted to the source, or the pixels.
+        features: of a network fitted to the source, or the inputs themselves.
         use_target_labels: the classifier learns from labelled target examples too; adaptive_svm always does.
         C: of the classifier: inverse strength of its penalty.
         gamma: of RBF kernels, the classifier's and tca's; ``scale`` for 1 / (d · variance).
@@ -52,7 +53,7 @@ class Shallow(Strategy):
         "adaptive_svm",
     ]
     classifier: Literal["logistic", "kernel_logistic", "svm_linear", "svm_rbf"]
-    features: Literal["network", "pixels"]
+    features: Literal["network", "raw"]
     use_target_labels: bool
     C: float
     gamma: float | Literal["scale"]
@@ -86,13 +87,13 @@ class Shallow(Strategy):
 
     @property
     def predictor(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride] (here an option decides)
-        """The head alone where it reads pixels."""
-        return NETWORK if self.features == "network" else ("head",)
+        """The head alone where it reads inputs."""
+        return NETWORK if self.features == "network" else (*PLAIN, "head")
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """Fit the source, where a network is asked for; solve."""
         fits = [fit_source()] if self.features == "network" else []
-        encoder = ENCODER if self.features == "network" else ()
+        encoder = ENCODER if self.features == "network" else PLAIN
         if self.method == "adaptive_svm":
             streams = ("source", "target_labelled")
             options = {"classifier": self._classifier, "delta_C": self.delta_C}

@@ -1,4 +1,4 @@
-"""The augmented views that several strategies have an option for; ``training/augmentation.py`` makes them."""
+"""The augmented views that several strategies have an option for; ``augmentation/images.py`` makes them."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from transferlab.augmentation.images import masked, strong, weak
 from transferlab.training import augmentation
-from transferlab.training.augmentation import masked, strong, weak
 
 NOTHING: dict[str, Any] = {
     "shift": 0.0,

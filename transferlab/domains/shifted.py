@@ -1,0 +1,46 @@
+"""skada's simulated shifts: points of a plane whose classes are told apart in source and target, but not alike."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from transferlab.domains.domain import Domain
+from transferlab.errors import Refusal
+from transferlab.inputs.table import Table
+from transferlab.system.libraries import skada_datasets
+
+
+def shifted(
+    *,
+    part: Literal["source", "target"],
+    shift: Literal["covariate_shift", "target_shift", "concept_drift", "subspace"],
+    label: Literal["binary", "multiclass"],
+    examples: int,
+    noise: float,
+    seed: int,
+) -> Domain:
+    """``skada.datasets.make_shifted_datasets`` (Gnassounou et al. 2024); a table of two columns, x1 and x2.
+
+    Args:
+        part: which of the two domains.
+        shift: what differs: where the points lie, how frequent the classes are, how labels depend on points, or a
+            direction in which the domains differ and the classes don't.
+        label: two classes or several.
+        examples: points of each of eight clusters (of four with ``subspace``).
+        noise: standard deviation of Gaussian noise on the points.
+        seed: of the points of both domains.
+
+    Raises:
+        Refusal: if an option is out of range.
+    """
+    if examples < 1:
+        raise Refusal(f"examples={examples}: expected at least 1")
+    if noise < 0:
+        raise Refusal(f"noise={noise}: expected at least 0")
+    made = skada_datasets().make_shifted_datasets(examples, examples, shift, noise, label, random_state=seed)
+    points, labels = made[:2] if part == "source" else made[2:]
+    names = np.unique(np.concatenate([made[1], made[3]]))
+    numbers = np.searchsorted(names, labels)
+    return Domain(points, numbers, tuple(str(int(name)) for name in names), kind=Table(("x1", "x2")))
