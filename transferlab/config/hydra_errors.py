@@ -32,6 +32,8 @@ def in_one_line(error: Exception, overrides: Sequence[str], compose: Compose) ->
     elif missing := re.search(r"Could not override '([^']+)'", text):
         parent, _, name = missing[1].replace("/", ".").rpartition(".")
         first = unknown(missing[1], name, _keys_without(name, parent, overrides, compose))
+        if parent == "backbone" and not any(re.match("backbone=(?!auto$)", line) for line in overrides):
+            first = f"{missing[1]}: auto has no options; name the network too, as backbone=mlp"
         if missing[1] == "domain":
             first = "domain: a data set is chosen by its role; write source=… or target=…"
     elif merging := re.match(r"Error merging override (.*)", text):

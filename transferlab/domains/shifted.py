@@ -15,7 +15,7 @@ from transferlab.system.libraries import skada_datasets
 def shifted(
     *,
     part: Literal["source", "target"],
-    shift: Literal["covariate_shift", "target_shift", "concept_drift", "subspace"],
+    shift: Literal["covariate_shift", "target_shift", "conditional_shift", "subspace"],
     label: Literal["binary", "multiclass"],
     examples: int,
     noise: float,
@@ -40,7 +40,7 @@ def shifted(
     if noise < 0:
         raise Refusal(f"noise={noise}: expected at least 0")
     made = skada_datasets().make_shifted_datasets(examples, examples, shift, noise, label, random_state=seed)
-    points, labels = made[:2] if part == "source" else made[2:]
-    names = np.unique(np.concatenate([made[1], made[3]]))
-    numbers = np.searchsorted(names, labels)
-    return Domain(points, numbers, tuple(str(int(name)) for name in names), kind=Table(("x1", "x2")))
+    points, labels, domains = made  # skada gives target domains negative numbers
+    own = domains > 0 if part == "source" else domains < 0
+    names, numbers = np.unique(labels, return_inverse=True)
+    return Domain(points[own], numbers[own], tuple(str(int(name)) for name in names), kind=Table(("x1", "x2")))
