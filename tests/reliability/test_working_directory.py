@@ -15,7 +15,7 @@ from transferlab.__main__ import leave_out_working_directory
 from transferlab.system import imports
 
 
-@pytest.mark.parametrize("python_path", [None, ":", ":/nowhere"])
+@pytest.mark.parametrize("python_path", [None, ":/nowhere"])
 def test_nothing_is_imported_from_the_working_directory(tmp_path: Path, python_path: str | None) -> None:
     """Neither by this process, however it is started, nor by those that it starts."""
     evil = "import pathlib\npathlib.Path(__file__ + '.ran').touch()\nraise SystemExit('evil')\n"

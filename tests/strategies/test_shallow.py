@@ -18,7 +18,7 @@ from transferlab.domains.splits import test_mask
 from transferlab.errors import Refusal
 from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.run import Run
-from transferlab.stages import Solve
+from transferlab.stages import PLAIN, Solve
 from transferlab.strategies.shallow import Shallow
 from transferlab.strategies.tradaboost import Tradaboost
 from transferlab.training.streams import as_tensor, in_chunks
@@ -26,7 +26,7 @@ from transferlab.training.streams import as_tensor, in_chunks
 RunOf = Callable[..., Run]
 
 METHODS = get_args(get_type_hints(Shallow)["method"])
-PIXELS = ("strategy=shallow", "strategy.features=pixels")
+PIXELS = ("strategy=shallow", "strategy.features=raw")
 FEW = ("strategy.components=5", "strategy.kernel_components=40", "strategy.max_examples=60")
 
 
@@ -93,7 +93,7 @@ def tradaboost() -> Tradaboost:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_what_is_read(method: Any, shallow: Shallow) -> None:
-    unsupervised = replace(shallow, method=method, features="pixels")
+    unsupervised = replace(shallow, method=method, features="raw")
     semi = replace(unsupervised, use_target_labels=True)
     if method == "adaptive_svm":
         assert unsupervised.reads(None) == semi.reads(None) == {"source", "target_labelled"}
@@ -102,7 +102,7 @@ def test_what_is_read(method: Any, shallow: Shallow) -> None:
         assert semi.reads(None) == {"source", "target_unlabelled", "target_labelled"}
     (stage,) = unsupervised.stages(None)
     assert isinstance(stage, Solve)
-    assert stage.encoder == ()
+    assert stage.encoder == PLAIN
 
 
 def test_tradaboost_reads_the_source_and_the_budget(tradaboost: Tradaboost) -> None:
