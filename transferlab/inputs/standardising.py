@@ -24,7 +24,7 @@ def moments(
         missing: whether NaN are left out.
 
     Returns:
-        Each float32, of the shape that is left, with dimensions of 1 for ``axes``, less the first.
+        Each float64, for float32 holds no small deviation around a large mean; of an example's shape, with 1 for ``axes``.
     """
     count: Any = 0
     total: Any = 0.0
@@ -43,7 +43,7 @@ def moments(
     mean = _mean(total, count)
     deviation = np.sqrt(np.maximum(_mean(squares, count) - mean**2, 0.0))
     deviation = np.where(deviation > 1e-12 * np.maximum(np.abs(shift), 1.0), deviation, 1.0)
-    return (mean + shift)[0].astype(np.float32), deviation[0].astype(np.float32)
+    return (mean + shift)[0], deviation[0]
 
 
 def _mean(total: NDArray[Any], count: NDArray[Any]) -> NDArray[Any]:
@@ -58,4 +58,4 @@ def standardised(shape: tuple[int, ...], mean: NDArray[Any], deviation: NDArray[
 
 
 def _standardised(examples: NDArray[Any], *, mean: NDArray[Any], deviation: NDArray[Any]) -> NDArray[Any]:
-    return (examples - mean) / deviation
+    return ((examples - mean) / deviation).astype(np.float32)
