@@ -24,7 +24,7 @@ def moments(
         missing: whether NaN are left out.
 
     Returns:
-        Each float64, for float32 holds no small deviation around a large mean; of an example's shape, with 1 for ``axes``.
+        Each float64, of an example's shape, with 1 for ``axes``.
     """
     count: Any = 0
     total: Any = 0.0
