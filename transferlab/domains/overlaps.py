@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from transferlab.config.component import Component
 from transferlab.config.roles import Source
@@ -19,18 +20,23 @@ from transferlab.text import agreeing, counted
 MIN_SHARED_FRACTION = 0.5
 """From this share of a target's distinct examples in a source on, the two are reported as the same data."""
 
+DIGEST_BYTES = 16
+
+MAX_BYTES = 2**24
+"""Of examples that are read at once."""
+
 
 @dataclass(frozen=True)
 class _Part:
-    """The distinct examples in one part of a domain, by their digests.
+    """The distinct examples in one part of a domain.
 
     Attributes:
-        labels: the first label of each example.
-        several: all labels of each example that has more than one.
+        digests: sorted, each once.
+        several: the labels of each example that has more than one.
     """
 
-    labels: dict[bytes, int]
-    several: dict[bytes, set[int]]
+    digests: NDArray[np.bytes_]
+    several: list[list[int]]
 
 
 def overlaps(source: Source, target: Component) -> list[str]:
@@ -47,41 +53,43 @@ def overlaps(source: Source, target: Component) -> list[str]:
     """
     domain = loaded("target", target)
     many = domain.kind.many
-    parts = _by_split(domain)
-    test, training = (part.labels.keys() for part in parts)
+    test, training = parts = _by_split(domain)
     lines = _shared(test, training, "target", target, target) + _two_labels(parts, "target", target, domain)
+    every = np.union1d(test.digests, training.digests)
     for component in source.domains:
         domain = loaded("source", component)
-        parts = _by_split(domain)
-        held_out, others = (part.labels.keys() for part in parts)
-        common, count = len((test | training) & (held_out | others)), len(test | training)
-        if common >= MIN_SHARED_FRACTION * count:
-            same = f"{common} of the {count} different {many} of target={target.name} are source={component.name}'s too"
-            lines.append(f"{same}: is there anything to transfer?")
+        held_out, others = parts = _by_split(domain)
+        common = len(np.intersect1d(every, np.union1d(held_out.digests, others.digests)))
+        if common >= MIN_SHARED_FRACTION * len(every):
+            same = f"{common} of the {len(every)} different {many} of target={target.name}"
+            lines.append(f"{same} are source={component.name}'s too: is there anything to transfer?")
         lines += _shared(test, others, "source", component, target) + _two_labels(parts, "source", component, domain)
     return lines
 
 
-def _shared(test: Set[bytes], training: Set[bytes], role: str, component: Component, target: Component) -> list[str]:
-    if not (shared := len(test & training)):
+def _shared(test: _Part, training: _Part, role: str, component: Component, target: Component) -> list[str]:
+    if not (shared := len(np.intersect1d(test.digests, training.digests))):
         return []
     many = loaded("target", target).kind.many
-    which = f"{shared} of {len(test)} different test {many} of target={target.name}"
+    which = f"{shared} of {len(test.digests)} different test {many} of target={target.name}"
     where = f"in the training part of {role}={component.name} too"
     return [f"{which} {agreeing(shared, 'is', 'are')} {where}: accuracy on them is no news"]
 
 
 def digests(domain: Domain) -> Iterator[bytes]:
-    """The SHA-256 of each example, in the form in which its kind compares them."""
-    for index in range(len(domain.inputs)):
-        example = domain.kind.comparable(np.asarray(domain.inputs[index]))
-        yield hashlib.sha256(np.ascontiguousarray(example).data).digest()
+    """Half of the SHA-256 of each example, in the form in which its kind compares them."""
+    inputs = domain.inputs
+    at_once = max(MAX_BYTES * len(inputs) // max(inputs.dtype.itemsize * int(np.prod(inputs.shape)), 1), 1)
+    for start in range(0, len(inputs), at_once):
+        for example in np.asarray(inputs[start : start + at_once]):
+            content = np.ascontiguousarray(domain.kind.comparable(example))
+            yield hashlib.sha256(content.data).digest()[:DIGEST_BYTES]
 
 
 def _two_labels(parts: tuple[_Part, _Part], role: str, component: Component, domain: Domain) -> list[str]:
     lines: list[str] = []
     for part, what in zip(parts, ("test", "training"), strict=True):
-        if several := [sorted(labels) for labels in part.several.values()]:
+        if several := part.several:
             named = listed(
                 dict.fromkeys(" and ".join(domain.class_names[label] for label in labels) for labels in several)
             )
@@ -93,10 +101,18 @@ def _two_labels(parts: tuple[_Part, _Part], role: str, component: Component, dom
 
 def _by_split(domain: Domain) -> tuple[_Part, _Part]:
     """The test examples and the training examples."""
-    test, training = _Part({}, {}), _Part({}, {})
-    for digest, label, is_test in zip(digests(domain), domain.labels.tolist(), test_mask(domain).tolist(), strict=True):
-        part = test if is_test else training
-        first = part.labels.setdefault(digest, label)
-        if first != label:
-            part.several.setdefault(digest, {first}).add(label)
-    return test, training
+    every = np.fromiter(digests(domain), f"S{DIGEST_BYTES}", len(domain.labels))
+    test = test_mask(domain)
+    return _part(every[test], domain.labels[test]), _part(every[~test], domain.labels[~test])
+
+
+def _part(examples: NDArray[np.bytes_], labels: NDArray[np.int64]) -> _Part:
+    different, places = np.unique(examples, return_inverse=True)
+    least = np.full(len(different), np.iinfo(np.int64).max)
+    most = np.full(len(different), -1)
+    np.minimum.at(least, places, labels)
+    np.maximum.at(most, places, labels)
+    several: dict[int, set[int]] = {}
+    for index in np.flatnonzero((least != most)[places]).tolist():
+        several.setdefault(int(places[index]), set()).add(int(labels[index]))
+    return _Part(different, [sorted(own) for own in several.values()])
