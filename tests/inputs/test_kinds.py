@@ -170,6 +170,7 @@ def test_vocabularies_are_joined_and_texts_cut_or_filled() -> None:
         ([(SIGNALS, Signal()), (SIGNALS[:, :1], Signal())], (), "signals of 2 channels and target=b of 1"),
         ([(SIGNALS, Signal(50.0)), (SIGNALS, Signal())], (), "target=b has no sampling rate"),
         ([(SIGNALS, Signal()), (SIGNALS, Signal())], ("signal.rate=9",), "source=a and target=b have no sampling rate"),
+        ([(SIGNALS, Signal(1.0)), (SIGNALS, Signal(1.0))], ("signal.rate=1e9",), "8,000,000,000 samples"),
         ([(VECTORS, Features()), (VECTORS[:, 1:], Features())], (), "of 5 numbers and target=b of 4"),
         ([(ROWS, COLUMNS), (ROWS, Table(("age", "cities")))], (), "column city, and target=b not.*Did you mean cities"),
         ([(ROWS[:, :1], Table(["age"])), (ROWS, COLUMNS)], (), "target=b has a column city, and source=a not"),

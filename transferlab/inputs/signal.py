@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferlab.config.component import Component
+from transferlab.config.input_settings import MAX_LENGTH
 from transferlab.config.schema import TrainConfig
 from transferlab.errors import Refusal
 from transferlab.inputs.checks import floats
@@ -74,6 +75,8 @@ class Signal(Kind):
         length = config.signal.length
         if length == "auto":
             length = max(_length(party.shape[2], _fraction(_rate(party), rate)) for party in deciding)
+        if length > MAX_LENGTH:
+            raise Refusal(f"signals of {length:,} samples at {rate} a second: expected at most {MAX_LENGTH:,}")
         return SignalSpec(first.shape[1], length, rate)
 
 

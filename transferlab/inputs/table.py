@@ -160,14 +160,11 @@ class TableSpec(InputSpec):
         if (own.columns, own.categories) == (self.table.columns, self.table.categories):
             return inputs
         order = [list(own.columns).index(column) for column in self.table.columns]
-        codes = {
-            place: np.array(
-                [_place(name, self.table.categories[self.table.columns[place]]) for name in own.categories[column]],
-                np.float32,
-            )
-            for place in self.categories
-            if (column := self.table.columns[place])
-        }
+        codes: dict[int, NDArray[np.float32]] = {}
+        for place in self.categories:
+            column = self.table.columns[place]
+            numbers = {name: number for number, name in enumerate(self.table.categories[column])}
+            codes[place] = np.array([numbers.get(name, np.nan) for name in own.categories[column]], np.float32)
         function = partial(_reordered, order=order, codes=codes)
         identity = json.dumps([order, {place: values.tolist() for place, values in codes.items()}])
         return changed(inputs, Change(function, (len(order),), np.float32, identity))
@@ -197,10 +194,6 @@ def _refuse_other_columns(first: Party, party: Party) -> None:
                 raise Refusal(
                     f"column {printable(column)}: categories in {has.name}, numbers in {lacks.name}; make both the same"
                 )
-
-
-def _place(name: str, names: Sequence[str]) -> float:
-    return list(names).index(name) if name in names else np.nan
 
 
 def _reordered(rows: NDArray[Any], *, order: list[int], codes: Mapping[int, NDArray[Any]]) -> NDArray[np.float32]:
