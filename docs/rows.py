@@ -1,6 +1,6 @@
 """Writes the tables of docs/results.md and docs/uses.md from what their commands left: ``python docs/rows.py outputs``.
 
-A table in a page stands behind a comment that names the folder of its output_root below the given one, or ``.``, and the
+A table stands behind a comment that names the folder of its output_root below the given one, or ``.``, and the
 title of its comparison. Its header says which columns it has.
 """
 
