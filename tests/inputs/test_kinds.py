@@ -17,7 +17,7 @@ from transferlab.config.schema import TrainConfig
 from transferlab.domains.domain import Domain
 from transferlab.errors import Refusal
 from transferlab.inputs.features import Features
-from transferlab.inputs.kind import InputSpec, Kind, Party
+from transferlab.inputs.kind import DomainInputs, InputSpec, Kind
 from transferlab.inputs.lazy import Inputs
 from transferlab.inputs.signal import Signal
 from transferlab.inputs.table import Table
@@ -83,21 +83,21 @@ def test_other_numbers_are_converted_from_a_file_when_they_are_read(dtype: Any, 
 
 def alike(*domains: tuple[Inputs, Kind], settings: tuple[str, ...] = (), last_is_bridge: bool = False) -> InputSpec:
     config: TrainConfig = rows_of(*settings)[0].config
-    parties = parties_of(*domains)
+    parts = inputs_of(*domains)
     if last_is_bridge:
-        parties[-1] = Party("bridge=c", parties[-1].kind, parties[-1].shape, decides=False)
-    return parties[0].kind.alike(parties, config)
+        parts[-1] = DomainInputs("bridge=c", parts[-1].kind, parts[-1].shape, decides=False)
+    return parts[0].kind.common_spec(parts, config)
 
 
-def parties_of(*domains: tuple[Inputs, Kind]) -> list[Party]:
+def inputs_of(*domains: tuple[Inputs, Kind]) -> list[DomainInputs]:
     checked = [(kind.checked(inputs)) for inputs, kind in domains]
     names = ("source=a", "target=b", "bridge=c")
-    return [Party(name, kind, inputs.shape) for name, (kind, inputs) in zip(names, checked, strict=False)]
+    return [DomainInputs(name, kind, inputs.shape) for name, (kind, inputs) in zip(names, checked, strict=False)]
 
 
 def converted(inputs: NDArray[Any], kind: Kind, spec: InputSpec) -> NDArray[Any]:
     found, values = kind.checked(inputs)
-    return np.asarray(spec.converted(values, Party("target=b", found, values.shape)))
+    return np.asarray(spec.converted(values, DomainInputs("target=b", found, values.shape)))
 
 
 def test_signals_of_another_rate_are_resampled() -> None:
@@ -146,8 +146,8 @@ def test_the_order_of_columns_makes_no_difference(order: list[int], seed: int) -
     names, categories = ("a", "b", "c", "d"), {"c": ("x", "y", "z"), "d": ("u", "v", "w")}
     other = Table([names[place] for place in order], categories)
     one, moved = (rows, Table(names, categories)), (rows[:, order], other)
-    parties = parties_of(one, moved)
-    spec = parties[0].kind.alike(parties, CONFIG)
+    parts = inputs_of(one, moved)
+    spec = parts[0].kind.common_spec(parts, CONFIG)
     np.testing.assert_array_equal(converted(*moved, spec), rows.astype(np.float32))
 
 

@@ -17,7 +17,7 @@ from transferlab.domains.domain import Domain
 from transferlab.domains.preparation import prepared
 from transferlab.domains.splits import TestData, TrainingData, split
 from transferlab.inputs.features import FeaturesSpec
-from transferlab.inputs.kind import InputSpec, Party
+from transferlab.inputs.kind import DomainInputs, InputSpec
 from transferlab.inputs.lazy import LazyArray, changed
 from transferlab.inputs.table import Table, TableSpec
 from transferlab.inputs.tokens import Tokens, TokensSpec
@@ -33,11 +33,11 @@ def task(kind: str, *, to_file: Path | None = None) -> tuple[Domain, Domain, Inp
             np.save(to_file / f"{number}.npy", np.asarray(domain.inputs))
             inputs = np.load(to_file / f"{number}.npy", mmap_mode="r")
             domains[number] = replace(domain, inputs=inputs, fingerprint=str(number))
-    parties = [Party(str(number), each.kind, each.inputs.shape) for number, each in enumerate(domains)]
-    spec = parties[0].kind.alike(parties, CONFIG)
+    parts = [DomainInputs(str(number), each.kind, each.inputs.shape) for number, each in enumerate(domains)]
+    spec = parts[0].kind.common_spec(parts, CONFIG)
     source, target = (
-        replace(domain, inputs=spec.converted(domain.inputs, party), kind=spec.described)
-        for domain, party in zip(domains, parties, strict=True)
+        replace(domain, inputs=spec.converted(domain.inputs, own), kind=spec.described)
+        for domain, own in zip(domains, parts, strict=True)
     )
     return source, target, spec
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,3 +56,10 @@ class Domain:
             check_mask(self.test, len(self.inputs))
         if self.domain_sizes and sum(self.domain_sizes) != len(self.inputs):
             raise Refusal(f"domains of {self.domain_sizes} examples, but all are {len(self.inputs)}")
+
+    def derived(self, **values: Any) -> Domain:
+        """The domain with other values, made from its own and so not checked again: a large file would be read anew."""
+        other = copy.copy(self)
+        for name, value in values.items():
+            object.__setattr__(other, name, value)
+        return other

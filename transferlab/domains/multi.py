@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import reduce
 
 import numpy as np
@@ -50,7 +49,7 @@ def _joined(domains: Sequence[Domain]) -> Inputs:
 def in_order(domain: Domain, class_names: tuple[str, ...]) -> Domain:
     """The domain with its classes in the order of ``class_names``, which must contain all of them."""
     new_labels = np.array([class_names.index(name) for name in domain.class_names], dtype=np.int64)
-    return replace(domain, labels=new_labels[domain.labels], class_names=class_names)
+    return domain.derived(labels=new_labels[domain.labels], class_names=class_names)
 
 
 def refuse_other_classes(names: Sequence[str], domains: Sequence[Domain]) -> None:

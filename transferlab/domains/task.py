@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -16,7 +16,7 @@ from transferlab.domains.multi import concatenated, in_order, refuse_other_class
 from transferlab.domains.overlaps import digests
 from transferlab.domains.splits import test_mask
 from transferlab.errors import Refusal
-from transferlab.inputs.kind import InputSpec, Party
+from transferlab.inputs.kind import DomainInputs, InputSpec
 from transferlab.inputs.lazy import CHUNK, in_file
 from transferlab.text import agreeing, printable
 
@@ -62,16 +62,16 @@ def load_task(config: TrainConfig) -> TransferTask:
         ("target", config.target),
         *(("bridge", component) for component in path),
     ]
-    parties: list[Party] = []
+    inputs: list[DomainInputs] = []
     for (role, component), domain in zip(roles, (*sources, target, *bridges), strict=True):
         _refuse_one_class(role, component, domain)
         # Bridges don't decide, or a row with a bridge would have another network than its baselines.
         decides = role != "bridge"
-        parties.append(Party(f"{role}={component.name}", domain.kind, domain.inputs.shape, decides))
-    spec = _alike(parties, config)
+        inputs.append(DomainInputs(f"{role}={component.name}", domain.kind, domain.inputs.shape, decides))
+    spec = _common_spec(inputs, config)
     names = sources[0].class_names
     components = [component for _, component in roles]
-    made_alike = [_made_alike(*each, spec) for each in zip(components, parties, strict=True)]
+    made_alike = [_made_alike(*each, spec) for each in zip(components, inputs, strict=True)]
     comparable = [in_order(domain, names) if set(domain.class_names) == set(names) else domain for domain in made_alike]
     count = len(sources)
     return TransferTask(
@@ -114,35 +114,35 @@ def _refuse_one_class(role: str, component: Component, domain: Domain) -> None:
         raise Refusal(f"{role}={component.name}: {what} of one class only, {which}: nothing to tell apart")
 
 
-def _alike(parties: list[Party], config: TrainConfig) -> InputSpec:
+def _common_spec(inputs: list[DomainInputs], config: TrainConfig) -> InputSpec:
     """What the inputs of all are made into; raises Refusal unless all are of one kind."""
-    first = parties[0]
-    for party in parties:
-        if type(party.kind) is not type(first.kind):
+    first = inputs[0]
+    for own in inputs:
+        if type(own.kind) is not type(first.kind):
             raise Refusal(
-                f"{first.name} holds {first.kind.many}, but {party.name} {party.kind.many}: all must be of one kind"
+                f"{first.name} holds {first.kind.many}, but {own.name} {own.kind.many}: all must be of one kind"
             )
-    return first.kind.alike(parties, config)
+    return first.kind.common_spec(inputs, config)
 
 
-def _made_alike(component: Component, party: Party, spec: InputSpec) -> Domain:
+def _made_alike(component: Component, own: DomainInputs, spec: InputSpec) -> Domain:
     """A domain with its inputs as networks and probes get them."""
     domain = load(component.target, options_text(component))
     assert isinstance(domain, Domain)
     if in_file(domain.inputs):
-        return _converted(domain, party, spec)
-    return _converted_once(component.target, options_text(component), party, spec)
+        return _converted(domain, own, spec)
+    return _converted_once(component.target, options_text(component), own, spec)
 
 
 @cache
-def _converted_once(target: str, options: str, party: Party, spec: InputSpec) -> Domain:
+def _converted_once(target: str, options: str, own: DomainInputs, spec: InputSpec) -> Domain:
     domain = load(target, options)
     assert isinstance(domain, Domain)
-    return _converted(domain, party, spec)
+    return _converted(domain, own, spec)
 
 
-def _converted(domain: Domain, party: Party, spec: InputSpec) -> Domain:
-    return replace(domain, inputs=spec.converted(domain.inputs, party), kind=spec.described)
+def _converted(domain: Domain, own: DomainInputs, spec: InputSpec) -> Domain:
+    return domain.derived(inputs=spec.converted(domain.inputs, own), kind=spec.described)
 
 
 def _joint_fingerprint(domains: list[Domain]) -> str:

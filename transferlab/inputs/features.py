@@ -10,7 +10,7 @@ from transferlab.config.component import Component
 from transferlab.config.schema import TrainConfig
 from transferlab.errors import Refusal
 from transferlab.inputs.checks import floats
-from transferlab.inputs.kind import InputSpec, Kind, Party
+from transferlab.inputs.kind import DomainInputs, InputSpec, Kind
 from transferlab.inputs.lazy import Change, Inputs
 from transferlab.inputs.standardising import moments, standardised
 
@@ -28,14 +28,14 @@ class Features(Kind):
         return self, floats("inputs", inputs, "features must be a NumPy array of numbers, (examples, width)", 2)
 
     @classmethod
-    def alike(cls, parties: Sequence[Party], config: TrainConfig) -> FeaturesSpec:
+    def common_spec(cls, domains: Sequence[DomainInputs], config: TrainConfig) -> FeaturesSpec:
         """Vectors of the width that all have."""
-        first = parties[0]
-        for party in parties:
-            if party.shape[1] != first.shape[1]:
+        first = domains[0]
+        for domain in domains:
+            if domain.shape[1] != first.shape[1]:
                 raise Refusal(
-                    f"{first.name} has feature vectors of {first.shape[1]} numbers and {party.name} of "
-                    f"{party.shape[1]}: features are compared number by number, so all need the same network's"
+                    f"{first.name} has feature vectors of {first.shape[1]} numbers and {domain.name} of "
+                    f"{domain.shape[1]}: features are compared number by number, so all need the same network's"
                 )
         return FeaturesSpec(first.shape[1])
 
@@ -69,7 +69,7 @@ class FeaturesSpec(InputSpec):
         """The width."""
         return {"features": asdict(self)}
 
-    def converted(self, inputs: Inputs, party: Party) -> Inputs:
+    def converted(self, inputs: Inputs, domain: DomainInputs) -> Inputs:
         """Unchanged."""
         return inputs
 

@@ -14,7 +14,7 @@ from transferlab.errors import Refusal
 from transferlab.images.remarks import MAX_DARK_VALUE, dark
 from transferlab.images.resizing import resized, with_channels
 from transferlab.inputs.checks import refuse_masked
-from transferlab.inputs.kind import InputSpec, Kind, Party
+from transferlab.inputs.kind import DomainInputs, InputSpec, Kind
 from transferlab.inputs.lazy import Change, Inputs, LazyArray, in_file
 
 
@@ -46,11 +46,11 @@ class Image(Kind):
         return self, inputs
 
     @classmethod
-    def alike(cls, parties: Sequence[Party], config: TrainConfig) -> ImageSpec:
+    def common_spec(cls, domains: Sequence[DomainInputs], config: TrainConfig) -> ImageSpec:
         """Images of ``image.size``; with ``image.channels=auto`` colour if any domain that decides has it."""
         channels = config.image.channels
         if channels == "auto":
-            channels = max(party.shape[3] for party in parties if party.decides)
+            channels = max(domain.shape[3] for domain in domains if domain.decides)
         return ImageSpec(channels, config.image.size)
 
     def comparable(self, example: NDArray[Any]) -> NDArray[Any]:
@@ -98,15 +98,15 @@ class ImageSpec(InputSpec):
         """Size and channels."""
         return {"image": asdict(self)}
 
-    def converted(self, inputs: Inputs, party: Party) -> Inputs:
+    def converted(self, inputs: Inputs, domain: DomainInputs) -> Inputs:
         """Resized and recoloured images, (n, size, size, channels); those in a file must have both already."""
         if not in_file(inputs):
             return with_channels(resized(np.asarray(inputs), self.size), self.channels)
         if inputs.shape[1:] != (self.size, self.size, self.channels):
             height, width, own = inputs.shape[1:]
             raise Refusal(
-                f"{party.name}: its images stay in their file, {height}×{width} with channels={own}, but the run's are "
-                f"{self.size}×{self.size} with channels={self.channels}; give it that size and channels, or set "
+                f"{domain.name}: its images stay in their file, {height}×{width} with channels={own}, but the run's "
+                f"are {self.size}×{self.size} with channels={self.channels}; give it that size and channels, or set "
                 "image.size, image.channels"
             )
         return inputs

@@ -18,8 +18,8 @@ VIEWS_OF_IMAGES = "transferlab.augmentation.images"
 
 
 @dataclass(frozen=True)
-class Party:
-    """A domain that takes part in a run, as the others get to know it.
+class DomainInputs:
+    """What is known of a domain's inputs without reading them.
 
     Attributes:
         name: for messages, as ``target=digits``.
@@ -62,8 +62,8 @@ class Kind(ABC):
 
     @classmethod
     @abstractmethod
-    def alike(cls, parties: Sequence[Party], config: TrainConfig) -> InputSpec:
-        """What the inputs of all ``parties``, which are of this kind, are made into for one run.
+    def common_spec(cls, domains: Sequence[DomainInputs], config: TrainConfig) -> InputSpec:
+        """What the inputs of all ``domains``, which are of this kind, are made into for one run.
 
         Raises:
             Refusal: if they can't be made alike.
@@ -111,7 +111,7 @@ class InputSpec(ABC):
         return np.zeros((1, *self.shape), np.float32)
 
     @abstractmethod
-    def converted(self, inputs: Inputs, party: Party) -> Inputs:
+    def converted(self, inputs: Inputs, domain: DomainInputs) -> Inputs:
         """A domain's inputs, made alike with those of the others.
 
         Raises:

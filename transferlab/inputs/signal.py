@@ -16,7 +16,7 @@ from transferlab.config.input_settings import MAX_LENGTH
 from transferlab.config.schema import TrainConfig
 from transferlab.errors import Refusal
 from transferlab.inputs.checks import floats
-from transferlab.inputs.kind import InputSpec, Kind, Party
+from transferlab.inputs.kind import DomainInputs, InputSpec, Kind
 from transferlab.inputs.lazy import Change, Inputs, changed
 from transferlab.inputs.standardising import moments, standardised
 
@@ -52,13 +52,13 @@ class Signal(Kind):
         return f"signal {self.rate}"
 
     @classmethod
-    def alike(cls, parties: Sequence[Party], config: TrainConfig) -> SignalSpec:
+    def common_spec(cls, domains: Sequence[DomainInputs], config: TrainConfig) -> SignalSpec:
         """Signals of the lowest rate and, then, of the greatest length of the domains that decide."""
-        first, rates = parties[0], {party.name: _rate(party) for party in parties}
-        for party in parties:
-            if party.shape[1] != first.shape[1]:
+        first, rates = domains[0], {domain.name: _rate(domain) for domain in domains}
+        for domain in domains:
+            if domain.shape[1] != first.shape[1]:
                 raise Refusal(
-                    f"{first.name} has signals of {first.shape[1]} channels and {party.name} of {party.shape[1]}: "
+                    f"{first.name} has signals of {first.shape[1]} channels and {domain.name} of {domain.shape[1]}: "
                     "give both the same channels in the same order"
                 )
         unknown = [name for name, rate in rates.items() if rate is None]
@@ -68,13 +68,13 @@ class Signal(Kind):
                 f"{' and '.join(unknown)} {has} no sampling rate, so nothing can be resampled; give it to the data "
                 "set, as Signal(rate=50.0), or to none and leave signal.rate out"
             )
-        deciding = [party for party in parties if party.decides]
-        rate = min((rate for party in deciding if (rate := _rate(party)) is not None), default=None)
+        deciding = [domain for domain in domains if domain.decides]
+        rate = min((rate for domain in deciding if (rate := _rate(domain)) is not None), default=None)
         if config.signal.rate != "auto":
             rate = config.signal.rate
         length = config.signal.length
         if length == "auto":
-            length = max(_length(party.shape[2], _fraction(_rate(party), rate)) for party in deciding)
+            length = max(_length(domain.shape[2], _fraction(_rate(domain), rate)) for domain in deciding)
         if length > MAX_LENGTH:
             raise Refusal(f"signals of {length:,} samples at {rate} a second: expected at most {MAX_LENGTH:,}")
         return SignalSpec(first.shape[1], length, rate)
@@ -121,9 +121,9 @@ class SignalSpec(InputSpec):
         """Channels, length and rate."""
         return {"signal": asdict(self)}
 
-    def converted(self, inputs: Inputs, party: Party) -> Inputs:
+    def converted(self, inputs: Inputs, domain: DomainInputs) -> Inputs:
         """Resampled to the run's rate; then the middle of longer signals, and shorter ones with their last value on."""
-        fraction = _fraction(_rate(party), self.rate)
+        fraction = _fraction(_rate(domain), self.rate)
         if fraction == 1 and inputs.shape[2] == self.length:
             return inputs
         function = partial(_resampled, fraction=fraction, length=self.length)
@@ -134,9 +134,9 @@ class SignalSpec(InputSpec):
         return standardised(self.shape, *moments(training, (0, 2)))
 
 
-def _rate(party: Party) -> float | None:
-    assert isinstance(party.kind, Signal)
-    return party.kind.rate
+def _rate(domain: DomainInputs) -> float | None:
+    assert isinstance(domain.kind, Signal)
+    return domain.kind.rate
 
 
 def _fraction(own: float | None, wanted: float | None) -> Fraction:

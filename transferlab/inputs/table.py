@@ -17,7 +17,7 @@ from transferlab.config.schema import TrainConfig
 from transferlab.config.values import unknown
 from transferlab.errors import Refusal
 from transferlab.inputs.checks import floats
-from transferlab.inputs.kind import InputSpec, Kind, Party
+from transferlab.inputs.kind import DomainInputs, InputSpec, Kind
 from transferlab.inputs.lazy import CHUNK, Change, Inputs, changed
 from transferlab.inputs.standardising import moments
 from transferlab.text import printable
@@ -81,19 +81,21 @@ class Table(Kind):
         return json.dumps(["table", self.columns, self.categories])
 
     @classmethod
-    def alike(cls, parties: Sequence[Party], config: TrainConfig) -> TableSpec:
+    def common_spec(cls, domains: Sequence[DomainInputs], config: TrainConfig) -> TableSpec:
         """The first domain's columns, in its order, with the categories of all domains that decide."""
-        first = parties[0]
+        first = domains[0]
         kind = _table(first)
-        for party in parties[1:]:
-            _refuse_other_columns(first, party)
+        for domain in domains[1:]:
+            _refuse_other_columns(first, domain)
         categories = {
             column: tuple(
-                dict.fromkeys(name for party in parties if party.decides for name in _table(party).categories[column])
+                dict.fromkeys(
+                    name for domain in domains if domain.decides for name in _table(domain).categories[column]
+                )
             )
             for column in kind.categories
         }
-        gaps = tuple(sorted({column for party in parties if party.decides for column in _table(party).gaps}))
+        gaps = tuple(sorted({column for domain in domains if domain.decides for column in _table(domain).gaps}))
         return TableSpec(Table(kind.columns, categories, gaps))
 
 
@@ -154,9 +156,9 @@ class TableSpec(InputSpec):
         content = json.dumps([self.table.identity, self.table.gaps])
         return {"table": hashlib.sha256(content.encode()).hexdigest()[:16]}
 
-    def converted(self, inputs: Inputs, party: Party) -> Inputs:
+    def converted(self, inputs: Inputs, domain: DomainInputs) -> Inputs:
         """Columns in the run's order and categories by the run's numbers; a category that the run hasn't is missing."""
-        own = _table(party)
+        own = _table(domain)
         if (own.columns, own.categories) == (self.table.columns, self.table.categories):
             return inputs
         order = [list(own.columns).index(column) for column in self.table.columns]
@@ -178,14 +180,14 @@ class TableSpec(InputSpec):
         return Change(function, self.shape, np.float32, f"{json.dumps(places)} {content}")
 
 
-def _table(party: Party) -> Table:
-    assert isinstance(party.kind, Table)
-    return party.kind
+def _table(domain: DomainInputs) -> Table:
+    assert isinstance(domain.kind, Table)
+    return domain.kind
 
 
-def _refuse_other_columns(first: Party, party: Party) -> None:
-    one, other = _table(first), _table(party)
-    for has, lacks, names, others in ((first, party, one, other), (party, first, other, one)):
+def _refuse_other_columns(first: DomainInputs, domain: DomainInputs) -> None:
+    one, other = _table(first), _table(domain)
+    for has, lacks, names, others in ((first, domain, one, other), (domain, first, other, one)):
         for column in names.columns:
             if column not in others.columns:
                 what = f"{has.name} has a column {printable(column)}, and {lacks.name} not"

@@ -16,7 +16,7 @@ from transferlab.config.component import Component
 from transferlab.config.schema import TrainConfig
 from transferlab.errors import Refusal
 from transferlab.inputs.checks import whole
-from transferlab.inputs.kind import InputSpec, Kind, Party
+from transferlab.inputs.kind import DomainInputs, InputSpec, Kind
 from transferlab.inputs.lazy import CHUNK, Change, Inputs, changed
 from transferlab.text import printable
 
@@ -62,12 +62,12 @@ class Tokens(Kind):
         return json.dumps(["tokens", self.words])
 
     @classmethod
-    def alike(cls, parties: Sequence[Party], config: TrainConfig) -> TokensSpec:
+    def common_spec(cls, domains: Sequence[DomainInputs], config: TrainConfig) -> TokensSpec:
         """All words of the domains that decide, the first domain's first; the length of the longest text there."""
-        deciding = [party for party in parties if party.decides]
-        words = tuple(dict.fromkeys(word for party in deciding for word in _words(party)))
+        deciding = [domain for domain in domains if domain.decides]
+        words = tuple(dict.fromkeys(word for domain in deciding for word in _words(domain)))
         length = config.tokens.length
-        return TokensSpec(Tokens(words), max(party.shape[1] for party in deciding) if length == "auto" else length)
+        return TokensSpec(Tokens(words), max(domain.shape[1] for domain in deciding) if length == "auto" else length)
 
 
 @dataclass(frozen=True)
@@ -113,10 +113,10 @@ class TokensSpec(InputSpec):
         """A text without a token."""
         return np.zeros((1, self.length), np.int64)
 
-    def converted(self, inputs: Inputs, party: Party) -> Inputs:
+    def converted(self, inputs: Inputs, domain: DomainInputs) -> Inputs:
         """Tokens by the run's numbers, 1 where the run's vocabulary lacks one; cut, or filled with 0 at the end."""
         numbers = {word: number for number, word in enumerate(self.tokens.words, start=2)}
-        new_numbers = np.array([PADDING, UNKNOWN, *(numbers.get(word, UNKNOWN) for word in _words(party))], np.int64)
+        new_numbers = np.array([PADDING, UNKNOWN, *(numbers.get(word, UNKNOWN) for word in _words(domain))], np.int64)
         if np.array_equal(new_numbers, np.arange(self.size)) and inputs.shape[1] == self.length:
             return inputs
         digest = hashlib.sha256(new_numbers.tobytes()).hexdigest()[:16]
@@ -128,9 +128,9 @@ class TokensSpec(InputSpec):
         return Change(_at_the_end, self.shape, np.int64, "zeros first")
 
 
-def _words(party: Party) -> Sequence[str]:
-    assert isinstance(party.kind, Tokens)
-    return party.kind.words
+def _words(domain: DomainInputs) -> Sequence[str]:
+    assert isinstance(domain.kind, Tokens)
+    return domain.kind.words
 
 
 def _renumbered(tokens: NDArray[Any], *, numbers: NDArray[np.int64], length: int) -> NDArray[np.int64]:
