@@ -87,15 +87,12 @@ class Table(Kind):
         kind = _table(first)
         for domain in domains[1:]:
             _refuse_other_columns(first, domain)
+        deciding = [_table(domain) for domain in domains if domain.decides]
         categories = {
-            column: tuple(
-                dict.fromkeys(
-                    name for domain in domains if domain.decides for name in _table(domain).categories[column]
-                )
-            )
+            column: tuple(dict.fromkeys(name for table in deciding for name in table.categories[column]))
             for column in kind.categories
         }
-        gaps = tuple(sorted({column for domain in domains if domain.decides for column in _table(domain).gaps}))
+        gaps = tuple(sorted({column for table in deciding for column in table.gaps}))
         return TableSpec(Table(kind.columns, categories, gaps))
 
 
