@@ -49,7 +49,7 @@ class FeaturesSpec(InputSpec):
     views: ClassVar[Mapping[str, Component]] = {
         "weak": Component("transferlab.augmentation.vectors.swapped", {"fraction": 0.05}),
         "strong": Component("transferlab.augmentation.vectors.swapped", {"fraction": 0.3}),
-        "masked": Component("transferlab.augmentation.vectors.masked", {"fraction": 0.0}),
+        "masked": Component("transferlab.augmentation.vectors.masked"),
     }
 
     width: int

@@ -84,7 +84,8 @@ class InputSpec(ABC):
     Attributes:
         kind: of the inputs.
         standardised: whether ``reading`` depends on the examples that it is given.
-        views: for kinds other than images, what stands in place of each function of ``augmentation/images.py``.
+        views: for kinds other than images, what stands in place of each function of ``augmentation/images.py``; one
+            without options takes those of the function that it replaces.
     """
 
     kind: ClassVar[type[Kind]]
@@ -123,9 +124,8 @@ class InputSpec(ABC):
         module, _, name = component.target.rpartition(".")
         if module != VIEWS_OF_IMAGES or not self.views:
             return component
-        replacement = self.views[name]
-        given = {option: component.options.get(option, value) for option, value in replacement.options.items()}
-        return replace(replacement, options=given) if name == "masked" else replacement
+        other = self.views[name]
+        return other if other.options else replace(component, target=other.target)
 
     @abstractmethod
     def reading(self, training: Sequence[Inputs]) -> Change:

@@ -99,7 +99,7 @@ class SignalSpec(InputSpec):
         "strong": Component(
             "transferlab.augmentation.signals.varied", {"shift": 0.1, "scale": 0.2, "noise": 0.1, "cutout": 0.3}
         ),
-        "masked": Component("transferlab.augmentation.signals.masked", {"fraction": 0.0}),
+        "masked": Component("transferlab.augmentation.signals.masked"),
     }
 
     channels: int

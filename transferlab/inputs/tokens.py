@@ -83,7 +83,7 @@ class TokensSpec(InputSpec):
     views: ClassVar[Mapping[str, Component]] = {
         "weak": Component("transferlab.augmentation.tokens.masked", {"fraction": 0.05}),
         "strong": Component("transferlab.augmentation.tokens.masked", {"fraction": 0.3}),
-        "masked": Component("transferlab.augmentation.tokens.masked", {"fraction": 0.0}),
+        "masked": Component("transferlab.augmentation.tokens.masked"),
     }
 
     tokens: Tokens
