@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from transferlab.augmentation import images as augmentation
 from transferlab.augmentation.images import masked, strong, weak
-from transferlab.training import augmentation
 
 NOTHING: dict[str, Any] = {
     "shift": 0.0,
