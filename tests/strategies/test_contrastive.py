@@ -18,6 +18,7 @@ from sklearn.neighbors import NearestCentroid
 from staged import changed, modules_after
 from torch import Tensor, nn
 
+from transferlab.augmentation import images as augmentation
 from transferlab.config.schema import TrainConfig
 from transferlab.errors import Refusal
 from transferlab.experiment.execution import run_experiment
@@ -26,7 +27,6 @@ from transferlab.models.network import build_network
 from transferlab.solvers.prototypes import NearestPrototype
 from transferlab.stages import ENCODER, NETWORK, Fit
 from transferlab.strategies.strategy import Strategy
-from transferlab.training import augmentation
 from transferlab.training.fit import fit
 from transferlab.training.seeding import generator, seeded
 from transferlab.training.streams import Examples, Stream, as_tensor, in_chunks

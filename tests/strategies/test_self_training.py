@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from staged import changed
 from torch import Tensor, nn
 
+from transferlab.augmentation import images as augmentation
 from transferlab.config.component import Component
 from transferlab.config.schema import TrainConfig
 from transferlab.errors import Refusal
@@ -25,7 +26,6 @@ from transferlab.losses.reconstruction import Reconstruction
 from transferlab.models.decoder import Decoder
 from transferlab.models.network import Modules, build_network
 from transferlab.stages import NETWORK, Fit, Stage
-from transferlab.training import augmentation
 from transferlab.training.fit import fit
 from transferlab.training.seeding import seeded
 from transferlab.training.streams import Examples, Stream, inputs_of
