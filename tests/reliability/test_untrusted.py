@@ -96,7 +96,7 @@ TARGETS = [
 )
 def test_targets(transferlab: Train, tmp_path: Path, key: str, target: str) -> None:
     given = ["strategy=adapt", "loss=mmd", f"output_root={tmp_path}", f"{key}._target_={target}"]
-    said = transferlab("train", *TINY, *given)
+    said = transferlab("train", *TINY, "backbone=lenet", *given)
     assert said.code == 2, said.out
     assert f"{key}._target_={target}:" in said.err
     assert len(said.err.splitlines()) == 1
@@ -136,7 +136,8 @@ def test_hydras_own_parts(
 @pytest.mark.parametrize("name", ["../../out", "/etc/out", "a/b", "..\\\\out", "x" * 300, "out\\nside"])
 @pytest.mark.parametrize("role", ["source", "target", "backbone", "strategy"])
 def test_names_that_would_leave_the_folder(transferlab: Train, tmp_path: Path, role: str, name: str) -> None:
-    said = transferlab("train", *TINY, f"output_root={tmp_path / 'root'}", f'{role}.name="{name}"')
+    root = f"output_root={tmp_path / 'root'}"
+    said = transferlab("train", *TINY, "backbone=lenet", root, f'{role}.name="{name}"')
     assert said.code == 2, said.out
     assert "letters, digits and . _ + - only" in said.err
     assert not (tmp_path / "root").exists()

@@ -151,7 +151,7 @@ def test_without_a_number_an_estimate_is_made_every_epoch(modules: Modules, conf
 
 def test_builds_come_first_and_see_the_modules_and_the_blueprint(modules: Modules, config: TrainConfig) -> None:
     def widened(given: Modules, blueprint: Blueprint) -> dict[str, nn.Module]:
-        assert set(given) == {"backbone", "bottleneck", "head"}
+        assert set(given) == {"backbone", "bottleneck", "head", "plain"}
         return {"head": nn.Linear(blueprint.features, blueprint.classes * 2), "extra": nn.Identity()}
 
     run_fit(Fit("t", (SOURCE,), builds=(widened,), copies={"kept": "head"}), modules, config)  # type: ignore[arg-type]
