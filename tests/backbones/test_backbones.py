@@ -23,7 +23,7 @@ from transferlab.errors import Refusal
 from transferlab.inputs.image import ImageSpec
 from transferlab.models.network import blocks
 
-YAML = [path for path in sorted((config_root() / "backbone").glob("*.yaml")) if path.stem != "timm"]
+YAML = [path for path in sorted((config_root() / "backbone").glob("*.yaml")) if path.stem not in ("timm", "auto")]
 SIZES = {"alexnet": (63, 80), "densenet121": (29, 32), "inception_v3": (75, 80), "torchvision": (17, 32)}
 SIZES |= {"vgg16": (32, 40)}
 WIDTHS = {"alexnet": 4096, "densenet121": 1024, "gru": 128, "inception_v3": 2048, "lstm": 128, "resnet18": 512}
