@@ -36,6 +36,7 @@ threadpool_limits(1)  # two processes of tests with two threads each take half a
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
+@pytest.hookimpl(optionalhook=True)  # a plain installation has no pytest-xdist
 def pytest_xdist_auto_num_workers() -> int:
     """One process more than there are cores: a fifth of the time, tests wait for processes and signals."""
     return len(os.sched_getaffinity(0)) + 1
