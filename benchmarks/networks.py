@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from torch import nn
 
+from transferlab.inputs.image import ImageSpec
+
 
 class PlainLeNet(nn.Sequential):
     """LeNet as the field's digits experiments have it: 5×5 convolutions without padding or BatchNorm.
 
     Args:
-        channels: of the images.
-        size: of the images, in pixels; at least 16.
+        inputs: the run's images, of at least 16 pixels.
     """
 
-    def __init__(self, channels: int, size: int) -> None:
-        super().__init__(*_block(channels, 20), *_block(20, 50), nn.Flatten())
+    def __init__(self, inputs: ImageSpec) -> None:
+        super().__init__(*_block(inputs.channels, 20), *_block(20, 50), nn.Flatten())
 
 
 def _block(inputs: int, outputs: int) -> list[nn.Module]:

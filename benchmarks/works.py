@@ -55,7 +55,12 @@ class Work:
 
 
 DIGITS = ("strategy=dann", "source=mnist5k", "source.crop=28", "target=rendered_digits", "batch_statistics=joint")
-FIELD = ("allow_packages=[benchmarks]", "backbone._target_=benchmarks.networks.PlainLeNet", "bottleneck=500")
+FIELD = (
+    "allow_packages=[benchmarks]",
+    "backbone=lenet",
+    "backbone._target_=benchmarks.networks.PlainLeNet",
+    "bottleneck=500",
+)
 DEEP = ("image.channels=3", "batch_size=32", "backbone.stem=imagenet")
 WORKS = (
     Work("the field's LeNet, 28 px, 64+64", (*DIGITS, *FIELD, "image.size=28")),
