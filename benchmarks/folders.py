@@ -105,7 +105,8 @@ def _made(folder: Path, count: int) -> Path:
 
 
 def _loaded(images: Path, out: Path, size: int) -> Domain:
-    return load(path=str(images), size=size, channels=3, skip_unreadable=False, cache=str(out))
+    parts = {"path": str(images), "unlabelled": None, "test": None}
+    return load(**parts, size=size, channels=3, skip_unreadable=False, cache=str(out))
 
 
 def _decode(images: Path, out: Path, size: int) -> float:

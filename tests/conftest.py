@@ -99,9 +99,10 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def load(tmp_path: Path) -> Callable[..., Domain]:
-    def load(path: Path, **options: Any) -> Domain:
-        given = {"size": SIZE, "channels": 3, "skip_unreadable": False, "cache": str(tmp_path / "out")} | options
-        return folder(path=str(path), **given)
+    def load(path: Path | str | None, **options: Any) -> Domain:
+        given: dict[str, Any] = {"path": None if path is None else str(path), "unlabelled": None, "test": None}
+        given |= {"size": SIZE, "channels": 3, "skip_unreadable": False, "cache": str(tmp_path / "out")}
+        return folder(**given | options)
 
     return load
 

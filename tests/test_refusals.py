@@ -158,7 +158,7 @@ def test_refused_in_words(
         (["optimizer.lr=-1"], ["optimizer.lr=-1"]),
         (["loss.width=0"], ["loss=dann", "width=0"]),
         (["schedule.alpha=-10"], ["schedule", "alpha=-10"]),
-        (["optimizer.momentum=0"], ["optimizer.nesterov=true"]),
+        (["optimizer=sgd", "optimizer.momentum=0"], ["optimizer.nesterov=true"]),
         (["strategy=dan", "loss.bandwidths=[0.0]"], ["loss.bandwidths=[0.0]"]),
         (["strategy=finetune", "strategy.last_n=0"], ["strategy.last_n=0"]),
     ],

@@ -4,7 +4,8 @@ import pytest
 from rich.console import Console
 
 from transferlab.comparison.compare import Comparison, compare
-from transferlab.comparison.render import to_latex, to_markdown, to_terminal
+from transferlab.comparison.render import to_latex, to_markdown
+from transferlab.comparison.terminal import to_terminal
 
 SCRATCH = [0.809, 0.811, 0.81, 0.808, 0.812]
 

@@ -49,7 +49,8 @@ def test_columns_are_the_contract(full):
         "delta_source_only,delta_source_only_low,delta_source_only_high,p_source_only,verdict_adaptation,"
         "gap_closed,negative_transfer,diverged,warned,seconds,parameters,milliseconds_per_image,comparison_id,"
         "seeds_scratch,slope_scratch,delta_scratch_new_low,delta_scratch_new_high,"
-        "seeds_source_only,slope_source_only,delta_source_only_new_low,delta_source_only_new_high,test_examples,level"
+        "seeds_source_only,slope_source_only,delta_source_only_new_low,delta_source_only_new_high,test_examples,level,"
+        "target_confidence,target_entropy,agreement_source_only,agreement_seeds"
     )
     assert list(table_of(full).columns) == COLUMNS + NOTES
 

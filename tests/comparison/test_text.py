@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console
 
 from transferlab.comparison.curve import draw
-from transferlab.comparison.render import as_csv, to_latex, to_markdown, to_terminal
+from transferlab.comparison.render import as_csv, to_latex, to_markdown
 from transferlab.comparison.results import read_results
 from transferlab.comparison.table import comparison_table
+from transferlab.comparison.terminal import to_terminal
 from transferlab.text import csv_cell, printable
 
 HOSTILE = "\x1b]0;owned\x07\x1b[31m[red]\u202e<script>[x](javascript:a)|`$x$\n# y\r\x9b2J"

@@ -191,7 +191,7 @@ def test_domains_of_your_own_serve_both_roles(
         ("transferlab ", {"train", "compare", "methods"}),
         ("transferlab train strategy=da", {"strategy=dan", "strategy=dann"}),
         ("transferlab train target=mnist5k", {"target=mnist5k", "target=mnist5k_m"}),
-        ("transferlab train optimizer.mom", {"optimizer.momentum="}),
+        ("transferlab train optimizer=sgd optimizer.mom", {"optimizer.momentum="}),
     ],
 )
 def test_shell_completion(

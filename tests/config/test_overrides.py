@@ -80,7 +80,7 @@ REFUSED = {
     "not closed": (["steps=${nope"], "no value or interpolation that can be read"),
     "a quoted number": (['steps="5"'], 'steps="5": expected a whole number'),
     "a quoted number for an optimiser of torch's": (
-        ["optimizer._target_=torch.optim.SGD", 'optimizer.lr="0.1"'],
+        ["optimizer=sgd", "optimizer._target_=torch.optim.SGD", 'optimizer.lr="0.1"'],
         'optimizer.lr="0.1": expected a number',
     ),
     "a number without end": ([f"steps={'1' * 5000}"], "expected a whole number"),

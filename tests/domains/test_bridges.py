@@ -175,7 +175,7 @@ def test_from_the_command_line(arguments: list[str], transferlab: Callable[..., 
 
 def test_what_is_recorded_asks_for_the_same_run(arguments: list[str], tmp_path: Path) -> None:
     from transferlab.config.schema import train_config
-    from transferlab.experiment.run import plain
+    from transferlab.experiment.run_files import plain
 
     given = [one for one in arguments if one != "bridge=auto"]
     config = rows_of(*given, "bridge.path=[turned40,turned20]", "bridge.turned40.degrees=41")[0].config

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from pathlib import Path
 
 import pytest
 
-from transferlab.domains.layout import layout
+from transferlab.domains.arrays import UNLABELLED
+from transferlab.domains.layout import every_image, layout
 from transferlab.errors import Refusal
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -159,9 +161,22 @@ def test_a_single_class_of_a_split_is_not_sent_to_the_path_that_was_given(tmp_pa
         layout(laid(tmp_path / "deep", "train/all/a", "train/all/b", "test/all/a", "test/all/b"))
 
 
-def test_images_without_folders_are_a_level_too_low(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match="2 images itself: the level too low"):
-        layout(laid(tmp_path, "."))
+def test_images_without_folders_have_no_labels_and_may_be_a_level_too_low(tmp_path: Path) -> None:
+    files = layout(laid(tmp_path, "."))
+    assert (files.class_names, files.labels, files.test) == ((), [UNLABELLED] * 2, None)
+    assert re.search("holds images, and no folder per class: a level too low", files.remarks[0])
+
+
+def test_every_image_at_any_depth_is_listed_once(tmp_path: Path) -> None:
+    laid(tmp_path, ".", "2024/may", "2024", "test")
+    (tmp_path / "2024" / "loop").symlink_to(tmp_path)
+    files = every_image(tmp_path)
+    assert len(files.names) == len(set(files.names)) == 8
+    assert all((tmp_path / name).is_file() for name in files.names)
+    assert set(files.labels) == {UNLABELLED}
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(Refusal, match="no images in it"):
+        every_image(tmp_path / "empty")
 
 
 def test_a_class_that_is_not_utf_8_is_refused_readably(tmp_path: Path) -> None:

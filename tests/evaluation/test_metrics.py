@@ -64,7 +64,7 @@ def test_the_metrics_of_a_table_are_scikit_learns(drawn: tuple[int, list[tuple[i
     classes, pairs = drawn
     labels, guesses = np.array(pairs).T
     table = contingency(labels, guesses, classes)
-    theirs = f1_score(labels, guesses, labels=range(classes), average="macro")
+    theirs = f1_score(labels, guesses, average="macro")  # over the classes that occur
     assert macro_f1(table) == pytest.approx(theirs, abs=1e-12)
     assert adjusted_rand_index(table) == pytest.approx(adjusted_rand_score(labels, guesses), abs=1e-12)
     theirs = normalized_mutual_info_score(labels, guesses)

@@ -46,7 +46,9 @@ class Once(nn.Module):
 
 
 def test_modules_of_the_runs_are_imported_once_for_all_but_never_other_peoples(tiny_run: Callable[..., Run]) -> None:
-    run = tiny_run("strategy=feature_extraction", "strategy.head=lda", "optimizer._target_=torch.optim.SGD")
+    run = tiny_run(
+        "strategy=feature_extraction", "strategy.head=lda", "optimizer=sgd", "optimizer._target_=torch.optim.SGD"
+    )
     modules = preloaded([run])
     assert {
         "transferlab.experiment.execution",

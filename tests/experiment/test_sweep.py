@@ -47,7 +47,7 @@ def test_a_run_leaves_what_the_contract_promises(train_tiny: TrainTiny, tmp_path
     assert result["run_id"] == folder.parent.name
     assert set(result["metrics"]) == {
         *("target_accuracy", "target_macro_f1", "target_ece", "target_ari", "target_nmi"),
-        *("source_accuracy", "per_class_accuracy"),
+        *("source_accuracy", "per_class_accuracy", "target_confidence", "target_entropy", "target_information"),
     }
     assert set(result["selection"]) == {"validator", "selected_step", "selected", "last", "oracle"}
     assert result["selection"]["selected"] == result["selection"]["last"] == result["metrics"]["target_accuracy"]

@@ -96,7 +96,7 @@ TARGETS = [
 )
 def test_targets(transferlab: Train, tmp_path: Path, key: str, target: str) -> None:
     given = ["strategy=adapt", "loss=mmd", f"output_root={tmp_path}", f"{key}._target_={target}"]
-    said = transferlab("train", *TINY, "backbone=lenet", *given)
+    said = transferlab("train", *TINY, "backbone=lenet", "optimizer=sgd", *given)
     assert said.code == 2, said.out
     assert f"{key}._target_={target}:" in said.err
     assert len(said.err.splitlines()) == 1
@@ -195,13 +195,20 @@ def test_no_config_allows_itself_code(
     (experiments.parent / "domain").mkdir()
     (experiments.parent / "domain" / "innocent.yaml").write_text("_target_: evil.mine\nname: x\npkgs: [evil]\n")
     for name, more in ATTEMPTS:
-        job = ["--config-dir", str(tmp_path / "configs"), f"experiment={name}", "optimizer._target_=evil.mine", *more]
+        job = [
+            "--config-dir",
+            str(tmp_path / "configs"),
+            f"experiment={name}",
+            "optimizer=sgd",
+            "optimizer._target_=evil.mine",
+            *more,
+        ]
         said = transferlab("train", *(TINY[2:] if name == "late" else TINY), *job, f"output_root={tmp_path / 'out'}")
         assert said.code == 2, said.out
         assert said.err.startswith("transferlab: allow_packages"), said.err
         assert len(said.err.splitlines()) == 1
         assert not mark.exists()
-    job = ["--config-dir", str(tmp_path / "configs"), "optimizer._target_=evil.mine"]
+    job = ["--config-dir", str(tmp_path / "configs"), "optimizer=sgd", "optimizer._target_=evil.mine"]
     transferlab("train", *TINY, *job, "allow_packages=[evil]", f"output_root={tmp_path / 'out'}")
     assert mark.exists(), "the attack works where it is allowed"
 

@@ -21,7 +21,7 @@ from transferlab.strategies.domain_bias import DomainBias
 
 RunOf = Callable[..., Run]
 
-PLAIN = ("optimizer.momentum=0", "optimizer.nesterov=false", "optimizer.weight_decay=0")
+PLAIN = ("optimizer=sgd", "optimizer.momentum=0", "optimizer.nesterov=false", "optimizer.weight_decay=0")
 
 
 @pytest.mark.parametrize(("scaled", "statistics"), [("false", "joint"), ("true", "per_domain")])

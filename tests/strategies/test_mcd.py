@@ -144,8 +144,16 @@ def test_each_phase_is_one_gradient_step_of_its_loss(
     phase: int, moves: tuple[str, ...], loss: Callable[[Tensor, Tensor], Tensor]
 ) -> None:
     """Against the gradient by hand, source and target the same 40 images, plain gradient descent, one step."""
-    plain = ("optimizer.lr=0.1", "optimizer.momentum=0", "optimizer.nesterov=false", "optimizer.weight_decay=0")
-    config = _config("steps=1", "snapshots=1", "schedule=constant", "batch_statistics=per_domain", *plain)
+    plain = (
+        "optimizer=sgd",
+        "optimizer.lr=0.1",
+        "optimizer.momentum=0",
+        "optimizer.nesterov=false",
+        "optimizer.weight_decay=0",
+    )
+    config = _config(
+        "steps=1", "snapshots=1", "schedule=constant", "batch_statistics=per_domain", "optimizer.lr=0.1", *plain
+    )
     modules, stage = _modules(), _fit(encoder_updates=1)
     with seeded(0, "new modules", stage.name):
         modules["head"] = TwoHeads(16, 4, width=8)

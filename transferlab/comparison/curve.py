@@ -44,7 +44,7 @@ def curve(results: pd.DataFrame, key: str) -> pd.DataFrame:
         Refusal: if no result has the key, or all have one value.
     """
     rows = results.assign(value=[_value(config, key) for config in results["config"]])
-    rows = rows[rows["status"] == "ok"]
+    rows = rows[(rows["status"] == "ok") & rows["target_accuracy"].notna()]
     having = rows[rows["value"] != ""]
     if having["value"].nunique() < 2:
         values = f"all have {having['value'].iloc[0]}" if len(having) else "no result has it"

@@ -1,4 +1,4 @@
-"""The comparison table for eyes and for other programs: terminal, Markdown, LaTeX and CSV, all in the same words."""
+"""The comparison table in words: as sections, and from these as Markdown, LaTeX and CSV (terminal: terminal.py)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from transferlab.comparison.table import COLUMNS
 from transferlab.text import counted, csv_cell, printable
@@ -21,24 +17,11 @@ Row = Mapping[str, Any]
 """One row of the table, its texts ``printable``."""
 
 _MINUS = "\N{MINUS SIGN}"
-_STACKED = {"Δ scratch": "verdict", "Δ source_only": "adaptation"}
+STACKED = {"Δ scratch": "verdict", "Δ source_only": "adaptation"}
 """A difference, and the heading of the verdict on it."""
 
 _SIZE = "parameters,\nper image"
 """Heading of the predictor's size, shown where strategies or backbones differ in it."""
-
-_WIDTHS = {"Δ scratch": (17, 21), "Δ source_only": (14, 20)}
-"""Characters in a terminal of 80 columns, enough for NEGATIVE TRANSFER and an interval on a line of its own; and of
-100 columns, enough for a difference and its interval on one line."""
-
-_STYLES = {
-    "negative": "bold red",
-    "leaning_negative": "red",
-    "positive": "bold green",
-    "leaning_positive": "green",
-    "equivalent": "cyan",
-    "inconclusive": "yellow",
-}
 
 _MARKDOWN = str.maketrans({"\n": " "} | {character: f"\\{character}" for character in "\\|*_`<[&~$"})
 _LATEX = str.maketrans(
@@ -49,7 +32,14 @@ _LATEX = str.maketrans(
 )
 
 
-class _Section(NamedTuple):
+NO_VERDICT = (
+    "No accuracy and no verdict: no test example of the target has a label. Rows that agree may all be wrong, and "
+    "confidence says nothing of who is right; label a few test examples to know. Predictions are in predictions.csv"
+)
+"""Stands under a comparison of which nothing is known to be right."""
+
+
+class Section(NamedTuple):
     """One comparison, in words.
 
     Attributes:
@@ -57,7 +47,7 @@ class _Section(NamedTuple):
         headings: the columns' headings.
         rows: the rows of the table, for their verdicts.
         cells: the same rows as text by heading; a line break parts a cell's main text from its second line.
-        remarks: a sentence for each row with negative transfer.
+        remarks: a sentence for each row with negative transfer, or why there is no verdict.
     """
 
     title: str
@@ -88,34 +78,22 @@ def _csv(value: Any) -> Any:
 def to_markdown(table: pd.DataFrame, margin: float) -> str:
     """One section per comparison."""
     lines: list[str] = []
-    for section in _sections(table):
+    for section in sections(table):
         lines += [f"## {section.title.translate(_MARKDOWN)}", "", _markdown_row(section.headings)]
         lines += [_markdown_row("---" for _ in section.headings)]
         lines += [_markdown_row(cells[heading] for heading in section.headings) for cells in section.cells]
         lines += [line for remark in section.remarks for line in ("", f"**{remark.translate(_MARKDOWN)}**")]
         lines += [""]
-    return "\n".join([*lines, _footer(margin).translate(_MARKDOWN), ""])
+    return "\n".join([*lines, *(f"{line.translate(_MARKDOWN)}\n" for line in footer(table, margin))])
 
 
 def to_latex(table: pd.DataFrame, margin: float) -> str:
     r"""One ``table*`` per comparison, for a preamble with ``\usepackage{booktabs}``."""
-    return "\n".join(_latex_section(section, margin) for section in _sections(table))
+    return "\n".join(_latex_section(section, footer(table, margin)) for section in sections(table))
 
 
-def to_terminal(table: pd.DataFrame, margin: float, console: Console) -> None:
-    """Prints one table per comparison, for 80 columns or more."""
-    for section in _sections(table):
-        console.print(Text(section.title, style="bold"))
-        console.print(_terminal_table(section, wide=console.width >= 100))
-        console.print()
-        for remark in section.remarks:
-            console.print(Text(remark, style=_STYLES["negative"]))
-        if section.remarks:
-            console.print()
-    console.print(Text(_footer(margin), style="dim"))
-
-
-def _sections(table: pd.DataFrame) -> Iterator[_Section]:
+def sections(table: pd.DataFrame) -> Iterator[Section]:
+    """The comparisons of a table, one after the other, in words."""
     records = [_printable(row) for row in table.to_dict("records")]
     # A comparison's rows stand together.
     groups = [list(rows) for _, rows in groupby(records, key=lambda row: row["comparison_id"])]
@@ -125,10 +103,10 @@ def _sections(table: pd.DataFrame) -> Iterator[_Section]:
     for rows, title in zip(groups, titles, strict=True):
         cells = [_cells(row) for row in rows]
         filled = {heading for row in cells for heading, cell in row.items() if cell} - ({_SIZE} if one_size else set())
-        for pair in _STACKED.items():
+        for pair in STACKED.items():
             if filled.intersection(pair):
                 filled.update(pair)
-        yield _Section(
+        yield Section(
             # Comparisons may differ in what a title doesn't say, such as the number of steps.
             title=title if often[title] == 1 else f"{title} · {rows[0]['comparison_id']}",
             headings=[heading for heading in cells[0] if heading in filled],
@@ -164,10 +142,22 @@ def _cells(row: Row) -> dict[str, str]:
         "verdict": _verdict(row["verdict"], row["note"], negative="NEGATIVE TRANSFER"),
         "Δ source_only": _delta(row, "delta_source_only"),
         "adaptation": _verdict(row["verdict_adaptation"], row["note_adaptation"], negative="NEGATIVE"),
+        "same class as\nsource_only %": _share(row, "agreement_source_only"),
+        "same class in\nother seeds %": _share(row, "agreement_seeds"),
+        "confidence %": _share(row, "target_confidence") if _unscored(row) else "",
         "gap\nclosed": "" if pd.isna(row["gap_closed"]) else f"{row['gap_closed']:.0%}".replace("-", _MINUS),
         _SIZE: _size(row),
         "seconds\na run": "" if pd.isna(row["seconds"]) else f"{row['seconds']:.1f}",
     }
+
+
+def _unscored(row: Row) -> bool:
+    """Whether it has predictions and no accuracy, for no test example has a label."""
+    return pd.isna(row["accuracy_mean"]) and not pd.isna(row["target_confidence"])
+
+
+def _share(row: Row, column: str) -> str:
+    return "" if pd.isna(row[column]) else f"{100 * row[column]:.1f}"
 
 
 def _unwell(row: Row) -> str:
@@ -206,6 +196,8 @@ def _size(row: Row) -> str:
 
 
 def _remarks(rows: Sequence[Row]) -> list[str]:
+    if any(map(_unscored, rows)):
+        return [NO_VERDICT]
     baseline = [row["accuracy_mean"] for row in rows if row["strategy"] == "scratch" and not row["variant"]]
     return [
         f"{_name(row)} hurts: {row['accuracy_mean']:.1%} against {baseline[0]:.1%} from scratch"
@@ -214,31 +206,36 @@ def _remarks(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _footer(margin: float) -> str:
+def footer(table: pd.DataFrame, margin: float) -> list[str]:
+    """What the numbers mean; nothing where no row has an accuracy."""
+    if table["accuracy_mean"].isna().all() and not table["target_confidence"].isna().all():
+        return []
     points = "point" if margin == 1 else "points"
-    return (
+    text = (
         "Δ is in points, adjusted for the baseline's results with the same seeds, so it isn't always the difference of "
         "the means. Its interval (95%, Student's t, unadjusted) is for new seeds on this test set, new ± for new test "
         "examples too. Accuracy is mean ± standard deviation. Verdicts are about this test set: margin "
         f"±{margin:g} {points}, Holm-adjusted over the rows of a comparison."
     )
+    return [text]
 
 
 def _markdown_row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cell.translate(_MARKDOWN) for cell in cells)} |"
 
 
-def _latex_section(section: _Section, margin: float) -> str:
+def _latex_section(section: Section, footer_lines: Sequence[str]) -> str:
     seeds = {row["seeds"] for row in section.rows}
     count = counted(max(seeds), "seed") if len(seeds) == 1 else f"{min(seeds)} to {max(seeds)} seeds"
     rows = [section.headings, *([cells[heading] for heading in section.headings] for cells in section.cells)]
     header, *body = map(_latex_row, rows)
-    caption = " ".join([f"{section.title}, {count}.", *(f"{remark}." for remark in section.remarks)])
+    remarks = [f"{remark}." for remark in section.remarks]
+    caption = " ".join([f"{section.title}, {count}.", *remarks, *footer_lines])
     return "\n".join(
         [
             r"\begin{table*}",
             r"\centering\small",
-            rf"\caption{{{caption.translate(_LATEX)} {_footer(margin).translate(_LATEX)}}}",
+            rf"\caption{{{caption.translate(_LATEX)}}}",
             rf"\begin{{tabular}}{{{'l' * len(section.headings)}}}",
             r"\toprule",
             header,
@@ -256,31 +253,3 @@ def _latex_row(cells: Iterable[str]) -> str:
     text = " & ".join(cell.translate(_LATEX) for cell in cells)
     guard = "{}" if text.startswith(("[", "*")) else ""  # without it, LaTeX reads them as options of the \\ above
     return rf"{guard}{text} \\"
-
-
-def _terminal_table(section: _Section, wide: bool) -> Table:
-    """One comparison; a verdict stands under its difference, so that the whole fits into 80 columns."""
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        padding=(0, int(wide), 0, 0),
-        leading=1,
-    )
-    headings = [heading for heading in section.headings if heading not in _STACKED.values()]
-    for heading in headings:
-        if heading in _STACKED:
-            table.add_column(Text(f"{heading}\n{_STACKED[heading]}"), width=_WIDTHS[heading][wide])
-        else:
-            table.add_column(Text(heading), no_wrap=heading != "strategy", overflow="fold")
-    for row, cells in zip(section.rows, section.cells, strict=True):
-        table.add_row(*(_terminal_cell(row, cells, heading, wide) for heading in headings))
-    return table
-
-
-def _terminal_cell(row: Row, cells: Mapping[str, str], heading: str, wide: bool) -> Text:
-    if heading not in _STACKED:
-        return Text(cells[heading])
-    delta = cells[heading].replace("\n[", " [") if wide else cells[heading]
-    word = row["verdict" if heading == "Δ scratch" else "verdict_adaptation"]
-    verdict = Text(cells[_STACKED[heading]], style="" if pd.isna(word) else _STYLES[word])
-    return Text("\n").join(part for part in (Text(delta), verdict) if part)

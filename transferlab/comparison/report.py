@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from transferlab.comparison.compare import Comparison, compare, met
-from transferlab.comparison.render import to_terminal
+from transferlab.comparison.terminal import to_terminal
 from transferlab.comparison.verdict_words import Verdict
 from transferlab.errors import Refusal
 from transferlab.system.console import say, shown

@@ -40,6 +40,9 @@ SECTIONS = ("metrics", "timing")
 MAX_BYTES = 2**26
 """Largest result file that is read; a real file has some thousand bytes."""
 
+MEASURES = ("target_accuracy", "target_confidence", "target_entropy")
+"""The metrics that a table needs. A finished run without labelled test examples has no accuracy."""
+
 COSTS = ("parameters", "milliseconds_per_image")
 
 
@@ -123,9 +126,7 @@ def read_result(path: Path) -> dict[str, Any]:
         "variant": row["variant"] or "",
         "loss": row["loss"] or "",
         "warned": _warned(result),
-        "target_accuracy": _number(result, "metrics", "target_accuracy", highest=1)
-        if row["status"] == "ok"
-        else math.nan,
+        **{name: _measure(result, name) if row["status"] == "ok" else math.nan for name in MEASURES},
         "seconds": _number(result, "timing", "seconds"),
         **{name: _number(result, "timing", name) if name in result["timing"] else math.nan for name in COSTS},
     }
@@ -156,6 +157,15 @@ def _field(result: dict[str, Any], name: str, types: tuple[type, ...]) -> Any:
     if isinstance(result[name], str):
         result[name].encode("utf-8")  # half a surrogate could be written to no table
     return result[name]
+
+
+def _measure(result: dict[str, Any], name: str) -> float:
+    """A metric; NaN for an accuracy that says that it isn't known, and for what older results lack."""
+    metrics = _field(result, "metrics", (dict,))
+    unscored = "classes" in result.get("test_set", {}) if name == "target_accuracy" else name not in metrics
+    if unscored and metrics.get(name) is None:
+        return math.nan
+    return _number(result, "metrics", name, highest=1 if name != "target_entropy" else math.inf)
 
 
 def _number(result: dict[str, Any], section: str, name: str, highest: float = math.inf) -> float:

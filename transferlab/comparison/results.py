@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from transferlab.comparison.result_file import COSTS, FIELDS, OPTIONAL, read_result
-from transferlab.comparison.test_set import right_of
+from transferlab.comparison.result_file import COSTS, FIELDS, MEASURES, OPTIONAL, read_result
+from transferlab.comparison.test_set import classes_of, right_of
 
-_COLUMNS = [*FIELDS, *OPTIONAL, "warned", "target_accuracy", "seconds", *COSTS, "right"]
+_COLUMNS = [*FIELDS, *OPTIONAL, "warned", *MEASURES, "seconds", *COSTS, "right", "classes"]
 
 
 def read_results(output_root: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -23,11 +23,12 @@ def read_results(output_root: Path) -> tuple[pd.DataFrame, list[str]]:
         output_root: the folder that holds ``runs``.
 
     Returns:
-        One row per usable file, in the order of their paths: the top-level fields, ``target_accuracy`` (a fraction;
-        NaN for a diverged run), the kinds of warnings ``warned``, ``seconds``, what the predictor costs, ``parameters``
-        and ``milliseconds_per_image`` (NaN for a diverged run), the ``config``, the ``environment``, and
-        ``right``, which test examples it got right (None if it doesn't say). And one line
-        per file or folder left out, naming it and the reason.
+        One row per usable file, in the order of their paths: the top-level fields, ``MEASURES`` (NaN for a diverged
+        run; ``target_accuracy`` also where no test example has a label), the kinds of warnings ``warned``, ``seconds``,
+        what the predictor costs, ``parameters`` and ``milliseconds_per_image`` (NaN for a diverged run), the
+        ``config``, the ``environment``, ``right``, which test examples it got right (None if it doesn't say), and
+        ``classes``, its predictions where none has a label (else None). And one line per file or folder left out,
+        naming it and the reason.
     """
     rows: list[dict[str, Any]] = []
     known: set[tuple[str, str, int]] = set()
@@ -35,7 +36,7 @@ def read_results(output_root: Path) -> tuple[pd.DataFrame, list[str]]:
     for path in paths:
         try:
             row = read_result(path)
-            row["right"] = right_of(row["test_set"])
+            row["right"], row["classes"] = right_of(row["test_set"]), classes_of(row["test_set"])
             if (row["comparison_id"], row["run_id"], row["seed"]) in known:
                 raise ValueError(f"another file has seed {row['seed']} of run {row['run_id']}: a copy?")
             known.add((row["comparison_id"], row["run_id"], row["seed"]))

@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from transferlab.comparison.test_set import Right
+from transferlab.comparison.result_file import COSTS, MEASURES
+from transferlab.comparison.test_set import Classes, Right
 from transferlab.comparison.verdicts import LEVEL, LEVEL_OF_A_LOOK
 
 IDENTITY = ["comparison_id", "source", "target", "backbone", "strategy", "variant", "loss", "target_labels_per_class"]
 """What tells a row from others."""
 
-_NUMBERS = ("target_accuracy", "seconds", "parameters", "milliseconds_per_image")
+_NUMBERS = (*MEASURES, "seconds", *COSTS)
 _Record = Mapping[Any, Any]
 
 
@@ -26,7 +27,8 @@ class Row:
     """A strategy of a comparison: its results by seed, and its columns so far.
 
     Attributes:
-        points: of the finished runs, 100 times their accuracy, by seed.
+        points: of the finished runs with an accuracy, 100 times that, by seed.
+        classes: of the finished runs without one, their predictions, by seed.
         right: likewise, which test examples each got right; None for a result that doesn't say.
         run_ids: of the runs.
         level: the chance of a wrong word that the row is held to.
@@ -38,8 +40,10 @@ class Row:
         values = {name: np.array([run[name] for run in finished], dtype=np.float64) for name in _NUMBERS}
         accuracies = values["target_accuracy"]
         warned = Counter(chain.from_iterable(run["warned"] for run in finished))
-        self.points: dict[int, float] = {run["seed"]: 100 * run["target_accuracy"] for run in finished}
-        self.right: dict[int, Right | None] = {run["seed"]: run["right"] for run in finished}
+        scored = [run for run in finished if run["classes"] is None]
+        self.points: dict[int, float] = {run["seed"]: 100 * run["target_accuracy"] for run in scored}
+        self.right: dict[int, Right | None] = {run["seed"]: run["right"] for run in scored}
+        self.classes: dict[int, Classes] = {run["seed"]: run["classes"] for run in finished if run not in scored}
         self.run_ids: set[str] = {run["run_id"] for run in runs}
         self.level = _level(runs)
         self.columns: dict[str, Any] = {name: runs[0][name] for name in [*IDENTITY, "setting"]} | {
@@ -51,6 +55,8 @@ class Row:
             "seconds": _mean(values["seconds"]),
             "parameters": _mean(values["parameters"]),
             "milliseconds_per_image": _median(values["milliseconds_per_image"]),
+            "target_confidence": _mean(values["target_confidence"]),
+            "target_entropy": _mean(values["target_entropy"]),
         }
         self.strategy: str = self.columns["strategy"]
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from transferlab.comparison.agreement import compare_unscored
 from transferlab.comparison.judgement import judge
 from transferlab.comparison.rows import Row, comparisons
 from transferlab.comparison.verdicts import LEVEL_OF_A_LOOK
@@ -51,6 +52,10 @@ COLUMNS = [
     "delta_source_only_new_high",
     "test_examples",
     "level",
+    "target_confidence",
+    "target_entropy",
+    "agreement_source_only",
+    "agreement_seeds",
 ]
 """The columns of ``table.csv``, in order. Other programs read them, so new ones come last."""
 
@@ -74,7 +79,9 @@ def comparison_table(results: pd.DataFrame, margin: float) -> pd.DataFrame:
         ``milliseconds_per_image`` are the predictor's (the latter the median). Diverged runs are counted, and enter
         nothing else; ``warned`` says how many runs have which warning. ``…_new_low`` and
         ``…_new_high`` end the 95% interval for new test examples, ``seeds_…`` are the baseline's, ``slope_…`` says how
-        far rows follow it from seed to seed, ``level`` is the chance of a wrong word. What is unknown is NaN.
+        far rows follow it from seed to seed, ``level`` is the chance of a wrong word. What is unknown is NaN: of a
+        target without labelled test examples all that compares accuracies is, and ``agreement_…`` says instead which
+        share of the examples gets the same class.
     """
     compared = [_comparison(rows, margin) for rows in comparisons(results)]
     compared.sort(key=lambda rows: _comparison_order(rows[0]))
@@ -112,6 +119,9 @@ def _comparison(rows: list[Row], margin: float) -> list[dict[str, Any]]:
         next((row for row in rows if row.is_baseline(name)), None)
         for name in ("scratch", "source_only", "target_oracle")
     )
+    if any(row.classes for row in rows):
+        compare_unscored(rows, source_only)
+        return sorted((row.columns | {"negative_transfer": None} for row in rows), key=_row_order)
     if scratch:
         judge(rows, scratch, "verdict", "note", margin)
     if source_only:

@@ -1,4 +1,4 @@
-"""Which test examples a run got right: a bit each, kept in its result."""
+"""What a run made of each example, kept in its result: right or wrong, a bit each, or its class if nobody knows."""
 
 from __future__ import annotations
 
@@ -44,13 +44,66 @@ def packed(right: NDArray[np.bool_], indices: NDArray[np.int64], labels: NDArray
     return {"count": len(right), "examples": digest, "right": bits}
 
 
+@dataclass(frozen=True)
+class Classes:
+    """How the examples of a target without test labels were classified.
+
+    Attributes:
+        examples: a digest of which examples they are.
+        classes: of each, (N,), as their smallest unsigned type holds them.
+    """
+
+    examples: str
+    classes: NDArray[np.unsignedinteger[Any]]
+
+
+MAX_CLASSIFIED = 100_000
+"""Of more examples than this, evenly spaced ones are kept, at most so many."""
+
+
+def classes_packed(classes: NDArray[np.int64], indices: NDArray[np.int64]) -> dict[str, Any]:
+    """What a result holds of predictions that can't be scored.
+
+    Args:
+        classes: predicted for each example, (N,).
+        indices: of the examples in their domain, (N,).
+    """
+    step = -(-len(classes) // MAX_CLASSIFIED)
+    kept, of = classes[::step], indices[::step]
+    size = 1 if kept.max() < 2**8 else 2 if kept.max() < 2**16 else 4
+    digest = hashlib.sha256(of.astype("<i8").tobytes()).hexdigest()[:16]
+    text = base64.b64encode(kept.astype(f"<u{size}").tobytes()).decode()
+    return {"count": len(kept), "examples": digest, "size": size, "classes": text}
+
+
+def classes_of(test: Mapping[str, Any]) -> Classes | None:
+    """The same as it is read from a result; None if it holds none, because test examples have labels.
+
+    Raises:
+        ValueError: if it isn't what ``classes_packed`` writes.
+    """
+    if "classes" not in test:
+        return None
+    count, examples, size, text = (test.get(name) for name in ("count", "examples", "size", "classes"))
+    known = type(count) is int and isinstance(examples, str) and size in (1, 2, 4) and isinstance(text, str)
+    if not known:
+        raise ValueError("test_set is not the number of its examples, their digest, and their classes")
+    try:
+        classes = np.frombuffer(base64.b64decode(str(text), validate=True), f"<u{size}")
+    except ValueError as error:
+        raise ValueError(f"test_set.classes can't be read: {error}") from None
+    if len(classes) != count or not count:
+        raise ValueError(f"test_set.classes are {len(classes)}, of {count}")
+    return Classes(str(examples), classes)
+
+
 def right_of(test: Mapping[str, Any]) -> Right | None:
     """The same as it is read from a result; None if the result doesn't say.
 
     Raises:
         ValueError: if it isn't what ``packed`` writes.
     """
-    if not test:
+    if not test or "classes" in test:
         return None
     count, examples, text = (test.get(name) for name in ("count", "examples", "right"))
     if type(count) is not int or count < 1 or not isinstance(examples, str) or not isinstance(text, str):

@@ -17,6 +17,9 @@ from transferlab.config.signatures import options_of
 EXAMPLES = {"adapt": ["loss=mmd"], "transitive": ["bridge=rendered_digits"]}
 """Overrides that a strategy needs before its stages can be listed."""
 
+SOURCE = frozenset({"source", "source_unlabelled"})
+"""The streams of the source as a whole."""
+
 HEADER = ("strategy", "family", "target labels?", "source at adaptation?", "classes may differ?", "reference", "extra")
 
 
@@ -75,12 +78,12 @@ def _entry(name: str, text: str) -> Entry:
     strategy, loss = row.config.strategy(), row.config.loss
     stages = strategy.stages(loss)
     reads = [set(stage.streams) for stage in stages]
-    adapts = next((index for index, streams in enumerate(reads) if streams - {"source"}), len(reads))
+    adapts = next((index for index, streams in enumerate(reads) if streams - SOURCE), len(reads))
     return Entry(
         name,
         strategy.family,
         "target_labelled" in strategy.reads(loss),
-        any("source" in streams for streams in reads[adapts:]),
+        any(streams & SOURCE for streams in reads[adapts:]),
         _differing(row.config.strategy),
         reference(text),
         ", ".join(extra.command for extra in extras_of(stages)),

@@ -14,6 +14,13 @@ from transferlab.config.values import unknown
 Compose = Callable[[list[str]], DictConfig]
 
 
+AUTO = {
+    "backbone": "has no options; name the network too, as backbone=mlp",
+    "optimizer": "has lr and weight_decay alone; name the optimiser too, as optimizer=sgd",
+}
+"""Groups of which ``auto`` is the default, and what an option that it lacks is answered."""
+
+
 def in_one_line(error: Exception, overrides: Sequence[str], compose: Compose) -> str:
     """An error of Hydra's or OmegaConf's in one line for the user.
 
@@ -32,8 +39,8 @@ def in_one_line(error: Exception, overrides: Sequence[str], compose: Compose) ->
     elif missing := re.search(r"Could not override '([^']+)'", text):
         parent, _, name = missing[1].replace("/", ".").rpartition(".")
         first = unknown(missing[1], name, _keys_without(name, parent, overrides, compose))
-        if parent == "backbone" and not any(re.match("backbone=(?!auto$)", line) for line in overrides):
-            first = f"{missing[1]}: auto has no options; name the network too, as backbone=mlp"
+        if parent in AUTO and not any(re.match(f"{parent}=(?!auto$)", line) for line in overrides):
+            first = f"{missing[1]}: auto {AUTO[parent]}"
         if missing[1] == "domain":
             first = "domain: a data set is chosen by its role; write source=… or target=…"
     elif merging := re.match(r"Error merging override (.*)", text):

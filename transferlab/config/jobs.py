@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from transferlab.config.auto_optimizer import SHARED
 from transferlab.config.comparison_row import ComparisonRow
 from transferlab.config.composer import Composed, Composer
 from transferlab.config.identity import NOT_IN_RUN_ID, ROW_KEYS
@@ -93,7 +94,7 @@ def _rows(job: Composed, defaults: _Defaults, allowed: set[str]) -> list[Compari
     if set(packages) - allowed:
         names = ",".join(packages)
         raise Refusal(f"allow_packages: a config can't allow itself code; if you do, add allow_packages=[{names}]")
-    chosen = train_config(_with_backbones(node, job.choices, defaults.domains))
+    chosen = train_config(_with_files(node, job.choices, defaults.domains))
     choices = {group: name for group, name in job.choices.items() if name is not None and group in node}
     by_strategy = (f"strategy={choices['strategy']}",)
     own = defaults.composed(by_strategy)
@@ -119,16 +120,21 @@ def _rows(job: Composed, defaults: _Defaults, allowed: set[str]) -> list[Compari
             replaced = {key: baseline[key] for key in ROW_KEYS}
             if "bridges" in replaced["strategy"]:
                 replaced["bridge"] = node["bridge"]
-            others = _with_backbones({**node, **replaced}, job.choices, defaults.domains)
+            others = _with_files({**node, **replaced}, job.choices, defaults.domains)
             rows.append(ComparisonRow(train_config(others), {}, shared))
     return rows
 
 
-def _with_backbones(node: Mapping[str, Any], choices: Mapping[str, Any], files: Domains) -> dict[str, Any]:
-    """``node`` with the keys of the network for each kind of input, if ``backbone=auto`` names them."""
-    if choices.get("backbone") != "auto":
-        return {**node}
-    return {**node, "backbone": {kind: files.backbone(name) for kind, name in node["backbone"].items()}}
+def _with_files(node: Mapping[str, Any], choices: Mapping[str, Any], files: Domains) -> dict[str, Any]:
+    """``node`` with the keys of the networks and optimisers that ``backbone=auto`` and ``optimizer=auto`` name."""
+    with_files = {**node}
+    if choices.get("backbone") == "auto":
+        with_files["backbone"] = {kind: files.option("backbone", name) for kind, name in node["backbone"].items()}
+    if choices.get("optimizer") == "auto":
+        own = node["optimizer"]
+        named = {name: (own[name], files.option("optimizer", name)) for name in own if name not in SHARED}
+        with_files["optimizer"] = {**{key: own[key] for key in SHARED if key in own}, "choices": named}
+    return with_files
 
 
 def _takes_loss(config: TrainConfig) -> bool:

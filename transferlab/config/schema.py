@@ -11,6 +11,7 @@ from typing import Any, Literal, get_type_hints
 
 from transferlab.comparison.verdict_words import Verdict
 from transferlab.config.auto_backbone import AutoBackbone, backbone
+from transferlab.config.auto_optimizer import AutoOptimizer, optimizer
 from transferlab.config.component import Component
 from transferlab.config.input_settings import ImageConfig, SignalConfig, TokensConfig
 from transferlab.config.nodes import component
@@ -170,10 +171,10 @@ class TrainConfig:
         return replace(self, bridge=Bridge(path), strategy=strategy)
 
     def for_kind(self, kind: str) -> TrainConfig:
-        """The same config with ``backbone=auto`` replaced by the network for inputs of this kind."""
-        if isinstance(self.backbone, AutoBackbone):
-            return replace(self, backbone=self.backbone.by_kind[kind])
-        return self
+        """The same config with ``backbone=auto`` replaced by the network for inputs of this kind, and its optimiser."""
+        network = self.backbone.by_kind[kind] if isinstance(self.backbone, AutoBackbone) else self.backbone
+        moved_by = self.optimizer.of(network) if isinstance(self.optimizer, AutoOptimizer) else self.optimizer
+        return replace(self, backbone=network, optimizer=moved_by)
 
     @property
     def root(self) -> Path:
@@ -251,7 +252,7 @@ def _values(kind: type, node: Any, prefix: str, packages: list[str]) -> dict[str
 
 def _value(node: Any, type_: Any, key: str, packages: list[str]) -> Any:
     """The checked value of one key."""
-    read = {"source": source, "bridge": bridge, "backbone": backbone, "loss": _adaptation_loss}
+    read = {"source": source, "bridge": bridge, "backbone": backbone, "optimizer": optimizer, "loss": _adaptation_loss}
     if key in read:
         return read[key](node, packages)
     if type_ is Component:

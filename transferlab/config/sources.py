@@ -116,17 +116,17 @@ class Domains(ConfigSource):
         assert isinstance(node, DictConfig)
         return node
 
-    def backbone(self, name: Any) -> dict[str, Any]:
-        """The keys of a backbone's file.
+    def option(self, group: str, name: Any) -> dict[str, Any]:
+        """The keys of the file of a group's option.
 
         Raises:
             Refusal: if there is no such file.
         """
-        folders = [folder for folder in self._folders if folder.is_config(f"backbone/{name}")]
+        folders = [folder for folder in self._folders if folder.is_config(f"{group}/{name}")]
         if not folders:
-            names = {each for folder in self._folders for each in folder.list("backbone", ObjectType.CONFIG)}
-            raise Refusal(unknown(f"backbone={name}", str(name), names - {"auto"}))
-        config = folders[0].load_config(f"backbone/{name}").config
+            names = {each for folder in self._folders for each in folder.list(group, ObjectType.CONFIG)}
+            raise Refusal(unknown(f"{group}={name}", str(name), names - {"auto"}))
+        config = folders[0].load_config(f"{group}/{name}").config
         return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
 
     @staticmethod

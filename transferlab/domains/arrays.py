@@ -11,6 +11,34 @@ from transferlab.errors import Refusal
 from transferlab.inputs.checks import refuse_masked
 from transferlab.text import agreeing, counted
 
+UNLABELLED = -1
+"""Stands where an example has no label."""
+
+
+def known_labels(labels: Any, unlabelled: Any, examples: int) -> NDArray[np.int64]:
+    """Labels as an array of whole numbers, (examples,), ``UNLABELLED`` where the mask is true.
+
+    Args:
+        labels: see ``whole_labels``; where the mask is true they may be anything, NaN too.
+        unlabelled: bool, (examples,); None where every example has a label.
+        examples: their number.
+
+    Raises:
+        Refusal: if either is anything else.
+    """
+    if unlabelled is None:
+        return whole_labels(labels, examples)
+    check_mask("unlabelled", unlabelled, examples)
+    given = np.asarray(labels)
+    if given.shape != (examples,):
+        return whole_labels(labels, examples)
+    known = given[~unlabelled]
+    if given.dtype.kind in "fO" and all(isinstance(label, int | float) and label % 1 == 0 for label in known):
+        known = known.astype(np.int64)  # NaN or None, for those without a label, made them no whole numbers
+    whole = np.full(examples, UNLABELLED, np.int64)
+    whole[~unlabelled] = whole_labels(known, len(known))
+    return whole
+
 
 def whole_labels(labels: Any, examples: int) -> NDArray[np.int64]:
     """Labels as an array of whole numbers, (examples,); lists and booleans are accepted too.
@@ -33,6 +61,11 @@ def whole_labels(labels: Any, examples: int) -> NDArray[np.int64]:
         return array.astype(np.int64)
     if not np.issubdtype(array.dtype, np.integer):
         numbers = np.issubdtype(array.dtype, np.floating)
+        if numbers and np.isnan(array).any():
+            raise Refusal(
+                f"{counted(int(np.isnan(array).sum()), 'label')} of {examples} NaN: if these examples have no label, "
+                "unlabelled=np.isnan(labels)"
+            )
         how = "labels.astype(np.int64)" if numbers else "class_names, labels = np.unique(labels, return_inverse=True)"
         raise Refusal(f"labels must be whole numbers, not {array.dtype}: {how}")
     return array
@@ -40,6 +73,8 @@ def whole_labels(labels: Any, examples: int) -> NDArray[np.int64]:
 
 def check_range(labels: NDArray[np.int64], classes: int) -> None:
     """Raises Refusal unless every label is the index of a class."""
+    if not len(labels):
+        return
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= classes:
         how = ": they count from 0, so labels - 1" if low == 1 and high == classes else ""
@@ -47,18 +82,18 @@ def check_range(labels: NDArray[np.int64], classes: int) -> None:
         raise Refusal(f"labels run from {low} to {high}, but there {names}{how}")
 
 
-def check_mask(test: Any, examples: int) -> None:
-    """Raises Refusal unless the test mask is bool, (examples,): ``~`` of whole numbers would train on test examples."""
-    if not isinstance(test, np.ndarray):
+def check_mask(name: str, mask: Any, examples: int) -> None:
+    """Raises Refusal unless a mask is bool, (examples,): ``~`` of whole numbers would train on test examples."""
+    if not isinstance(mask, np.ndarray):
         raise Refusal(
-            f"test must be a NumPy array, bool ({examples},), not {type(test).__name__}: np.asarray(test, bool)"
+            f"{name} must be a NumPy array, bool ({examples},), not {type(mask).__name__}: np.asarray({name}, bool)"
         )
-    refuse_masked("test", test)
-    if test.shape == (examples,) and test.dtype == np.bool_:
+    refuse_masked(name, mask)
+    if mask.shape == (examples,) and mask.dtype == np.bool_:
         return
     how = ""
-    if test.shape == (examples,) and set(np.unique(test).tolist()) <= {0, 1}:
-        how = ": test.astype(bool)"
-    elif test.ndim == 1 and np.issubdtype(test.dtype, np.integer):
-        how = f": np.isin(np.arange({examples}), test), if these are indices"
-    raise Refusal(f"the test mask must be bool ({examples},), not {test.dtype} {test.shape}{how}")
+    if mask.shape == (examples,) and set(np.unique(mask).tolist()) <= {0, 1}:
+        how = f": {name}.astype(bool)"
+    elif mask.ndim == 1 and np.issubdtype(mask.dtype, np.integer):
+        how = f": np.isin(np.arange({examples}), {name}), if these are indices"
+    raise Refusal(f"the {name} mask must be bool ({examples},), not {mask.dtype} {mask.shape}{how}")

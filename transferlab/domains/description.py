@@ -12,7 +12,7 @@ from transferlab.config.schema import TrainConfig
 from transferlab.domains.domain import Domain
 from transferlab.domains.loading import loaded
 from transferlab.domains.overlaps import overlaps
-from transferlab.domains.splits import VALIDATION_FRACTION, test_mask
+from transferlab.domains.splits import VALIDATION_FRACTION, class_counts, test_mask
 from transferlab.text import counted, printable
 
 MAJORITY = 0.9
@@ -49,17 +49,28 @@ def described(configs: Iterable[TrainConfig]) -> list[str]:
 
 def _line(role: str, component: Component, domain: Domain) -> str:
     test = test_mask(domain)
-    training = np.bincount(domain.labels[~test], minlength=len(domain.class_names))
-    every = np.bincount(domain.labels, minlength=len(domain.class_names))
+    training = class_counts(domain, ~test)
+    every = class_counts(domain, np.ones_like(test))
     path = component.options.get("path")
     where = f" ({path})" if isinstance(path, str) else ""
-    text = f"{role}={component.name}{where}: {counted(len(every), 'class')} ({_classes(domain.class_names, every)})"
-    text += f", {training.sum():,} training and {test.sum():,} test examples"
+    classes = f"{counted(len(every), 'class')} ({_classes(domain.class_names, every)}), " if len(every) else ""
+    text = f"{role}={component.name}{where}: {classes}{(~test).sum():,} training and {test.sum():,} test examples"
+    text += _unlabelled(domain, test)
     few = [(name, count) for name, count in zip(domain.class_names, training.tolist(), strict=True) if _is_few(count)]
-    if few:
+    if few and (role != "target" or training.any()):
         names = ", ".join(f"{name} {count}" for name, count in few[:CLASSES_SHOWN])
         text += f"; few to train on: {names}{', …' if len(few) > CLASSES_SHOWN else ''}"
     return printable("; ".join([text, *domain.remarks]))
+
+
+def _unlabelled(domain: Domain, test: NDArray[np.bool_]) -> str:
+    """How many examples have no label; empty if all have one."""
+    if domain.labelled.all():
+        return ""
+    if not domain.labelled.any():
+        return ", none with a label"
+    counts = [int((mask & ~domain.labelled).sum()) for mask in (~test, test)]
+    return f", {counts[0]:,} and {counts[1]:,} of them without a label"
 
 
 def _is_few(count: int) -> bool:
@@ -82,8 +93,8 @@ def _warnings(role: str, component: Component, domain: Domain) -> list[str]:
     lines: list[str] = []
     test = test_mask(domain)
     mask, what = (test, "test") if role == "target" else (~test, "training")
-    counts = np.bincount(domain.labels[mask], minlength=len(domain.class_names))
-    share = counts.max() / max(counts.sum(), 1)
+    counts = class_counts(domain, mask)
+    share = counts.max(initial=0) / max(counts.sum(), 1)
     if share >= MAJORITY:
         largest = domain.class_names[int(counts.argmax())]
         means = (
@@ -92,9 +103,11 @@ def _warnings(role: str, component: Component, domain: Domain) -> list[str]:
             else "there is little to learn of others"
         )
         lines.append(f"{name}: {share:.1%} of its {what} examples have the class {largest}: {means}")
-    if role == "target" and test.sum() < FEW_TEST:
-        weight = f"{100 / max(test.sum(), 1):.0f}% of its accuracy"
-        lines.append(f"{name}: {counted(int(test.sum()), 'test example')}: each is {weight}")
+    if role == "target" and not counts.sum():
+        lines.append(f"{name}: no test example has a label: there will be no accuracy and no verdict")
+    elif role == "target" and counts.sum() < FEW_TEST:
+        weight = f"{100 / counts.sum():.0f}% of its accuracy"
+        lines.append(f"{name}: {counted(int(counts.sum()), 'test example')}: each is {weight}")
     remarks = domain.kind.remarks(domain.inputs, domain.labels, domain.class_names)
     lines += [f"{name}: {remark}" for remark in remarks]
     return [printable(line) for line in lines]

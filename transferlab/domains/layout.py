@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from transferlab.domains.arrays import UNLABELLED
 from transferlab.domains.class_names import as_text, listed, look_alikes, refuse_alike
 from transferlab.errors import Refusal
 from transferlab.images.image_files import Content, content, images_below
@@ -48,9 +49,9 @@ class Layout:
     """The images of a folder, in order of split, class and name.
 
     Attributes:
-        class_names: names of the class folders.
+        class_names: names of the class folders; none where nothing says what the images show.
         names: paths of the files, relative to the folder.
-        labels: index of the class of each file.
+        labels: index of the class of each file; ``UNLABELLED`` where there are no class folders.
         test: whether each file is in the test split; None where there are no splits.
         remarks: what was left out, in words.
     """
@@ -66,12 +67,16 @@ def layout(root: Path) -> Layout:
     """Lists the image files. Opens only files whose ending doesn't say whether they are images.
 
     Args:
-        root: a folder.
+        root: a folder. If it holds images and no folder, nothing says what they show.
 
     Raises:
-        Refusal: if the folder has no sub-folder per class, directly or below folders of splits; says what it has.
+        Refusal: if the folder has neither images alone nor a sub-folder per class, directly or below folders of
+            splits; says what it has.
     """
     top = _unbroken_content(root, "")
+    if top.images and not top.folders:
+        what = f"{_shown(root)} holds images, and no folder per class: a level too low, or images without labels"
+        return _without_classes(top.images, (what, *_left_out(top.others, 0, ())))
     parts, unread = _split_folders(root, top)
     inside = [top if not part else _unbroken_content(root, part) for part in parts]
     above = inside if parts == ("",) else [top, *inside]
@@ -90,6 +95,23 @@ def layout(root: Path) -> Layout:
                 files.test.extend([index == 1] * len(entries.images))
     remarks = _left_out(others, sum(len(entries.images) for entries in above), unread)
     return Layout(files.class_names, files.names, files.labels, files.test, remarks)
+
+
+def every_image(root: Path) -> Layout:
+    """Lists the images of a folder and of all folders below it; what these are called says nothing.
+
+    Raises:
+        Refusal: if there is none.
+    """
+    below = images_below(root)
+    names = content(root).images + [f"{folder}/{name}" for folder in sorted(below) for name in below[folder]]
+    if not names:
+        raise Refusal(f"{_shown(root)}: no images in it, nor in a folder below it")
+    return _without_classes(names, ())
+
+
+def _without_classes(names: list[str], remarks: tuple[str, ...]) -> Layout:
+    return Layout((), names, [UNLABELLED] * len(names), None, remarks)
 
 
 def _unbroken_content(root: Path, part: str) -> Content:
@@ -139,7 +161,8 @@ def _split_folders(root: Path, top: Content) -> tuple[tuple[str, ...], list[str]
         if inside.images and not inside.folders:
             raise Refusal(
                 f"{where}: {printable(name)}/ is a split, and holds {counted(len(inside.images), 'image')} itself: "
-                f"without a folder per class in it, as {printable(name)}/cat, nothing says what they show"
+                f"without a folder per class in it, as {printable(name)}/cat, nothing says what they show; a target "
+                f"without labels: unlabelled={_shown(root / name)}"
             )
     train, test, validation = ([name for name, kind in kinds.items() if kind == wanted] for wanted in SPLITS)
     held_out = test or validation
@@ -169,10 +192,7 @@ def _classes(root: Path, part: str, entries: Content) -> dict[str, str]:
     where = f"path={_shown(root / part)}"
     names = entries.folders
     if not names:
-        itself = (
-            f"; it holds {counted(len(entries.images), 'image')} itself: the level too low?" if entries.images else ""
-        )
-        raise Refusal(f"{where}: expected a folder of images per class, and there is none{itself}")
+        raise Refusal(f"{where}: expected a folder of images per class, and there is none")
     for name in names:
         if not _is_text(name):
             raise Refusal(f"{where}: the name of the folder '{printable(name)}' is not UTF-8: rename it")
@@ -213,7 +233,7 @@ def _class_content(root: Path, name: str) -> Content:
     entries = content(root / name)
     below = images_below(root / name, MAX_FOLDERS_SEARCHED) if entries.folders else {}
     if below:
-        deeper = f"{counted(sum(below.values()), 'image')} in {listed(f'{name}/{path}' for path in below)}"
+        deeper = f"{counted(sum(map(len, below.values())), 'image')} in {listed(f'{name}/{path}' for path in below)}"
         if not entries.images:
             raise Refusal(
                 f"class {printable(name)}: its folder has no images, but {deeper}: a level too high? "

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 
 import numpy as np
 
+from transferlab.domains.arrays import UNLABELLED
 from transferlab.domains.class_names import listed, look_alikes
 from transferlab.domains.domain import Domain
 from transferlab.domains.splits import test_mask
 from transferlab.errors import Refusal
-from transferlab.inputs.lazy import Inputs, LazyArray, in_file
+from transferlab.inputs.lazy import joined
 
 
 def concatenated(domains: Sequence[Domain]) -> Domain:
@@ -25,31 +25,20 @@ def concatenated(domains: Sequence[Domain]) -> Domain:
         return domains[0]
     same = [in_order(domain, domains[0].class_names) for domain in domains]
     return Domain(
-        _joined(same),
+        joined([domain.inputs for domain in same], [domain.fingerprint for domain in same]),
         np.concatenate([domain.labels for domain in same]),
         domains[0].class_names,
         np.concatenate([test_mask(domain) for domain in same]),
         tuple(len(domain.labels) for domain in same),
         kind=domains[0].kind,
+        unlabelled=~np.concatenate([domain.labelled for domain in same]),
     )
-
-
-def _joined(domains: Sequence[Domain]) -> Inputs:
-    if not any(in_file(domain.inputs) for domain in domains):
-        return np.concatenate([np.asarray(domain.inputs) for domain in domains])
-    lazy = [
-        domain.inputs
-        if isinstance(domain.inputs, LazyArray)
-        else LazyArray((domain.inputs,), content=domain.fingerprint)
-        for domain in domains
-    ]
-    return reduce(LazyArray.joined, lazy)
 
 
 def in_order(domain: Domain, class_names: tuple[str, ...]) -> Domain:
     """The domain with its classes in the order of ``class_names``, which must contain all of them."""
-    new_labels = np.array([class_names.index(name) for name in domain.class_names], dtype=np.int64)
-    return domain.derived(labels=new_labels[domain.labels], class_names=class_names)
+    new_labels = np.array([*(class_names.index(name) for name in domain.class_names), UNLABELLED], dtype=np.int64)
+    return domain.derived(labels=new_labels[domain.labels], class_names=class_names)  # -1 is the last of them
 
 
 def refuse_other_classes(names: Sequence[str], domains: Sequence[Domain]) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from transferlab.config.component import Component
 from transferlab.config.roles import Source
+from transferlab.domains.arrays import UNLABELLED
 from transferlab.domains.class_names import listed
 from transferlab.domains.domain import Domain
 from transferlab.domains.loading import loaded
@@ -108,11 +109,12 @@ def _by_split(domain: Domain) -> tuple[_Part, _Part]:
 
 def _part(examples: NDArray[np.bytes_], labels: NDArray[np.int64]) -> _Part:
     different, places = np.unique(examples, return_inverse=True)
+    known = labels != UNLABELLED
     least = np.full(len(different), np.iinfo(np.int64).max)
-    most = np.full(len(different), -1)
-    np.minimum.at(least, places, labels)
-    np.maximum.at(most, places, labels)
+    most = np.full(len(different), UNLABELLED)
+    np.minimum.at(least, places[known], labels[known])
+    np.maximum.at(most, places[known], labels[known])
     several: dict[int, set[int]] = {}
-    for index in np.flatnonzero((least != most)[places]).tolist():
+    for index in np.flatnonzero((least < most)[places] & known).tolist():
         several.setdefault(int(places[index]), set()).add(int(labels[index]))
     return _Part(different, [sorted(own) for own in several.values()])

@@ -33,9 +33,10 @@ def prepared(
     parts = TrainingData(
         read(training.source),
         read(training.source_validation),
+        read(training.source_extra),
         read(training.target_labelled),
         read(training.target_unlabelled),
         read(training.target_test_unlabelled),
         tuple(read(bridge) for bridge in training.bridges),
     )
-    return parts, read(test)
+    return parts, replace(read(test), unknown=read(test.unknown))

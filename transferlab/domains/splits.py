@@ -2,7 +2,8 @@
 
 The test split is a domain's own and never changes. The seed draws the validation part of the source
 and the labelled part of the target. Target training labels beyond the budget are in none of these
-objects: the unlabelled stream has no field for them.
+objects: the unlabelled stream has no field for them. Examples that never had a label are in the
+unlabelled streams alone, and, of the target, among those that are predicted in the end.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from transferlab.domains.domain import Domain
 from transferlab.errors import Refusal
-from transferlab.inputs.lazy import Inputs, chosen
+from transferlab.inputs.lazy import Inputs, chosen, joined
 from transferlab.text import printable
 
 TEST_FRACTION = 0.3
@@ -58,16 +59,20 @@ class TrainingData:
     """All that training and model selection may see.
 
     Attributes:
-        source: the source's training split, less the validation part.
-        source_validation: part of the source's training split, held out by seed.
-        target_labelled: target training examples, as many per class as the budget says; none for a budget of 0.
+        source: what has a label in the source's training split, less the validation part.
+        source_validation: part of the same, held out by seed.
+        source_extra: what has no label in the source's training split; often nothing.
+        target_labelled: target training examples, as many per class as the budget says, or as there are where some
+            have no label; none for a budget of 0.
         target_unlabelled: the whole target training split.
         target_test_unlabelled: the inputs of the target's test split, for strategies that say so (``transductive``).
-        bridges: the training split of each intermediate domain, in the order in which they are crossed.
+        bridges: what has a label in the training split of each intermediate domain, in the order in which they are
+            crossed.
     """
 
     source: Labelled
     source_validation: Labelled
+    source_extra: Unlabelled
     target_labelled: Labelled
     target_unlabelled: Unlabelled
     target_test_unlabelled: Unlabelled
@@ -77,9 +82,12 @@ class TrainingData:
         """The examples that a stage reads under this name.
 
         Args:
-            name: an attribute; ``bridge1``, ``bridge1_unlabelled``, ``bridge2`` and on; or ``source1``, ``source2``
-                and on for one of the domains that the source is made of.
+            name: an attribute; ``source_unlabelled``, which is ``source`` and ``source_extra`` together; ``bridge1``,
+                ``bridge1_unlabelled``, ``bridge2`` and on; or ``source1``, ``source2`` and on for one of the domains
+                that the source is made of.
         """
+        if name == "source_unlabelled":
+            return Unlabelled(joined([self.source.inputs, self.source_extra.inputs]))
         numbered = re.fullmatch(r"(bridge|source)(\d+)(_unlabelled)?", name)
         if numbered is None:
             return getattr(self, name)
@@ -90,13 +98,23 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class TestData:
-    """What evaluation alone sees: the target's test split, and the indices of its examples in the domain."""
+    """What evaluation alone sees.
+
+    Attributes:
+        inputs: of what has a label in the target's test split, (n, …).
+        labels: theirs, (n,).
+        indices: of the same examples in the domain, (n,).
+        unknown: all of the target that has no label, in either split: predicted in the end, and never scored.
+        unknown_indices: likewise.
+    """
 
     __test__ = False  # not a test case, whatever pytest thinks of its name
 
     inputs: Inputs
     labels: NDArray[np.int64]
     indices: NDArray[np.int64]
+    unknown: Unlabelled
+    unknown_indices: NDArray[np.int64]
 
 
 def split(
@@ -114,22 +132,24 @@ def split(
     test = np.flatnonzero(test_mask(target))
     training, validation = _validation(source, seed)
     train = np.flatnonzero(~test_mask(target))
-    labelled = _budget(train, target.labels, labels_per_class, seed)
+    labelled = _budget(train[target.labelled[train]], target.labels, labels_per_class, seed)
+    scored, unknown = test[target.labelled[test]], np.flatnonzero(~target.labelled)
     return (
         TrainingData(
             _labelled(source, training),
             _labelled(source, validation),
+            Unlabelled(_inputs(source, np.flatnonzero(~test_mask(source) & ~source.labelled))),
             Labelled(_inputs(target, labelled), target.labels[labelled]),
             Unlabelled(_inputs(target, train)),
             Unlabelled(_inputs(target, test)),
-            tuple(_labelled(bridge, np.flatnonzero(~test_mask(bridge))) for bridge in bridges),
+            tuple(_labelled(bridge, np.flatnonzero(~test_mask(bridge) & bridge.labelled)) for bridge in bridges),
         ),
-        TestData(_inputs(target, test), target.labels[test], test),
+        TestData(_inputs(target, scored), target.labels[scored], scored, Unlabelled(_inputs(target, unknown)), unknown),
     )
 
 
 def test_mask(domain: Domain) -> NDArray[np.bool_]:
-    """The domain's own test split, or else 30% of each class, drawn with a fixed seed.
+    """The domain's own test split, or else 30% of each class, drawn with a fixed seed; none of what has no label.
 
     Returns:
         bool, (examples,).
@@ -148,7 +168,12 @@ test_mask.__test__ = False  # type: ignore[attr-defined]
 
 
 def refuse_budget(target: Domain, name: str, labels_per_class: int | Literal["all"]) -> None:
-    """Raises Refusal, naming the classes, if some have fewer training examples than the budget or no test example."""
+    """Raises Refusal, naming the classes, if some have fewer training examples than the budget or no test example.
+
+    Where examples without a label say that labels are few, each class has as many as there are.
+    """
+    if not target.labelled.all():
+        return
     test = test_mask(target)
     if lacking := _fewer_than(1, target, test):
         raise Refusal(f"target={name}: no test examples of {', '.join(lacking)}")
@@ -161,13 +186,18 @@ def refuse_budget(target: Domain, name: str, labels_per_class: int | Literal["al
 
 def labels_of_classes(target: Domain, labels_per_class: int | Literal["all"]) -> list[int]:
     """Number of labelled target examples of each class, within the budget."""
-    counts: list[int] = np.bincount(target.labels[~test_mask(target)], minlength=len(target.class_names)).tolist()
+    counts = class_counts(target, ~test_mask(target)).tolist()
     return [count if labels_per_class == "all" else min(count, labels_per_class) for count in counts]
+
+
+def class_counts(domain: Domain, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Number of examples of each class in the mask; those without a label don't count."""
+    return np.bincount(domain.labels[mask & domain.labelled], minlength=len(domain.class_names))
 
 
 def _fewer_than(least: int, domain: Domain, mask: NDArray[np.bool_]) -> list[str]:
     """Names, with counts, of the classes that have fewer than ``least`` examples in the mask."""
-    counts = np.bincount(domain.labels[mask], minlength=len(domain.class_names))
+    counts = class_counts(domain, mask)
     return [f"{printable(domain.class_names[i])} ({counts[i]})" for i in np.flatnonzero(counts < least)]
 
 
@@ -184,7 +214,7 @@ def _inputs(domain: Domain, indices: NDArray[np.int64]) -> Inputs:
 
 def _validation(source: Domain, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Indices of the training and the validation part; each of several domains is split as it would be alone."""
-    indices = np.flatnonzero(~test_mask(source))
+    indices = np.flatnonzero(~test_mask(source) & source.labelled)
     held_out: list[NDArray[np.int64]] = []
     ends = np.cumsum(source.domain_sizes or (len(source.labels),))
     for domain_indices in np.split(indices, np.searchsorted(indices, ends[:-1])):
@@ -200,7 +230,7 @@ def _budget(
     indices: NDArray[np.int64], labels: NDArray[np.int64], per_class: int | Literal["all"], seed: int
 ) -> NDArray[np.int64]:
     """Indices of the labelled target examples: ``per_class`` of each class, drawn by the seed."""
-    if per_class == "all":
+    if per_class == "all" or not len(indices):
         return indices
     random = np.random.default_rng([seed, 2])
     return np.sort(np.concatenate([random.permutation(members)[:per_class] for members in _by_class(indices, labels)]))

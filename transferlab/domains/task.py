@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from transferlab.domains.splits import test_mask
 from transferlab.errors import Refusal
 from transferlab.inputs.kind import DomainInputs, InputSpec
 from transferlab.inputs.lazy import CHUNK, in_file
-from transferlab.text import agreeing, printable
+from transferlab.text import agreeing, counted, printable
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class TransferTask:
 
     Attributes:
         source: the source domain; several are concatenated.
-        target: the target domain; the same classes as the source's are in the source's order.
+        target: the target domain; the same classes as the source's are in the source's order. One that isn't wholly
+            labelled, and has no class that the source lacks, has the source's classes.
         fingerprints: of source, target and each bridge as their providers returned them.
         inputs: what the inputs of all look like.
         bridges: intermediate domains in the order in which they are crossed; classes ordered as the target's.
@@ -43,6 +44,16 @@ class TransferTask:
     def same_classes(self) -> bool:
         """Whether source, target and bridges have the same classes."""
         return all(domain.class_names == self.source.class_names for domain in (self.target, *self.bridges))
+
+    @cached_property
+    def judged(self) -> bool:
+        """Whether a test example of the target has a label; without one there is no accuracy and no verdict."""
+        return bool(self.target.labelled[test_mask(self.target)].any())
+
+    @cached_property
+    def has_target_labels(self) -> bool:
+        """Whether a training example of the target has a label, whatever the budget."""
+        return bool(self.target.labelled[~test_mask(self.target)].any())
 
 
 def load_task(config: TrainConfig) -> TransferTask:
@@ -64,7 +75,7 @@ def load_task(config: TrainConfig) -> TransferTask:
     ]
     inputs: list[DomainInputs] = []
     for (role, component), domain in zip(roles, (*sources, target, *bridges), strict=True):
-        _refuse_one_class(role, component, domain)
+        _refuse_untold(role, component, domain)
         # Bridges don't decide, or a row with a bridge would have another network than its baselines.
         decides = role != "bridge"
         inputs.append(DomainInputs(f"{role}={component.name}", domain.kind, domain.inputs.shape, decides))
@@ -74,6 +85,7 @@ def load_task(config: TrainConfig) -> TransferTask:
     made_alike = [_made_alike(*each, spec) for each in zip(components, inputs, strict=True)]
     comparable = [in_order(domain, names) if set(domain.class_names) == set(names) else domain for domain in made_alike]
     count = len(sources)
+    comparable[count] = _with_classes_of(names, comparable[count])
     return TransferTask(
         concatenated(comparable[:count]),
         comparable[count],
@@ -99,15 +111,31 @@ def loaded_bridge(component: Component, target: Component) -> Domain:
     return domain
 
 
-def _refuse_one_class(role: str, component: Component, domain: Domain) -> None:
-    """Raises Refusal unless two classes have training examples; of a target, examples of either split."""
-    labels = domain.labels if role == "target" else domain.labels[~test_mask(domain)]
-    present, what = np.unique(labels).tolist(), "examples" if role == "target" else "training examples"
-    if not present:
+def _with_classes_of(names: tuple[str, ...], target: Domain) -> Domain:
+    """The target with all classes of the source, where its labels are too few to say that it lacks some."""
+    few_labels = not target.labelled[~test_mask(target)].all()
+    return in_order(target, names) if few_labels and set(target.class_names) < set(names) else target
+
+
+def _refuse_untold(role: str, component: Component, domain: Domain) -> None:
+    """Raises Refusal unless there are training examples, and of two classes; of a target, examples of either split.
+
+    A target needs no label.
+    """
+    training = ~test_mask(domain)
+    if not training.any():
         raise Refusal(
             f"{role}={component.name}: no training examples, all {len(domain.labels):,} are of its test split: "
             "give it some, or mend its test mask"
         )
+    if role == "target" and not domain.labelled.all():
+        return
+    labels = domain.labels if role == "target" else domain.labels[training & domain.labelled]
+    present, what = np.unique(labels).tolist(), "examples" if role == "target" else "training examples"
+    if not present:
+        why = "".join(f"; {remark}" for remark in domain.remarks)
+        count = counted(int(training.sum()), "training example")
+        raise Refusal(f"{role}={component.name}: none of its {count} has a label, and a {role} needs them{why}")
     if len(present) == 1:
         name, others = printable(domain.class_names[present[0]]), len(domain.class_names) - 1
         which = f"{name}; none of the other {others}" if others else name

@@ -35,6 +35,8 @@ class Predictions:
 def target_metrics(predictions: Predictions, class_names: tuple[str, ...]) -> dict[str, Any]:
     """Accuracy, macro F1, expected calibration error and accuracy per class; fractions in [0, 1].
 
+    A class without test examples has no accuracy (None), and counts in macro F1 only where it is predicted.
+
     Also two measures of how well the predictions group the examples, whatever the groups are called: the adjusted Rand
     index, in [−½, 1], and normalised mutual information, in [0, 1] (0 by chance, 1 for the same grouping).
     """
@@ -47,8 +49,32 @@ def target_metrics(predictions: Predictions, class_names: tuple[str, ...]) -> di
         "target_ari": adjusted_rand_index(table),
         "target_nmi": normalized_mutual_information(table),
         "per_class_accuracy": {
-            name: float(right[predictions.labels == i].mean()) for i, name in enumerate(class_names)
+            name: float(right[predictions.labels == i].mean()) if (predictions.labels == i).any() else None
+            for i, name in enumerate(class_names)
         },
+    }
+
+
+def label_free_scores(probabilities: NDArray[np.float64]) -> dict[str, float]:
+    """What predictions look like, whatever is true: none of these says that they are right.
+
+    Args:
+        probabilities: (n, classes), rows sum to 1.
+
+    Returns:
+        ``target_confidence``, the mean of each row's largest probability, in [1 / classes, 1]; ``target_entropy``, the
+        mean entropy of a row, in nats; ``target_information``, the entropy of the mean row less that, in nats: high if
+        each prediction is sure and all classes are predicted (Bridle, Heading & MacKay 1991).
+    """
+
+    def entropy(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        return -(rows * np.log(np.maximum(rows, np.finfo(np.float64).tiny))).sum(-1)
+
+    mean = float(entropy(probabilities).mean())
+    return {
+        "target_confidence": float(probabilities.max(axis=1).mean()),
+        "target_entropy": mean,
+        "target_information": float(entropy(probabilities.mean(axis=0))) - mean,
     }
 
 
@@ -61,8 +87,9 @@ def contingency(labels: NDArray[np.int64], classes: NDArray[np.int64], count: in
 
 
 def macro_f1(table: NDArray[np.int64]) -> float:
-    """The mean over the classes of 2TP / (2TP + FP + FN), 0 for a class without labels and predictions; in [0, 1]."""
-    return float(np.mean(2 * table.diagonal() / np.maximum(table.sum(0) + table.sum(1), 1)))
+    """The mean of 2TP / (2TP + FP + FN) over the classes that have labels or predictions; in [0, 1]."""
+    present = table.sum(0) + table.sum(1) > 0
+    return float(np.mean((2 * table.diagonal() / np.maximum(table.sum(0) + table.sum(1), 1))[present]))
 
 
 def adjusted_rand_index(table: NDArray[np.int64]) -> float:

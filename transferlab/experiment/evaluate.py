@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from transferlab.config.schema import ResolvedConfig
+from transferlab.domains.arrays import UNLABELLED
 from transferlab.domains.splits import TestData, TrainingData
 from transferlab.errors import Diverged
-from transferlab.evaluation.metrics import Predictions, target_metrics
+from transferlab.evaluation.metrics import Predictions, label_free_scores, target_metrics
 from transferlab.evaluation.validators import Evidence
 from transferlab.experiment.run import Run
 from transferlab.inputs.lazy import Inputs
@@ -24,7 +27,7 @@ from transferlab.training.streams import as_tensor, in_chunks
 NO_METRICS: dict[str, None] = dict.fromkeys(
     (
         *("target_accuracy", "target_macro_f1", "target_ece", "target_ari", "target_nmi"),
-        *("per_class_accuracy", "source_accuracy"),
+        *("per_class_accuracy", "target_confidence", "target_entropy", "target_information", "source_accuracy"),
     )
 )
 
@@ -35,9 +38,10 @@ class Evaluation:
 
     Attributes:
         status: ``diverged`` where a loss stopped being finite; then there are no metrics.
-        metrics: the chosen snapshot's on the target's test split, fractions in [0, 1].
+        metrics: the chosen snapshot's on the target; those that need test labels are None where there are none.
         selection: which snapshot was chosen, by what, and the target accuracies it was chosen among.
-        predictions: the chosen snapshot's on the target's test split.
+        predictions: the chosen snapshot's of all that ``TestData`` holds, in the order of the domain.
+        indices: of the predicted examples in the domain, (n,).
         predictor: the modules of the chosen snapshot that predict.
         cost: ``parameters`` of the predictor, and ``milliseconds_per_image``, the fastest pass over the test split.
     """
@@ -46,6 +50,7 @@ class Evaluation:
     metrics: Mapping[str, Any]
     selection: Mapping[str, Any]
     predictions: Predictions | None = None
+    indices: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     predictor: Mapping[str, nn.Module] | None = None
     cost: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
@@ -62,7 +67,7 @@ def evaluate(
         Diverged: if a prediction isn't finite, for a test example or a held-out source example.
     """
     held_out = training.source_validation
-    read = "source" in run.strategy.reads(config.loss) and not run.strategy.source_free
+    read = bool({"source", "source_unlabelled"} & run.strategy.reads(config.loss)) and not run.strategy.source_free
     knows_source = read and run.task.same_classes and len(held_out.labels) > 0
 
     def probabilities(snapshot: Snapshot, inputs: Inputs) -> Tensor:
@@ -80,29 +85,49 @@ def evaluate(
         for snapshot in snapshots
     ]
     chosen = max(range(len(snapshots)), key=lambda i: (config.validator(evidence[i]), snapshots[i].step))
-    predictions: list[Predictions] = []
+    known = len(test.labels) > 0
+    timed = test.inputs if known else test.unknown.inputs
+    predicted: list[NDArray[np.float64]] = []
     passes: list[float] = []
     # The first pass is slower than the others, so at least two are timed.
-    for snapshot in snapshots if len(snapshots) > 1 else [*snapshots, *snapshots]:
+    for snapshot in snapshots if known and len(snapshots) > 1 else [snapshots[chosen]] * 2:
         started = time.perf_counter()
-        predictions.append(Predictions(probabilities(snapshot, test.inputs).numpy(), test.labels))
+        predicted.append(probabilities(snapshot, timed).numpy())
         passes.append(time.perf_counter() - started)
     on_source = evidence[chosen].source_probabilities
     source_accuracy = None if on_source is None else Predictions(on_source.numpy(), held_out.labels).accuracy
+    scored = [Predictions(each, test.labels) for each in predicted] if known else []
     selection = {
         "validator": config.validator.name,
         "selected_step": snapshots[chosen].step,
-        "selected": predictions[chosen].accuracy,
-        "last": predictions[-1].accuracy,
-        "oracle": max(each.accuracy for each in predictions),
+        "selected": scored[chosen].accuracy if known else None,
+        "last": scored[-1].accuracy if known else None,
+        "oracle": max(each.accuracy for each in scored) if known else None,
     }
-    metrics = target_metrics(predictions[chosen], run.task.target.class_names) | {"source_accuracy": source_accuracy}
+    parts = [predicted[chosen]] if known else predicted[:1]
+    if known and len(test.unknown_indices):
+        parts.append(probabilities(snapshots[chosen], test.unknown.inputs).numpy())
+    predictions, indices = _in_order(parts, test)
+    metrics = {
+        **NO_METRICS,
+        **(target_metrics(scored[chosen], run.task.target.class_names) if known else {}),
+        **label_free_scores(predictions.probabilities),
+        "source_accuracy": source_accuracy,
+    }
     predictor = {name: snapshots[chosen].modules[name] for name in run.strategy.predictor}
     cost = {
         "parameters": sum(parameter.numel() for module in predictor.values() for parameter in module.parameters()),
-        "milliseconds_per_image": 1000 * min(passes) / len(test.labels),
+        "milliseconds_per_image": 1000 * min(passes) / len(timed),
     }
-    return Evaluation("ok", metrics, selection, predictions[chosen], predictor, cost)
+    return Evaluation("ok", metrics, selection, predictions, indices, predictor, cost)
+
+
+def _in_order(parts: Sequence[NDArray[np.float64]], test: TestData) -> tuple[Predictions, NDArray[np.int64]]:
+    """Predictions of test examples and of those without a label, in the order of the domain, and their indices."""
+    indices = np.concatenate([test.indices, test.unknown_indices])
+    labels = np.concatenate([test.labels, np.full(len(test.unknown_indices), UNLABELLED)])
+    order = np.argsort(indices)
+    return Predictions(np.concatenate(parts)[order], labels[order]), indices[order]
 
 
 def predict(modules: Mapping[str, nn.Module], predictor: Sequence[str], inputs: Inputs, device: str) -> Tensor:

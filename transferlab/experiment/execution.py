@@ -7,29 +7,26 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
-from safetensors.torch import save
 from torch import nn
 
 from transferlab.cache.stage_cache import StageCache
-from transferlab.comparison.result_file import files_of, sealed
-from transferlab.comparison.test_set import packed
+from transferlab.comparison.result_file import files_of
 from transferlab.config.schema import ResolvedConfig, TrainConfig
-from transferlab.domains.splits import Labelled, TestData, TrainingData, Unlabelled
+from transferlab.domains.splits import Labelled, TrainingData, Unlabelled
 from transferlab.errors import Diverged
 from transferlab.experiment.evaluate import NO_METRICS, Evaluation, evaluate
-from transferlab.experiment.run import Run, logged, plain, write_json, write_predictions
-from transferlab.models.network import Blueprint, Modules, Writes, build_network, named
+from transferlab.experiment.run import Run, logged, write_json
+from transferlab.experiment.run_files import result_of, write_predictor
+from transferlab.models.network import Blueprint, Modules, build_network, named
 from transferlab.stages import Candidates, Estimate, Fit, Solve, Stage
-from transferlab.system.files import file_digest, replaced, write_whole, writing
-from transferlab.training.devices import configure_process, environment, to_device
+from transferlab.system.files import file_digest, writing
+from transferlab.training.devices import configure_process, to_device
 from transferlab.training.estimates import estimated
 from transferlab.training.fit import Snapshot, add_modules, fit
 from transferlab.training.journal import Journal
@@ -95,9 +92,9 @@ def _performed(run: Run, title: str, quiet: bool | None) -> dict[str, Any]:
     }
     with writing(run.folder):
         journal.save(run.folder / "metrics.csv")
-        names = ["metrics.csv", *_write_predictor(run, outcome, test)]
+        names = ["metrics.csv", *write_predictor(run, outcome)]
         files = {name: file_digest(run.folder / name) for name in names}
-        result = _result(run, config, outcome, timing, journal.warnings, files, test)
+        result = result_of(run, config, outcome, timing, journal.warnings, files, test)
         for name in stale.keys() - files.keys():  # if the run diverges now, for example
             (run.folder / name).unlink(missing_ok=True)
         write_json(run.folder / "result.json", result)
@@ -200,59 +197,3 @@ def _encoded(modules: Modules, encoder: Sequence[str], examples: Examples, encod
     network = nn.Sequential(*(named(modules, name) for name in encoder)).eval()
     labels = None if examples.labels is None else examples.labels.cpu()
     return replace(examples, inputs=encode(network, examples.inputs).flatten(1).cpu(), labels=labels)
-
-
-def _write_predictor(run: Run, outcome: Evaluation, test: TestData) -> list[str]:
-    """Writes the config, and the predictor if there is one; returns the names of the files."""
-    write_whole(run.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(run.config))))
-    if outcome.predictor is None or outcome.predictions is None:
-        return ["config.yaml"]
-    write_predictions(run, outcome.predictions, test)
-    weights = {
-        f"{name}.{key}": value.cpu().contiguous()
-        for name, module in outcome.predictor.items()
-        for key, value in module.state_dict().items()
-    }
-    with replaced(run.folder / "model.safetensors") as temporary:
-        temporary.write_bytes(save(weights))
-    classes = run.task.source.class_names, run.task.target.class_names
-    writers = [module for module in outcome.predictor.values() if isinstance(module, Writes)]
-    written = [writer.write(run.folder, *classes) for writer in writers]
-    return ["config.yaml", "predictions.csv", "model.safetensors", *chain.from_iterable(written)]
-
-
-def _result(
-    run: Run,
-    config: ResolvedConfig,
-    outcome: Evaluation,
-    timing: Mapping[str, Any],
-    warnings: Sequence[Mapping[str, Any]],
-    files: Mapping[str, str],
-    test: TestData,
-) -> dict[str, Any]:
-    return sealed(
-        {
-            **run.about,
-            "status": outcome.status,
-            "variant": run.row.variant,
-            "changes": run.row.shown_changes,
-            "setting": run.row.setting,
-            "shared_changes": dict(run.row.shared_changes),
-            "loss": config.loss.name if config.loss else "none",
-            "metrics": dict(outcome.metrics),
-            "selection": dict(outcome.selection),
-            "warnings": [dict(warning) for warning in warnings],
-            "timing": dict(timing),
-            "environment": environment(config),
-            "config": plain(run.config),
-            "files": dict(files),
-            "test_set": _test_set(outcome, test),
-        }
-    )
-
-
-def _test_set(outcome: Evaluation, test: TestData) -> dict[str, Any]:
-    """Which test examples were classified correctly; empty for a diverged run."""
-    if outcome.predictions is None:
-        return {}
-    return packed(outcome.predictions.classes == outcome.predictions.labels, test.indices, test.labels)

@@ -13,8 +13,13 @@ from transferlab.text import counted
 
 
 def refuse_without_baseline(rows: Sequence[PlannedRow]) -> None:
-    """Raises Refusal if a comparison has no row to judge, or nothing that it could be compared with."""
+    """Raises Refusal if a comparison has no row to judge, nothing that it could be compared with, or no test labels."""
     for together in by_comparison(rows):
+        if not (first := together[0]).task.judged:
+            name = first.row.config.target.name
+            raise Refusal(
+                f"seeds=auto: target={name} has no labelled test example to decide by; name a number of seeds"
+            )
         if not any(row.judged for row in together):
             raise Refusal(f"seeds=auto: strategy={together[0].name} is a baseline, and there is no row to decide")
         if baseline_of(together) is None:

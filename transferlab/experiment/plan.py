@@ -69,8 +69,8 @@ class PlannedRow:
 
     @property
     def judged(self) -> bool:
-        """Whether it gets a verdict."""
-        return self.name not in NOT_JUDGED
+        """Whether it gets a verdict: no baseline does, and nothing without labelled test examples."""
+        return self.name not in NOT_JUDGED and self.task.judged
 
     def runs(self) -> list[Run]:
         """One for each seed."""
@@ -102,25 +102,34 @@ def planned(jobs: Sequence[Sequence[ComparisonRow]]) -> list[PlannedRow]:
     choices: dict[str, Choice] = {}
     baselines: dict[Path, PlannedRow] = {}
     chosen: dict[Path, PlannedRow] = {}
+    left_out: list[str] = []
+    said: dict[str, None] = {}
     for job in jobs:
         for number, asked in enumerate(job):
             row = _on_its_path(asked, choices)
             config = row.config
             key = _data(config)
             task = tasks[key] = tasks.get(key) or load_task(config)
-            config = config.for_kind(task.inputs.kind.name)
+            config = _on_its_data(config, task)
             new = PlannedRow(replace(row, config=config), task, tuple(config.seed_list), chosen=number == 0)
             refuse_budget(task.target, config.target.name, config.target_labels_per_class)
             reason = _nothing_to_cross(asked) or _impossible(new.first)
-            if reason and new.chosen:
+            if reason and new.chosen and not (len(jobs) > 1 and _without_labels(new.first)):
                 raise Refusal(reason)
             if reason:
-                say(f"no baseline {config.strategy.name}: {reason}")
-                continue
+                said[f"{'left out' if new.chosen else f'no baseline {config.strategy.name}'}: {reason}"] = None
+                if not new.chosen:
+                    continue
+                left_out.append(reason)
+                break
             refuse_misnamed(config)
             refuse_unfit(new.first)
             rows = chosen if new.chosen else baselines
             rows[new.folder] = new.joined(rows.get(new.folder, new))
+    if not chosen:
+        raise Refusal("; ".join(left_out))
+    for line in said:
+        say(line)
     for folder in baselines.keys() & chosen.keys():
         chosen[folder] = chosen[folder].joined(baselines[folder])
     return [*(baselines | chosen).values()]
@@ -161,6 +170,13 @@ def with_baseline_seeds(rows: Sequence[PlannedRow]) -> list[PlannedRow]:
     return [further.get(row.key, row) for row in rows]
 
 
+def _on_its_data(config: TrainConfig, task: TransferTask) -> TrainConfig:
+    """The config with what only the data say: the network for their kind, and no budget where there are no labels."""
+    if not task.has_target_labels:
+        config = replace(config, target_labels_per_class=0)
+    return config.for_kind(task.inputs.kind.name)
+
+
 def _data(config: TrainConfig) -> str:
     return repr((config.source, config.target, config.bridge, config.image))
 
@@ -198,8 +214,9 @@ def _impossible(run: Run) -> str | None:
         roles += [("bridge", *bridge) for bridge in bridges]
         has = [(role, component.name, domain.class_names) for role, component, domain in roles]
         return f"{name} needs one set of classes, but {differing(has)}"
-    if "target_labelled" in strategy.reads(config.loss) and run.labels_per_class == 0:
-        return f"{name} learns from target labels, but target_labels_per_class=0"
+    if _without_labels(run):
+        why = "target_labels_per_class=0" if task.has_target_labels else f"target={config.target.name} has none"
+        return f"{name} learns from target labels, but {why}"
     if lack := strategy.lacks(labels_of_classes(task.target, run.labels_per_class)):
         return f"{name}: {lack}, but target_labels_per_class={config.target_labels_per_class}"
     if strategy.needs_weights and not config.backbone.options.get("weights"):
@@ -210,3 +227,8 @@ def _impossible(run: Run) -> str | None:
     if read and read != (have := len(config.source.domains)):
         return f"{name} learns from {read} source domains, one by one, and source={config.source.name} has {have}"
     return None
+
+
+def _without_labels(run: Run) -> bool:
+    """Whether the run would learn from target labels, and is given none."""
+    return run.labels_per_class == 0 and "target_labelled" in run.strategy.reads(run.config.loss)

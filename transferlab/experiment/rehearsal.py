@@ -148,7 +148,8 @@ def _where(stage: Stage, config: TrainConfig) -> str:
 
 def _streams(run: Run) -> Iterator[str]:
     """The names that ``TrainingData.stream`` knows for the run's data."""
-    yield from (field.name for field in fields(TrainingData) if field.name != "bridges")
+    yield from (field.name for field in fields(TrainingData) if field.name not in ("bridges", "source_extra"))
+    yield "source_unlabelled"
     for kind, count in (("bridge", len(run.task.bridges)), ("source", len(run.config.source.domains))):
         for number in range(1, count + 1):
             yield from (f"{kind}{number}", f"{kind}{number}_unlabelled")

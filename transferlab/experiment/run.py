@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import os
@@ -10,7 +9,7 @@ import socket
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -24,13 +23,12 @@ from transferlab.domains.preparation import prepared
 from transferlab.domains.splits import TestData, TrainingData, split
 from transferlab.domains.task import TransferTask
 from transferlab.errors import Interrupted, Unwritable, in_words
-from transferlab.evaluation.metrics import Predictions
 from transferlab.stages import Fit, Stage
 from transferlab.strategies.strategy import Strategy
-from transferlab.system.files import no_link, read_ordinary, remove_leftovers, replaced, write_whole, writing
+from transferlab.system.files import no_link, read_ordinary, remove_leftovers, write_whole, writing
 from transferlab.system.locks import exclusive, is_held
 from transferlab.system.processor import cpu_has_bf16, may_have_gpu
-from transferlab.text import csv_cell, printable
+from transferlab.text import printable
 
 log = logging.getLogger("transferlab")
 
@@ -129,7 +127,8 @@ class Run:
     @property
     def labels_per_class(self) -> int | Literal["all"]:
         """The budget of target labels that the strategy is given."""
-        return "all" if self.strategy.all_target_labels else self.config.target_labels_per_class
+        every = self.strategy.all_target_labels and self.task.has_target_labels
+        return "all" if every else self.config.target_labels_per_class
 
     @property
     def title(self) -> str:
@@ -263,40 +262,3 @@ def heard() -> Generator[list[str]]:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes ``content`` so that the file is either whole or not there at all."""
     write_whole(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
-
-
-def write_predictions(run: Run, predictions: Predictions, test: TestData) -> None:
-    """Writes predictions.csv: index in the domain, label, prediction and confidence of each target test example."""
-    names = [csv_cell(name) for name in run.task.target.class_names]
-    confidence = predictions.probabilities.max(axis=1)
-    rows = zip(test.indices, predictions.labels, predictions.classes, confidence, strict=True)
-    with replaced(run.folder / "predictions.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["index", "label", "prediction", "confidence"])
-        writer.writerows([index, names[label], names[guess], f"{sure:.6f}"] for index, label, guess, sure in rows)
-
-
-def plain(config: TrainConfig) -> dict[str, Any]:
-    """The config as config.yaml and result.json show it: the keys and nesting of the command line."""
-    node = asdict(config)
-    loss = node["loss"]
-    source = [_flat(domain) for domain in node["source"]["domains"]]
-    node["source"] = source[0] if len(source) == 1 else _listed(config.source.name, "domains", source)
-    node["bridge"] = _listed("none", "path", [_flat(domain) for domain in node["bridge"]["path"] or ()])
-    if config.takes_bridges:
-        node["strategy"]["options"]["bridges"] = None  # counted from the path
-    node["loss"] = {"name": "none"} if loss is None else {**_flat(loss["component"]), "weight": loss["weight"]}
-    return {key: _flat(value) if _is_component(value) else value for key, value in node.items()}
-
-
-def _listed(name: str, key: str, domains: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"name": name, key: [domain["name"] for domain in domains], **{domain["name"]: domain for domain in domains}}
-
-
-def _flat(component: Mapping[str, Any]) -> dict[str, Any]:
-    options = {name: _flat(value) if _is_component(value) else value for name, value in component["options"].items()}
-    return {"_target_": component["target"], "name": component["name"], **options}
-
-
-def _is_component(value: Any) -> bool:
-    return isinstance(value, dict) and value.keys() == {"target", "options", "name"}

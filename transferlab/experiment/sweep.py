@@ -237,4 +237,6 @@ def _show_result(run: Run, result: dict[str, object]) -> None:
         metrics, timing = result["metrics"], result["timing"]
         assert isinstance(metrics, dict)
         assert isinstance(timing, dict)
-        tqdm.write(f"{run.title}: {metrics['target_accuracy']:.1%} in {timing['seconds']:.0f} s", file=sys.stderr)
+        accuracy = metrics["target_accuracy"]
+        score = "done" if accuracy is None else f"{accuracy:.1%}"
+        tqdm.write(f"{run.title}: {score} in {timing['seconds']:.0f} s", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 from collections import Counter
@@ -147,14 +148,14 @@ def counted(others: Mapping[str, int]) -> str:
     return ", ".join(f"{what} {count}" for what, count in ordered[:6]) + (", …" if len(ordered) > 6 else "")
 
 
-def images_below(folder: Path, most: int) -> dict[str, int]:
-    """Number of images in each folder below a folder, by relative path. Links back to a visited folder aren't followed.
+def images_below(folder: Path, most: float = math.inf) -> dict[str, list[str]]:
+    """Names of the images in each folder below a folder, by relative path. Links to a visited folder aren't followed.
 
     Args:
         folder: its own images don't count.
         most: largest number of folders to search.
     """
-    counts: dict[str, int] = {}
+    images: dict[str, list[str]] = {}
     visited = {_identity(folder)}
     waiting = [Path(name) for name in content(folder).folders]
     while waiting and most > 0:
@@ -169,9 +170,9 @@ def images_below(folder: Path, most: int) -> dict[str, int]:
         except OSError:
             continue
         if inside.images:
-            counts[below.as_posix()] = len(inside.images)
+            images[below.as_posix()] = inside.images
         waiting += [below / name for name in inside.folders]
-    return counts
+    return images
 
 
 def _identity(path: Path) -> tuple[int, int]:

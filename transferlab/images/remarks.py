@@ -25,14 +25,15 @@ def dark(images: NDArray[np.bool_], labels: NDArray[np.int64], class_names: Sequ
 
     Args:
         images: (n,), whether the brightest pixel of each is no more than ``MAX_DARK_VALUE``.
-        labels: (n,).
+        labels: (n,), negative where an image has none.
         class_names: of the labels.
     """
     why = f"nearly black, no pixel above {MAX_DARK_VALUE} of 255: are these masks, or fewer bits? Then scale the files"
     if images.all():
         return (why,)
-    totals = np.bincount(labels, minlength=len(class_names)).tolist()
-    dark_counts = np.bincount(labels[images], minlength=len(class_names)).tolist()
+    known = labels >= 0
+    totals = np.bincount(labels[known], minlength=len(class_names)).tolist()
+    dark_counts = np.bincount(labels[images & known], minlength=len(class_names)).tolist()
     classes = [label for label, count in enumerate(dark_counts) if count and count >= MIN_DARK_SHARE * totals[label]]
     if not classes:
         return ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, overload
 
 import numpy as np
@@ -159,6 +160,23 @@ def chosen(inputs: Inputs, indices: NDArray[np.int64] | NDArray[np.bool_], conte
     if isinstance(inputs, np.memmap):
         inputs = LazyArray((inputs,), content=content)
     return inputs[indices]
+
+
+def joined(parts: Sequence[Inputs], contents: Sequence[str | None] | None = None) -> Inputs:
+    """The examples of all parts, one part after the other; a part without examples changes nothing.
+
+    Args:
+        parts: inputs of one form.
+        contents: what identifies each part, see ``LazyArray``.
+    """
+    known = contents or [None] * len(parts)
+    some = [(part, content) for part, content in zip(parts, known, strict=True) if len(part)]
+    if len(some) == 1:
+        return some[0][0]
+    if not any(in_file(part) for part, _ in some):
+        return np.concatenate([np.asarray(part) for part, _ in some])
+    lazy = [part if isinstance(part, LazyArray) else LazyArray((part,), content=content) for part, content in some]
+    return reduce(LazyArray.joined, lazy)
 
 
 def changed(inputs: Inputs, change: Change) -> Inputs:

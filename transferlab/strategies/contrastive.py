@@ -16,7 +16,9 @@ from transferlab.strategies.views import refuse_strengths
 
 @dataclass(frozen=True)
 class Contrastive(Strategy):
-    """NT-Xent on two views of source and target images together, then a classifier (Chen et al. 2020).
+    """NT-Xent on two views of source and target examples together, then a classifier (Chen et al. 2020).
+
+    The first stage needs no label: examples of either domain that have none take part.
 
     Attributes:
         similarity: of two projections: ``cosine``, or their ``dot`` product.
@@ -48,6 +50,11 @@ class Contrastive(Strategy):
         refuse_strengths("strategy.view", self.view)
 
     @property
+    def revision(self) -> int:
+        """1: the source's examples without labels are read too, in an order of their own."""
+        return 1
+
+    @property
     def classes(self) -> Literal["same", "any"]:
         """Without the source's labels, its classes don't matter."""
         return "any" if self.labels == "target" else "same"
@@ -57,7 +64,7 @@ class Contrastive(Strategy):
         options = {"temperature": self.temperature, "similarity": self.similarity}
         reads = tuple(
             Read(stream, classifier="projector", view=view)
-            for stream in ("source", "target_unlabelled")
+            for stream in ("source_unlabelled", "target_unlabelled")
             for view in ("one", "two")
         )
         without_labels = Fit(
