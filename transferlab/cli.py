@@ -122,7 +122,7 @@ def _compare(arguments: Sequence[str]) -> int:
         return 0
     from transferlab.comparison.report import exit_code, show
 
-    return exit_code(show(Path(config.output_root), config.margin, curve=config.curve), config.fail_on)
+    return exit_code(show(Path(config.output_root), config.criterion, curve=config.curve), config.fail_on)
 
 
 def _methods(arguments: Sequence[str]) -> int:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from transferlab.comparison.compare import compare, met
+from transferlab.comparison.criterion import Criterion
 from transferlab.comparison.report import exit_code, show
 from transferlab.comparison.table import COLUMNS
 from transferlab.errors import Refusal
@@ -25,7 +26,7 @@ def two_comparisons(outputs):
 
 def test_csv_reads_back_to_the_same_values(two_comparisons):
     two_comparisons.add("finetune", [0.7, None], comparison_id="first")
-    comparison = compare(two_comparisons.root, 1.0)
+    comparison = compare(two_comparisons.root, Criterion(1.0))
     comparison.write(two_comparisons.root)
     path = two_comparisons.root / "comparison" / "table.csv"
     texts = ["variant", "loss", "warned"]
@@ -41,7 +42,7 @@ def test_csv_reads_back_to_the_same_values(two_comparisons):
 
 
 def test_the_files_cover_everything_while_the_table_is_what_was_asked_for(two_comparisons):
-    comparison = compare(two_comparisons.root, 1.0, only={"second"})
+    comparison = compare(two_comparisons.root, Criterion(1.0), only={"second"})
     assert set(comparison.table["comparison_id"]) == {"second"}
     comparison.write(two_comparisons.root)
     folder = two_comparisons.root / "comparison"
@@ -52,7 +53,7 @@ def test_the_files_cover_everything_while_the_table_is_what_was_asked_for(two_co
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(two_comparisons, monkeypatch: pytest.MonkeyPatch):
-    comparison = compare(two_comparisons.root, 1.0)
+    comparison = compare(two_comparisons.root, Criterion(1.0))
     comparison.write(two_comparisons.root)
     folder = two_comparisons.root / "comparison"
     before = (folder / "table.csv").read_text()
@@ -70,27 +71,27 @@ def test_a_file_is_replaced_whole_or_not_at_all(two_comparisons, monkeypatch: py
 
 def test_nothing_to_compare_is_refused(outputs):
     with pytest.raises(Refusal, match="transferlab train") as refusal:
-        compare(outputs.root, 1.0)
+        compare(outputs.root, Criterion(1.0))
     assert str(outputs.root) in str(refusal.value)
     [path] = outputs.add("dann", [0.7])
     path.write_text("{")
     with pytest.raises(Refusal, match="1 left out"):
-        compare(outputs.root, 1.0)
+        compare(outputs.root, Criterion(1.0))
 
 
 def test_a_comparison_that_does_not_exist_is_refused(two_comparisons):
     with pytest.raises(Refusal):
-        compare(two_comparisons.root, 1.0, only={"third"})
+        compare(two_comparisons.root, Criterion(1.0), only={"third"})
 
 
 def test_warnings_are_handed_on(two_comparisons):
     [path] = two_comparisons.add("mcd", [0.7])
     path.write_text("{")
-    assert len(compare(two_comparisons.root, 1.0).warnings) == 1
+    assert len(compare(two_comparisons.root, Criterion(1.0)).warnings) == 1
 
 
 def test_met(two_comparisons):
-    table = compare(two_comparisons.root, 1.0).table
+    table = compare(two_comparisons.root, Criterion(1.0)).table
     assert met(table, ["negative"])
     assert met(table, ["positive", "negative"])
     assert not met(table, ["positive", "inconclusive"])
@@ -98,7 +99,7 @@ def test_met(two_comparisons):
 
 
 def test_margin_is_passed_down(two_comparisons):
-    assert not met(compare(two_comparisons.root, 20.0).table, ["negative"])
+    assert not met(compare(two_comparisons.root, Criterion(20.0)).table, ["negative"])
 
 
 def test_no_torch_and_nothing_of_the_package_but_result_files():
@@ -122,15 +123,15 @@ def test_runs_that_were_not_made_alike_are_told_of(outputs):
     outputs.add("dan", [0.7], environment={"torch": "2.2", "device": "cpu"})
     other = {"comparison_id": "other", "target": "letters"}
     outputs.add("scratch", [0.5], **other)
-    assert compare(outputs.root, 1.0).warnings == [
+    assert compare(outputs.root, Criterion(1.0)).warnings == [
         "mnist5k → digits: not made alike: torch 2.1 in 2 runs, 2.2 in 1 run"
     ]
-    assert compare(outputs.root, 1.0, ["other"]).warnings == []
+    assert compare(outputs.root, Criterion(1.0), ["other"]).warnings == []
 
 
 def test_tables_that_cannot_be_written_are_shown_all_the_same(two_comparisons, capsys: pytest.CaptureFixture[str]):
     (two_comparisons.root / "comparison").write_text("in the way")
-    comparison = show(two_comparisons.root, 1.0)
+    comparison = show(two_comparisons.root, Criterion(1.0))
     said = capsys.readouterr()
     assert "dann hurts" in said.out
     assert [line for line in said.err.splitlines() if "shown and not written" in line] == said.err.splitlines()
@@ -143,5 +144,5 @@ def test_what_a_killed_process_left_beside_the_tables_goes(outputs):
     (outputs.root / "comparison").mkdir()
     left = outputs.root / "comparison" / ".table.csv.4242.transferlab"
     left.touch()
-    compare(outputs.root, 1.0).write(outputs.root)
+    compare(outputs.root, Criterion(1.0)).write(outputs.root)
     assert sorted(path.name for path in left.parent.iterdir()) == ["table.csv", "table.md", "table.tex"]

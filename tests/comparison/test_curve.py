@@ -5,6 +5,7 @@ import pytest
 from statsmodels.stats.weightstats import DescrStatsW
 
 from transferlab.comparison.compare import compare
+from transferlab.comparison.criterion import Criterion
 from transferlab.comparison.curve import curve
 from transferlab.comparison.results import read_results
 from transferlab.errors import Refusal
@@ -69,6 +70,6 @@ def test_nothing_to_draw_is_refused(made, key: str, reason: str):
 
 
 def test_compare_writes_numbers_and_picture(made, tmp_path: Path):
-    compare(made.root, 1.0, key="strategy.layer").write(tmp_path)
+    compare(made.root, Criterion(1.0), key="strategy.layer").write(tmp_path)
     assert (tmp_path / "comparison" / "curve.csv").read_text().count("\n") == 5
     assert (tmp_path / "comparison" / "curve.png").read_bytes().startswith(b"\x89PNG")

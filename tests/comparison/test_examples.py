@@ -4,6 +4,7 @@ from estimates_made import made, made_test_set
 from scipy import stats
 
 from transferlab.comparison.compare import compare
+from transferlab.comparison.criterion import Criterion
 from transferlab.comparison.examples import for_new_examples, variance_over_examples
 from transferlab.comparison.statistics import estimates
 from transferlab.comparison.test_set import Right, packed, right_of
@@ -95,7 +96,7 @@ def test_coverage_over_new_seeds_and_new_examples():
 def test_a_word_that_other_examples_might_overturn_says_so(outputs):
     outputs.add("scratch", [0.80, 0.802, 0.801, 0.799, 0.80])
     outputs.add("dann", [0.825, 0.826, 0.824, 0.825, 0.827])
-    table = compare(outputs.root, 1.0).table.set_index("strategy")
+    table = compare(outputs.root, Criterion(1.0)).table.set_index("strategy")
     assert table.loc["dann", "verdict"] == "positive"
     assert "on this test set alone; about" in table.loc["dann", "note"]
     assert table.loc["dann", "delta_scratch_new_low"] < 1
@@ -105,7 +106,7 @@ def test_a_word_that_other_examples_might_overturn_says_so(outputs):
 def test_results_from_before_have_an_empty_cell_and_a_line_that_says_why(outputs):
     outputs.add("scratch", [0.80, 0.82, 0.81, 0.79, 0.83], test_set={})
     outputs.add("dann", [0.70, 0.73, 0.71, 0.70, 0.72])
-    comparison = compare(outputs.root, 1.0)
+    comparison = compare(outputs.root, Criterion(1.0))
     row = comparison.table.set_index("strategy").loc["dann"]
     assert np.isnan(row["delta_scratch_new_low"])
     assert row["verdict"] == "negative"
@@ -123,7 +124,7 @@ def test_the_number_of_examples_that_would_settle_a_word_is_above_what_there_is(
         gain = random.uniform(0.012, 0.03)
         accuracies = (0.8 + gain + 0.004 * random.standard_normal(5)).tolist()
         outputs.add("dann", accuracies, variant=f"width={name}", run_id=f"d{name}")
-    notes = compare(outputs.root, 1.0).table["note"].dropna()
+    notes = compare(outputs.root, Criterion(1.0)).table["note"].dropna()
     numbers = [int(note.split("about ")[1].split(" ")[0].replace(",", "")) for note in notes if "settle" in note]
     assert numbers
     assert min(numbers) > 1000
@@ -134,7 +135,7 @@ def test_the_number_of_examples_is_where_the_word_begins_to_hold(outputs):
     outputs.add("scratch", [0.80, 0.802, 0.801, 0.799, 0.80])
     outputs.add("dann", [0.825, 0.826, 0.824, 0.825, 0.827])
     outputs.add("mcd", [0.801, 0.80, 0.802, 0.80, 0.801])
-    comparison = compare(outputs.root, 1.0)
+    comparison = compare(outputs.root, Criterion(1.0))
     row = comparison.table.set_index("strategy").loc["dann"]
     differences = estimates(
         100 * np.array([[0.825, 0.826, 0.824, 0.825, 0.827], [0.801, 0.80, 0.802, 0.80, 0.801]]),
@@ -157,7 +158,7 @@ def test_the_number_of_examples_is_where_the_word_begins_to_hold(outputs):
 def test_seeds_that_the_baseline_lacks_count_for_no_example(outputs):
     outputs.add("scratch", [0.80, 0.82, 0.81, 0.79, 0.83])
     outputs.add("dann", [0.70, 0.73, 0.71, 0.70, 0.72])
-    before = compare(outputs.root, 1.0).table.set_index("strategy").loc["dann", "delta_scratch_new_high"]
+    before = compare(outputs.root, Criterion(1.0)).table.set_index("strategy").loc["dann", "delta_scratch_new_high"]
     outputs.add("dann", [0.1], first_seed=9)
-    after = compare(outputs.root, 1.0).table.set_index("strategy").loc["dann", "delta_scratch_new_high"]
+    after = compare(outputs.root, Criterion(1.0)).table.set_index("strategy").loc["dann", "delta_scratch_new_high"]
     assert after == before

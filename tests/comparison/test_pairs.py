@@ -4,6 +4,7 @@ import pytest
 from statsmodels.stats.weightstats import DescrStatsW
 
 from transferlab.comparison.compare import compare
+from transferlab.comparison.criterion import Criterion
 from transferlab.comparison.pairs import COLUMNS
 
 GAINS = {"a": 3.0, "b": -4.0, "c": 0.5, "d": 6.0, "e": 2.0}
@@ -17,7 +18,7 @@ def add(outputs, target: str, gain: float, **fields: object) -> None:
 
 
 def over_pairs(outputs) -> pd.DataFrame:
-    compare(outputs.root, 1.0).write(outputs.root)
+    compare(outputs.root, Criterion(1.0)).write(outputs.root)
     return pd.read_csv(outputs.root / "comparison" / "pairs.csv")
 
 
@@ -34,7 +35,7 @@ def test_the_mean_over_pairs_with_its_interval_over_pairs(outputs):
 
 def test_below_five_pairs_there_is_no_interval_and_of_one_pair_nothing(outputs):
     add(outputs, "a", 3.0)
-    compare(outputs.root, 1.0).write(outputs.root)
+    compare(outputs.root, Criterion(1.0)).write(outputs.root)
     assert not (outputs.root / "comparison" / "pairs.csv").exists()
     add(outputs, "b", 4.0)
     (row,) = over_pairs(outputs).to_dict("records")
@@ -56,5 +57,5 @@ def test_pairs_of_results_that_are_gone_go_too(outputs):
     for path in outputs.root.rglob("runs/**/result.json"):
         if '"target": "b"' in path.read_text():
             path.unlink()
-    compare(outputs.root, 1.0).write(outputs.root)
+    compare(outputs.root, Criterion(1.0)).write(outputs.root)
     assert not (outputs.root / "comparison" / "pairs.csv").exists()

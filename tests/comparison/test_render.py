@@ -4,6 +4,7 @@ import pytest
 from rich.console import Console
 
 from transferlab.comparison.compare import Comparison, compare
+from transferlab.comparison.criterion import Criterion
 from transferlab.comparison.render import to_latex, to_markdown
 from transferlab.comparison.terminal import to_terminal
 
@@ -21,12 +22,12 @@ def made(outputs) -> Comparison:
     outputs.add("joint", [0.81, 0.86, 0.68, 0.79, 0.96])
     outputs.add("finetune", [0.85, 0.88, 0.90, None, None])
     outputs.add("lp_ft", [0.93, 0.94, 0.93, 0.92, 0.94])
-    return compare(outputs.root, 1.0)
+    return compare(outputs.root, Criterion(1.0))
 
 
 def printed(made: Comparison, width: int) -> str:
     console = Console(file=io.StringIO(), width=width, color_system=None)
-    to_terminal(made.table, made.margin, console)
+    to_terminal(made.table, made.criterion, console)
     return console.file.getvalue()
 
 
@@ -79,14 +80,14 @@ def test_the_loss_is_named_where_it_is_a_choice(made: Comparison):
 
 def test_negative_transfer_is_red(made: Comparison):
     console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system="standard", legacy_windows=False)
-    to_terminal(made.table, made.margin, console)
+    to_terminal(made.table, made.criterion, console)
     assert "\x1b[1;31mNEGATIVE TRANSFER" in console.file.getvalue()
 
 
 def test_without_scratch_its_columns_are_gone(outputs):
     outputs.add("source_only", SCRATCH, target_labels_per_class=0)
     outputs.add("dann", SCRATCH, target_labels_per_class=0)
-    text = printed(compare(outputs.root, 1.0), 100)
+    text = printed(compare(outputs.root, Criterion(1.0)), 100)
     assert "Δ scratch" not in text
     assert "Δ source_only" in text
     assert "no target labels" in text
@@ -94,10 +95,10 @@ def test_without_scratch_its_columns_are_gone(outputs):
 
 def test_what_a_predictor_costs_is_shown_where_predictors_differ(outputs):
     outputs.add("scratch", SCRATCH, timing={"seconds": 1, "parameters": 61706, "milliseconds_per_image": 0.0512})
-    assert "parameters" not in to_markdown(compare(outputs.root, 1.0).table, 1.0)
+    assert "parameters" not in to_markdown(compare(outputs.root, Criterion(1.0)).table, Criterion(1.0))
     larger = {"seconds": 1, "parameters": 11689512, "milliseconds_per_image": 2.0}
     outputs.add("scratch", SCRATCH, timing=larger, backbone="resnet18", comparison_id="other")
-    text = to_markdown(compare(outputs.root, 1.0).table, 1.0)
+    text = to_markdown(compare(outputs.root, Criterion(1.0)).table, Criterion(1.0))
     assert "| 61,706 0.051 ms |" in text
     assert "| 11,689,512 2 ms |" in text
 
@@ -105,15 +106,15 @@ def test_what_a_predictor_costs_is_shown_where_predictors_differ(outputs):
 def test_titles_that_repeat_are_told_apart(outputs):
     for comparison_id in ("first", "second"):
         outputs.add("scratch", SCRATCH, comparison_id=comparison_id)
-    text = printed(compare(outputs.root, 1.0), 100)
+    text = printed(compare(outputs.root, Criterion(1.0)), 100)
     assert "per class · first" in text
     assert "per class · second" in text
 
 
 def test_markdown_has_a_section_per_comparison_and_rows_of_equal_width(outputs, made: Comparison):
     outputs.add("dann", SCRATCH, comparison_id="other", target_labels_per_class=1, variant="a|b")
-    both = compare(outputs.root, 1.0)
-    text = to_markdown(both.table, 1.0)
+    both = compare(outputs.root, Criterion(1.0))
+    text = to_markdown(both.table, Criterion(1.0))
     assert text.count("\n## ") + text.startswith("## ") == 2
     assert r"dann (a\|b)" in text
     assert r"inconclusive (fewer than 5 seeds)" in text
@@ -125,7 +126,7 @@ def test_markdown_has_a_section_per_comparison_and_rows_of_equal_width(outputs, 
 
 def test_latex_escapes_what_latex_would_read(outputs, made: Comparison):
     outputs.add("shallow", SCRATCH, variant=r"50%_a&b#c$d{e}~f^g\h")
-    text = to_latex(compare(outputs.root, 1.0).table, 1.0)
+    text = to_latex(compare(outputs.root, Criterion(1.0)).table, Criterion(1.0))
     assert r"50\%\_a\&b\#c\$d\{e\}\textasciitilde{}f\textasciicircum{}g\textbackslash{}h" in text
     assert r"source\_only" in text
     assert r"more than 1,000 seeds needed" in text
@@ -137,7 +138,7 @@ def test_latex_escapes_what_latex_would_read(outputs, made: Comparison):
 
 
 def test_latex_caption_says_margin_seeds_and_interval(made: Comparison):
-    caption = next(line for line in to_latex(made.table, 1.0).splitlines() if line.startswith(r"\caption"))
+    caption = next(line for line in to_latex(made.table, Criterion(1.0)).splitlines() if line.startswith(r"\caption"))
     assert "3 to 5 seeds" in caption
     assert r"margin $\pm$1 point" in caption
     assert r"(95\%, Student's t, unadjusted)" in caption

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from statsmodels.stats.multitest import multipletests
 
+from transferlab.comparison.criterion import Criterion
 from transferlab.comparison.planning import seeds_to_decide
 from transferlab.comparison.results import read_results
 from transferlab.comparison.statistics import Estimates, estimates
@@ -20,7 +21,7 @@ ORACLE = [0.95, 0.96, 0.97, 0.95, 0.96]
 def table_of(outputs, margin: float = 1.0) -> pd.DataFrame:
     results, warnings = read_results(outputs.root)
     assert warnings == []
-    return comparison_table(results, margin)
+    return comparison_table(results, Criterion(margin))
 
 
 def row_of(table: pd.DataFrame, strategy: str) -> pd.Series:
@@ -50,7 +51,9 @@ def test_columns_are_the_contract(full):
         "gap_closed,negative_transfer,diverged,warned,seconds,parameters,milliseconds_per_image,comparison_id,"
         "seeds_scratch,slope_scratch,delta_scratch_new_low,delta_scratch_new_high,"
         "seeds_source_only,slope_source_only,delta_source_only_new_low,delta_source_only_new_high,test_examples,level,"
-        "target_confidence,target_entropy,agreement_source_only,agreement_seeds"
+        "target_confidence,target_entropy,agreement_source_only,agreement_seeds,"
+        "metric,macro_f1_mean,macro_f1_std,balanced_accuracy_mean,balanced_accuracy_std,"
+        "worst_class_mean,worst_class_std,rmse_mean,rmse_std,mae_mean,mae_std,r2_mean,r2_std"
     )
     assert list(table_of(full).columns) == COLUMNS + NOTES
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from transferlab.comparison.criterion import Criterion
 from transferlab.comparison.curve import draw
 from transferlab.comparison.render import as_csv, to_latex, to_markdown
 from transferlab.comparison.results import read_results
@@ -57,22 +58,22 @@ def test_no_table_shows_a_hostile_name_raw(outputs):
     outputs.add("scratch", [0.5, 0.6], source=HOSTILE, variant="")
     outputs.add("dann", [0.5, 0.4], source=HOSTILE, variant="=cmd()")
     outputs.add("mcd", [0.5], comparison_id="=c", source="a", backbone=HOSTILE, setting=HOSTILE, loss=HOSTILE)
-    table = comparison_table(read_results(outputs.root)[0], 1.0)
+    table = comparison_table(read_results(outputs.root)[0], Criterion(1.0))
     console = Console(file=io.StringIO(), width=200, color_system="truecolor", force_terminal=True, record=True)
-    to_terminal(table, 1.0, console)
+    to_terminal(table, Criterion(1.0), console)
     shown = console.export_text()
     assert "[red]" in shown
-    for text in (shown, to_markdown(table, 1.0), to_latex(table, 1.0), as_csv(table)):
+    for text in (shown, to_markdown(table, Criterion(1.0)), to_latex(table, Criterion(1.0)), as_csv(table)):
         assert not set("\x1b\x07\x9b\u202e\r") & set(text)
-    assert "\n#" not in to_markdown(table, 1.0).replace("\n##", "")
-    assert r"\<script" in to_markdown(table, 1.0)
-    assert r"\[x](javascript" in to_markdown(table, 1.0)
-    assert "$x$" not in to_latex(table, 1.0)
+    assert "\n#" not in to_markdown(table, Criterion(1.0)).replace("\n##", "")
+    assert r"\<script" in to_markdown(table, Criterion(1.0))
+    assert r"\[x](javascript" in to_markdown(table, Criterion(1.0))
+    assert "$x$" not in to_latex(table, Criterion(1.0))
 
 
 def test_a_row_of_latex_does_not_begin_with_what_belongs_to_the_line_above(outputs):
     outputs.add("[3cm]", [0.5])
-    assert "\n{}[3cm]" in to_latex(comparison_table(read_results(outputs.root)[0], 1.0), 1.0)
+    assert "\n{}[3cm]" in to_latex(comparison_table(read_results(outputs.root)[0], Criterion(1.0)), Criterion(1.0))
 
 
 def test_a_picture_shows_names_as_they_are(tmp_path: Path):

@@ -75,7 +75,7 @@ def _fewer_classes(run: Run) -> Run:
 def test_the_second_stage_reads_the_labels_it_is_told_to(labels: str, streams: set[str]) -> None:
     strategy = _strategy("contrastive", labels=labels)
     first, second = strategy.stages(None)
-    assert set(first.streams) == {"source", "target_unlabelled"}
+    assert set(first.streams) == {"source_unlabelled", "target_unlabelled"}
     assert set(second.streams) == streams
     assert strategy.classes == ("any" if labels == "target" else "same")
 

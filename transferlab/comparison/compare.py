@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from transferlab.comparison.criterion import Criterion
 from transferlab.comparison.curve import curve, draw
 from transferlab.comparison.pairs import pairs
 from transferlab.comparison.render import as_csv, to_csv, to_latex, to_markdown
@@ -29,14 +30,14 @@ class Comparison:
         table: the rows that were asked for, as ``comparison_table`` gives them.
         everything: the rows of all comparisons.
         points: a curve's key and the rows of ``curve``; None if no curve was asked for.
-        margin: in points.
+        criterion: by what rows are judged.
         warnings: one line per result file that was left out, and per comparison of unlike environments.
     """
 
     table: pd.DataFrame
     everything: pd.DataFrame
     points: tuple[str, pd.DataFrame] | None
-    margin: float
+    criterion: Criterion
     warnings: list[str]
 
     def write(self, output_root: Path) -> None:
@@ -46,9 +47,9 @@ class Comparison:
         with exclusive(folder / ".lock"):
             remove_leftovers(folder)
             write_whole(folder / "table.csv", to_csv(self.everything))
-            write_whole(folder / "table.md", to_markdown(self.everything, self.margin))
-            write_whole(folder / "table.tex", to_latex(self.everything, self.margin))
-            over_pairs = pairs(self.everything, self.margin)
+            write_whole(folder / "table.md", to_markdown(self.everything, self.criterion))
+            write_whole(folder / "table.tex", to_latex(self.everything, self.criterion))
+            over_pairs = pairs(self.everything, self.criterion.margin)
             if len(over_pairs):
                 write_whole(folder / "pairs.csv", as_csv(over_pairs))
             else:
@@ -61,13 +62,13 @@ class Comparison:
 
 
 def compare(
-    output_root: Path, margin: float, only: Collection[str] | None = None, key: str | None = None
+    output_root: Path, criterion: Criterion, only: Collection[str] | None = None, key: str | None = None
 ) -> Comparison:
     """Reads and compares all results under a folder of outputs.
 
     Args:
         output_root: the folder that holds ``runs``.
-        margin: half the width of "no difference that matters", in points.
+        criterion: by what rows are judged.
         only: the comparison_ids to show; None for all.
         key: the key of the config over whose values a curve is drawn; None for no curve.
 
@@ -75,14 +76,14 @@ def compare(
         Refusal: if nothing is left to show, or no two results differ in the key.
     """
     results, warnings = read_results(output_root)
-    everything = comparison_table(results, margin)
+    everything = comparison_table(results, criterion)
     table = everything if only is None else everything[everything["comparison_id"].isin(list(only))]
     if table.empty:
         left_out = f"; {len(warnings)} left out, the first: {warnings[0]}" if warnings else ""
         raise Refusal(f"no usable result under {output_root / 'runs'}{left_out}\nrun `transferlab train` first")
     shown = results[results["comparison_id"].isin(table["comparison_id"])]
     warnings = [*warnings, *_unlike(shown), *_without_examples(table)]
-    return Comparison(table, everything, (key, curve(results, key)) if key else None, margin, warnings)
+    return Comparison(table, everything, (key, curve(results, key)) if key else None, criterion, warnings)
 
 
 def met(table: pd.DataFrame, words: Collection[str]) -> bool:
@@ -107,7 +108,8 @@ def _without_examples(table: pd.DataFrame) -> list[str]:
     """A line for each comparison in which the interval for new test examples isn't known, with the reasons."""
     lines: list[str] = []
     for rows in _by_comparison(table[["comparison_id", "source", "target", "reason"]]):
-        if reasons := sorted({row["reason"] for row in rows if isinstance(row["reason"], str) and row["reason"]}):
+        texts = [row["reason"] for row in rows if isinstance(row["reason"], str)]
+        if reasons := sorted({reason for text in texts for reason in text.split("; ")} - {""}):
             pair = f"{rows[0]['source']} → {rows[0]['target']}"
             lines.append(f"{pair}: no interval for new test examples: {'; '.join(reasons)}")
     return lines

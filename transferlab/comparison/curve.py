@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pandas as pd
 
-from transferlab.comparison.render import comparison_title
 from transferlab.comparison.statistics import mean_interval
+from transferlab.comparison.wording import comparison_title
 from transferlab.errors import Refusal
 from transferlab.text import assignments, drawn_as_text, printable
 

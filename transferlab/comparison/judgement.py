@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
+from transferlab.comparison.criterion import Metric
 from transferlab.comparison.examples import for_new_examples, variance_over_examples
 from transferlab.comparison.planning import CHANCE, MAX_SEEDS, seeds_to_decide
 from transferlab.comparison.rows import Row
@@ -18,7 +19,9 @@ from transferlab.comparison.verdicts import MIN_SEEDS, verdicts
 from transferlab.text import counted
 
 
-def judge(rows: Sequence[Row], baseline: Row, verdict_column: str, note_column: str, margin: float) -> None:
+def judge(
+    rows: Sequence[Row], baseline: Row, verdict_column: str, note_column: str, margin: float, metric: Metric
+) -> None:
     """Fills in each row's difference from the baseline and, where it has one, its verdict.
 
     Args:
@@ -27,6 +30,7 @@ def judge(rows: Sequence[Row], baseline: Row, verdict_column: str, note_column: 
         verdict_column: of the words.
         note_column: of what stands in parentheses behind a word.
         margin: in points.
+        metric: that the points are of.
     """
     name, others = baseline.strategy, [row for row in rows if row is not baseline]
     if not others:
@@ -35,7 +39,7 @@ def judge(rows: Sequence[Row], baseline: Row, verdict_column: str, note_column: 
     differences = _estimates(others, baseline, judged)
     levels = np.array([row.level for row in others])
     words, adjusted = verdicts(differences, margin, levels, judged)
-    variance, count, reasons = _over_examples(others, baseline)
+    variance, count, reasons = _over_examples(others, baseline, metric)
     wider = for_new_examples(differences, variance, count)
     wider_words, _ = verdicts(wider, margin, levels, judged)
     undecided = bool((words == "inconclusive").any())
@@ -81,12 +85,14 @@ def _estimates(rows: Sequence[Row], baseline: Row, judged: Any) -> Estimates:
     return estimates(array[1:], array[0], judged)
 
 
-def _over_examples(rows: Sequence[Row], baseline: Row) -> tuple[Array, Array, list[str]]:
+def _over_examples(rows: Sequence[Row], baseline: Row, metric: Metric) -> tuple[Array, Array, list[str]]:
     """Variance over test examples, their number, and, where these can't be known, why; for each row."""
     variances, counts, reasons = list[float](), list[float](), list[str]()
     for row in rows:
         common = {seed: right for seed, right in row.right.items() if seed in baseline.points}
         try:
+            if metric.name != "accuracy":
+                raise ValueError(f"{metric.name} is no mean of what each test example got")
             variance, count = variance_over_examples(common, baseline.right)
             reason = ""
         except ValueError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from transferlab.comparison.compare import Comparison, compare, met
+from transferlab.comparison.criterion import Criterion
 from transferlab.comparison.terminal import to_terminal
 from transferlab.comparison.verdict_words import Verdict
 from transferlab.errors import Refusal
@@ -25,23 +26,25 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-def show(output_root: Path, margin: float, only: Collection[str] | None = None, curve: str | None = None) -> Comparison:
+def show(
+    output_root: Path, criterion: Criterion, only: Collection[str] | None = None, curve: str | None = None
+) -> Comparison:
     """Writes the files, which hold all comparisons, and prints those named by ``only`` (None: all).
 
     Where they can't be written, as in a read-only folder, a line says so; the table doesn't depend on them.
 
     Args:
         output_root: the folder that holds ``runs``.
-        margin: in points.
+        criterion: by what rows are judged.
         only: comparison_ids.
         curve: a key of the config to draw a curve over.
     """
-    comparison = compare(output_root, margin, only, curve)
+    comparison = compare(output_root, criterion, only, curve)
     for warning in comparison.warnings:
         say(warning)
     unwritten = _unwritten(comparison, output_root)
     with shown():
-        to_terminal(comparison.table, margin, _Console(width=None if sys.stdout.isatty() else PIPED_WIDTH))
+        to_terminal(comparison.table, criterion, _Console(width=None if sys.stdout.isatty() else PIPED_WIDTH))
     if unwritten:
         say(f"output_root={output_root}: the tables are shown and not written ({unwritten})")
     elif curve:

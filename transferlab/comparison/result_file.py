@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from transferlab.comparison.criterion import METRICS
 from transferlab.system.files import json_digest, known_digest, read_ordinary
 
 SCHEMA_VERSION = 1
@@ -40,8 +41,14 @@ SECTIONS = ("metrics", "timing")
 MAX_BYTES = 2**26
 """Largest result file that is read; a real file has some thousand bytes."""
 
-MEASURES = ("target_accuracy", "target_confidence", "target_entropy")
+MEASURES = (*(metric.measure for metric in METRICS.values()), "target_confidence", "target_entropy")
 """The metrics that a table needs. A finished run without labelled test examples has no accuracy."""
+
+OF_ALL_CLASSES: dict[str, Callable[[list[float]], float]] = {
+    "target_balanced_accuracy": lambda accuracies: sum(accuracies) / len(accuracies),
+    "target_worst_class": min,
+}
+"""Metrics that are read from the accuracies of the classes."""
 
 COSTS = ("parameters", "milliseconds_per_image")
 
@@ -160,16 +167,29 @@ def _field(result: dict[str, Any], name: str, types: tuple[type, ...]) -> Any:
 
 
 def _measure(result: dict[str, Any], name: str) -> float:
-    """A metric; NaN for an accuracy that says that it isn't known, and for what older results lack."""
+    """A metric of a finished run; NaN where it has none. Without a better word, there has to be an accuracy."""
     metrics = _field(result, "metrics", (dict,))
-    unscored = "classes" in result.get("test_set", {}) if name == "target_accuracy" else name not in metrics
-    if unscored and metrics.get(name) is None:
+    if name in OF_ALL_CLASSES and metrics.get(name) is None:
+        return _of_classes(metrics, OF_ALL_CLASSES[name])
+    unscored = "classes" in result.get("test_set", {}) or "target_rmse" in metrics
+    if metrics.get(name) is None and (name != "target_accuracy" or unscored):
         return math.nan
-    return _number(result, "metrics", name, highest=1 if name != "target_entropy" else math.inf)
+    unlimited = name in ("target_entropy", "target_rmse", "target_mae")
+    lowest = -math.inf if name == "target_r2" else 0
+    return _number(result, "metrics", name, math.inf if unlimited else 1, lowest)
 
 
-def _number(result: dict[str, Any], section: str, name: str, highest: float = math.inf) -> float:
+def _of_classes(metrics: dict[str, Any], function: Callable[[list[float]], float]) -> float:
+    """A function of the accuracies of all classes that have test examples; NaN if there are none."""
+    by_class = metrics.get("per_class_accuracy")
+    known = [value for value in by_class.values() if value is not None] if isinstance(by_class, dict) else []
+    if not all(isinstance(value, int | float) and 0 <= value <= 1 for value in known):
+        raise ValueError("metrics.per_class_accuracy has values that aren't between 0 and 1")
+    return function(known) if known else math.nan
+
+
+def _number(result: dict[str, Any], section: str, name: str, highest: float = math.inf, lowest: float = 0) -> float:
     number = _field(_field(result, section, (dict,)), name, (int, float))
-    if not (0 <= number <= min(highest, sys.float_info.max)):
-        raise ValueError(f"{section}.{name} is {number!r}, not between 0 and {highest}")
+    if not (max(lowest, -sys.float_info.max) <= number <= min(highest, sys.float_info.max)):
+        raise ValueError(f"{section}.{name} is {number!r}, not between {lowest} and {highest}")
     return float(number)

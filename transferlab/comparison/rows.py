@@ -12,12 +12,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from transferlab.comparison.criterion import METRICS, Metric
 from transferlab.comparison.result_file import COSTS, MEASURES
 from transferlab.comparison.test_set import Classes, Right
 from transferlab.comparison.verdicts import LEVEL, LEVEL_OF_A_LOOK
 
 IDENTITY = ["comparison_id", "source", "target", "backbone", "strategy", "variant", "loss", "target_labels_per_class"]
 """What tells a row from others."""
+
+FURTHER = tuple(metric for metric in METRICS.values() if metric.name != "accuracy")
+"""Metrics whose columns came later than those of accuracy."""
 
 _NUMBERS = (*MEASURES, "seconds", *COSTS)
 _Record = Mapping[Any, Any]
@@ -27,7 +31,9 @@ class Row:
     """A strategy of a comparison: its results by seed, and its columns so far.
 
     Attributes:
-        points: of the finished runs with an accuracy, 100 times that, by seed.
+        points: what is compared, by seed, of the finished runs that have it; more is better (``score``).
+        measures: the runs' metrics, by name and seed.
+        regression: whether labels are numbers, not classes.
         classes: of the finished runs without one, their predictions, by seed.
         right: likewise, which test examples each got right; None for a result that doesn't say.
         run_ids: of the runs.
@@ -41,24 +47,36 @@ class Row:
         accuracies = values["target_accuracy"]
         warned = Counter(chain.from_iterable(run["warned"] for run in finished))
         scored = [run for run in finished if run["classes"] is None]
-        self.points: dict[int, float] = {run["seed"]: 100 * run["target_accuracy"] for run in scored}
+        self.points: dict[int, float] = {}
+        self.measures = {name: {run["seed"]: float(run[name]) for run in scored} for name in MEASURES}
+        self.regression = any(not math.isnan(error) for error in self.measures["target_rmse"].values())
         self.right: dict[int, Right | None] = {run["seed"]: run["right"] for run in scored}
-        self.classes: dict[int, Classes] = {run["seed"]: run["classes"] for run in finished if run not in scored}
+        self.classes: dict[int, Classes] = {
+            run["seed"]: run["classes"] for run in finished if run["classes"] is not None
+        }
         self.run_ids: set[str] = {run["run_id"] for run in runs}
         self.level = _level(runs)
         self.columns: dict[str, Any] = {name: runs[0][name] for name in [*IDENTITY, "setting"]} | {
             "seeds": len(finished),
             "accuracy_mean": _mean(accuracies),
-            "accuracy_std": float(accuracies.std(ddof=1)) if len(accuracies) > 1 else math.nan,
+            "accuracy_std": _deviation(accuracies),
             "diverged": len(runs) - len(finished),
             "warned": ", ".join(f"{count} {kind}" for kind, count in sorted(warned.items())),
             "seconds": _mean(values["seconds"]),
             "parameters": _mean(values["parameters"]),
             "milliseconds_per_image": _median(values["milliseconds_per_image"]),
+            **{f"{metric.name}_mean": _mean(values[metric.measure]) for metric in FURTHER},
+            **{f"{metric.name}_std": _deviation(values[metric.measure]) for metric in FURTHER},
             "target_confidence": _mean(values["target_confidence"]),
             "target_entropy": _mean(values["target_entropy"]),
         }
         self.strategy: str = self.columns["strategy"]
+
+    def score(self, metric: Metric, unit: float) -> None:
+        """Sets ``points`` to 100 times a metric, or to minus an error in multiples of ``unit``."""
+        factor = -1 / unit if metric.error else 100.0
+        measured = self.measures[metric.measure].items()
+        self.points = {seed: factor * value for seed, value in measured if not math.isnan(value)}
 
     def is_baseline(self, name: str) -> bool:
         """Whether it is the baseline of this name, with its defaults."""
@@ -94,6 +112,10 @@ def _asked(seeds: Any) -> str:
     if isinstance(seeds, list) and all(isinstance(seed, int) for seed in seeds):
         return str(len(seeds)) if sorted(seeds) == list(range(len(seeds))) else str(sorted(seeds))
     return str(seeds)
+
+
+def _deviation(values: NDArray[np.float64]) -> float:
+    return float(values.std(ddof=1)) if len(values) > 1 else math.nan
 
 
 def _mean(values: NDArray[np.float64]) -> float:

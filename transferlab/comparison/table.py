@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from transferlab.comparison.agreement import compare_unscored
+from transferlab.comparison.criterion import METRICS, Criterion, Metric
 from transferlab.comparison.judgement import judge
-from transferlab.comparison.rows import Row, comparisons
+from transferlab.comparison.rows import FURTHER, Row, comparisons
 from transferlab.comparison.verdicts import LEVEL_OF_A_LOOK
 
 COLUMNS = [
@@ -56,6 +57,8 @@ COLUMNS = [
     "target_entropy",
     "agreement_source_only",
     "agreement_seeds",
+    "metric",
+    *(f"{metric.name}_{end}" for metric in FURTHER for end in ("mean", "std")),
 ]
 """The columns of ``table.csv``, in order. Other programs read them, so new ones come last."""
 
@@ -66,16 +69,17 @@ says beside its columns, and why the interval for new test examples isn't known.
 _POSITIONS = {"scratch": 0, "source_only": 1, "target_oracle": 3}
 
 
-def comparison_table(results: pd.DataFrame, margin: float) -> pd.DataFrame:
+def comparison_table(results: pd.DataFrame, criterion: Criterion) -> pd.DataFrame:
     """Compares every strategy with the baselines of its comparison, over seeds.
 
     Args:
         results: the rows of ``read_results``.
-        margin: half the width of "no difference that matters", in points.
+        criterion: by what they are judged.
 
     Returns:
         ``COLUMNS`` and ``NOTES``; one row per strategy, variant and loss of each comparison. Accuracies and
-        ``gap_closed`` are fractions, deltas are points, ``seconds`` is the mean of a run, ``parameters`` and
+        ``gap_closed`` are fractions, deltas are points of the ``metric`` (of an error, percent of the baseline's, or
+        the label's unit), more is better; ``seconds`` is the mean of a run, ``parameters`` and
         ``milliseconds_per_image`` are the predictor's (the latter the median). Diverged runs are counted, and enter
         nothing else; ``warned`` says how many runs have which warning. ``…_new_low`` and
         ``…_new_high`` end the 95% interval for new test examples, ``seeds_…`` are the baseline's, ``slope_…`` says how
@@ -83,18 +87,18 @@ def comparison_table(results: pd.DataFrame, margin: float) -> pd.DataFrame:
         target without labelled test examples all that compares accuracies is, and ``agreement_…`` says instead which
         share of the examples gets the same class.
     """
-    compared = [_comparison(rows, margin) for rows in comparisons(results)]
+    compared = [_comparison(rows, criterion) for rows in comparisons(results)]
     compared.sort(key=lambda rows: _comparison_order(rows[0]))
     table = pd.DataFrame([row for rows in compared for row in rows], columns=[*COLUMNS, *NOTES])
     return table.astype(dict.fromkeys(("seeds_scratch", "seeds_source_only", "test_examples"), "Int64"))  # or unknown
 
 
-def words_at_a_look(results: pd.DataFrame, margin: float) -> dict[tuple[str, str], dict[str, str]]:
+def words_at_a_look(results: pd.DataFrame, criterion: Criterion) -> dict[tuple[str, str], dict[str, str]]:
     """The verdicts of rows that get seeds look by look, at the level of a look.
 
     Args:
         results: the rows of ``read_results``.
-        margin: in points.
+        criterion: by what they are judged.
 
     Returns:
         By comparison_id and run_id, by baseline, the word.
@@ -103,7 +107,7 @@ def words_at_a_look(results: pd.DataFrame, margin: float) -> dict[tuple[str, str
     for rows in comparisons(results):
         for row in rows:
             row.level = LEVEL_OF_A_LOOK
-        _comparison(rows, margin)
+        _comparison(rows, criterion)
         for row in rows:
             of_row = {
                 baseline: row.columns.get(column, "inconclusive")
@@ -113,7 +117,7 @@ def words_at_a_look(results: pd.DataFrame, margin: float) -> dict[tuple[str, str
     return words
 
 
-def _comparison(rows: list[Row], margin: float) -> list[dict[str, Any]]:
+def _comparison(rows: list[Row], criterion: Criterion) -> list[dict[str, Any]]:
     """The finished columns of the rows of one comparison, in reading order."""
     scratch, source_only, oracle = (
         next((row for row in rows if row.is_baseline(name)), None)
@@ -122,15 +126,29 @@ def _comparison(rows: list[Row], margin: float) -> list[dict[str, Any]]:
     if any(row.classes for row in rows):
         compare_unscored(rows, source_only)
         return sorted((row.columns | {"negative_transfer": None} for row in rows), key=_row_order)
+    metric, margin = criterion.of(regression=any(row.regression for row in rows)), criterion.margin
+    unit = _unit(metric, criterion, scratch, source_only)
+    for row in rows:
+        row.score(metric, unit)
+        row.columns["metric"] = metric.name
     if scratch:
-        judge(rows, scratch, "verdict", "note", margin)
+        judge(rows, scratch, "verdict", "note", margin, metric)
     if source_only:
-        judge(rows, source_only, "verdict_adaptation", "note_adaptation", margin)
+        judge(rows, source_only, "verdict_adaptation", "note_adaptation", margin, metric)
     for row in rows:
         row.columns["negative_transfer"] = row.columns.get("verdict") == "negative"
         if source_only and oracle and row.strategy not in ("source_only", "target_oracle"):
             row.columns["gap_closed"] = _gap_closed(row, source_only, oracle, margin)
     return sorted((row.columns for row in rows), key=_row_order)
+
+
+def _unit(metric: Metric, criterion: Criterion, scratch: Row | None, source_only: Row | None) -> float:
+    """What an error is counted in: one percent of the baseline's mean error, or the label's unit."""
+    baseline = scratch or source_only
+    if not metric.error or criterion.margin_unit == "label" or baseline is None:
+        return 1.0
+    errors = [*baseline.measures[metric.measure].values()]
+    return float(np.mean(errors)) / 100 if errors and np.mean(errors) > 0 else 1.0
 
 
 def _gap_closed(row: Row, source_only: Row, oracle: Row, margin: float) -> float:
@@ -149,10 +167,11 @@ def _gap_closed(row: Row, source_only: Row, oracle: Row, margin: float) -> float
 
 def _row_order(columns: dict[str, Any]) -> tuple[Any, ...]:
     """Sorts rows: the baselines to be beaten, then the best first, the ceiling last."""
-    accuracy = columns["accuracy_mean"]
+    metric = METRICS[columns.get("metric", "accuracy")]
+    mean = columns[f"{metric.name}_mean"]
     return (
         _POSITIONS.get(columns["strategy"], 2),
-        math.inf if math.isnan(accuracy) else -accuracy,
+        math.inf if math.isnan(mean) else mean if metric.error else -mean,
         *(columns[name] for name in ("strategy", "variant", "loss")),
     )
 

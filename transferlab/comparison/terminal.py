@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from transferlab.comparison.render import STACKED, Row, Section, footer, sections
+from transferlab.comparison.criterion import Criterion
+from transferlab.comparison.render import STACKED, Section, sections
+from transferlab.comparison.wording import Row, footer
 
 _WIDTHS = {"Δ scratch": (17, 21), "Δ source_only": (14, 20)}
 """Characters in a terminal of 80 columns, enough for NEGATIVE TRANSFER and an interval on a line of its own; and of
@@ -26,9 +28,9 @@ _STYLES = {
 }
 
 
-def to_terminal(table: pd.DataFrame, margin: float, console: Console) -> None:
+def to_terminal(table: pd.DataFrame, criterion: Criterion, console: Console) -> None:
     """Prints one table per comparison, for 80 columns or more."""
-    for section in sections(table):
+    for section in sections(table, criterion):
         console.print(Text(section.title, style="bold"))
         console.print(_terminal_table(section, wide=console.width >= 100))
         console.print()
@@ -36,7 +38,7 @@ def to_terminal(table: pd.DataFrame, margin: float, console: Console) -> None:
             console.print(Text(remark, style=_STYLES["negative"]))
         if section.remarks:
             console.print()
-    for line in footer(table, margin):
+    for line in footer(table, criterion):
         console.print(Text(line, style="dim"))
 
 

@@ -36,6 +36,8 @@ NOT_IN_RUN_ID = frozenset(
         "log_every",
         "baselines",
         "margin",
+        "margin_unit",
+        "metric",
         "fail_on",
         "output_root",
         "overwrite",

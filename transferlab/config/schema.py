@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+from transferlab.comparison.criterion import Criterion, MetricName
 from transferlab.comparison.verdict_words import Verdict
 from transferlab.config.auto_backbone import AutoBackbone, backbone
 from transferlab.config.auto_optimizer import AutoOptimizer, optimizer
@@ -98,8 +99,11 @@ class TrainConfig:
     """How many evenly spaced states of the last Fit are kept for model selection."""
     log_every: int
     baselines: list[str]
+    metric: MetricName | Literal["auto"]
+    """What table and verdict are about."""
     margin: float
-    """The largest difference that doesn't matter, in points of accuracy."""
+    """The largest difference that doesn't matter, in points of the metric; of an error, see ``Criterion``."""
+    margin_unit: Literal["percent", "label"]
     fail_on: Verdict | list[Verdict] | None
     output_root: str
     overwrite: bool
@@ -177,6 +181,11 @@ class TrainConfig:
         return replace(self, backbone=network, optimizer=moved_by)
 
     @property
+    def criterion(self) -> Criterion:
+        """By what rows are judged."""
+        return Criterion(self.margin, self.metric, self.margin_unit)
+
+    @property
     def root(self) -> Path:
         """Where runs, cache and comparison land."""
         return Path(self.output_root)
@@ -195,7 +204,9 @@ class CompareConfig:
     """What `transferlab compare` reads and how it judges."""
 
     output_root: str
+    metric: MetricName | Literal["auto"]
     margin: float
+    margin_unit: Literal["percent", "label"]
     fail_on: Verdict | list[Verdict] | None
     curve: str | None
     """A key of the config, over whose values accuracies are drawn."""
@@ -204,6 +215,11 @@ class CompareConfig:
         _refuse_no_folder(self.output_root)
         if self.margin <= 0:
             raise Refusal(f"margin={self.margin}: expected more than 0 points")
+
+    @property
+    def criterion(self) -> Criterion:
+        """By what rows are judged."""
+        return Criterion(self.margin, self.metric, self.margin_unit)
 
 
 def train_config(node: Mapping[str, Any]) -> TrainConfig:

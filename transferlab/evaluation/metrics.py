@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,21 @@ class Predictions:
         """Fraction of right predictions, in [0, 1]."""
         return float((self.classes == self.labels).mean())
 
+    @property
+    def table(self) -> NDArray[np.int64]:
+        """``contingency`` of labels and predicted classes."""
+        return contingency(self.labels, self.classes, self.probabilities.shape[1])
+
+    def score(self, metric: Literal["accuracy", "macro_f1", "balanced_accuracy", "worst_class"]) -> float:
+        """A metric of the predictions, in [0, 1]; classes without an example don't count for the last two."""
+        if metric == "accuracy":
+            return self.accuracy
+        if metric == "macro_f1":
+            return macro_f1(self.table)
+        counts = self.table.sum(1)
+        of_class = self.table.diagonal()[counts > 0] / counts[counts > 0]
+        return float(of_class.mean() if metric == "balanced_accuracy" else of_class.min())
+
 
 def target_metrics(predictions: Predictions, class_names: tuple[str, ...]) -> dict[str, Any]:
     """Accuracy, macro F1, expected calibration error and accuracy per class; fractions in [0, 1].
@@ -41,7 +56,7 @@ def target_metrics(predictions: Predictions, class_names: tuple[str, ...]) -> di
     index, in [−½, 1], and normalised mutual information, in [0, 1] (0 by chance, 1 for the same grouping).
     """
     right = predictions.classes == predictions.labels
-    table = contingency(predictions.labels, predictions.classes, len(class_names))
+    table = predictions.table
     return {
         "target_accuracy": predictions.accuracy,
         "target_macro_f1": macro_f1(table),

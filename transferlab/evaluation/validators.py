@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from torch import Tensor
+
+from transferlab.evaluation.metrics import Predictions
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,18 @@ def last(evidence: Evidence) -> float:
     return float(evidence.step)
 
 
-def source_accuracy(evidence: Evidence) -> float:
-    """Accuracy on held-out source examples, in [0, 1]; 0 for every snapshot of a run that reads no source."""
+def source_accuracy(
+    evidence: Evidence, *, metric: Literal["auto", "accuracy", "macro_f1", "balanced_accuracy", "worst_class"]
+) -> float:
+    """Accuracy, or the metric that rows are judged by, on held-out source examples, in [0, 1].
+
+    0 for every snapshot of a run that reads no source.
+
+    Args:
+        evidence: of the snapshot.
+        metric: ``auto``: accuracy.
+    """
     if evidence.source_probabilities is None:
         return 0.0
-    return (evidence.source_probabilities.argmax(1) == evidence.source_labels).double().mean().item()
+    predictions = Predictions(evidence.source_probabilities.numpy(), evidence.source_labels.numpy())
+    return predictions.score("accuracy" if metric == "auto" else metric)

@@ -81,7 +81,7 @@ def _undecided(plan: Sequence[PlannedRow]) -> tuple[list[PlannedRow], list[Plann
     seeds = {row.key: set(row.seeds) for row in plan}
     runs = zip(results["comparison_id"], results["run_id"], results["seed"], strict=True)
     results = results[[seed in seeds.get((comparison, run), {seed}) for comparison, run, seed in runs]]
-    words = words_at_a_look(results, config.margin)
+    words = words_at_a_look(results, config.criterion)
     ok = results[results["status"] == "ok"]
     finished = set(zip(ok["comparison_id"], ok["run_id"], strict=True))
     undecided, unfinished = list[PlannedRow](), list[PlannedRow]()

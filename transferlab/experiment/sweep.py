@@ -28,6 +28,12 @@ from transferlab.system.console import say
 from transferlab.system.memory import given_back
 from transferlab.text import agreeing, counted
 
+ONE_FOR_ALL = (
+    *("output_root", "metric", "margin", "margin_unit", "fail_on"),
+    *("parallel", "baseline_seeds", "max_runs", "max_seeds"),
+)
+"""Keys of which the jobs of a sweep have one value, for they share processes and one table."""
+
 BEGUN: dict[State, tuple[str, str]] = {
     "interrupted": ("goes on where it was stopped", "go on where they were stopped"),
     "failed": ("failed before", "failed before"),
@@ -52,7 +58,7 @@ def train(jobs: Sequence[Sequence[ComparisonRow]], command: str) -> int:
         Refusal: before anything is trained or written, if any of the runs can't be done.
         Interrupted: by Ctrl-C or SIGTERM, once the run under way is marked.
     """
-    for key in ("output_root", "margin", "fail_on", "parallel", "baseline_seeds", "max_runs", "max_seeds"):
+    for key in ONE_FOR_ALL:
         if len({repr(getattr(row.config, key)) for job in jobs for row in job}) > 1:
             raise Refusal(f"{key}: one value for all jobs of a sweep, which share processes and one table")
     if len({row.config.seeds == "auto" for job in jobs for row in job}) > 1:
@@ -69,7 +75,7 @@ def train(jobs: Sequence[Sequence[ComparisonRow]], command: str) -> int:
     from transferlab.comparison.report import exit_code, show
 
     finished = {run.comparison_id for run in sweep.runs if (run.folder / "result.json").exists()}
-    code = exit_code(show(config.root, config.margin, finished), config.fail_on) if finished else 1
+    code = exit_code(show(config.root, config.criterion, finished), config.fail_on) if finished else 1
     for run in sweep.failed:
         say(f"missing, for it failed: {run.title}; {run.folder / 'train.log'}")
     return 1 if sweep.failed or sweep.left_out else code
