@@ -42,9 +42,9 @@ TOLD = {"adapt": ["loss=mmd"], "transitive": ["bridge=mnist5k"]}
 
 
 def rows_of(*arguments: str) -> Sequence[ComparisonRow]:
-    """The strategy and the baselines of one job, on images."""
+    """The strategy and the baselines of one job, on images of classes."""
     (job,) = compose_train(arguments)
-    return [replace(row, config=row.config.for_kind("image")) for row in job]
+    return [replace(row, config=row.config.for_kind("image").for_task(regression=False)) for row in job]
 
 
 def results(root: Path) -> list[dict[str, Any]]:

@@ -24,6 +24,13 @@ def made(*, kind: str, target: bool, examples: int) -> Domain:
     return MAKERS[kind](labels, target, random)
 
 
+def made_numbers(*, kind: str, target: bool, examples: int) -> Domain:
+    """The same inputs, with a number each: around 0, 50 and 100 for the three classes."""
+    domain = made(kind=kind, target=target, examples=examples)
+    noise = np.random.default_rng([7, target]).normal(0, 5, examples)
+    return Domain(domain.inputs, 50.0 * domain.labels + noise, (), kind=domain.kind)
+
+
 def _signals(labels: NDArray[Any], target: bool, random: np.random.Generator) -> Domain:
     """Two channels of 24 samples, faster waves for higher classes; the target's are stronger and lie elsewhere."""
     time = np.linspace(0, 1, 24)
@@ -64,6 +71,12 @@ def _vectors(labels: NDArray[Any], target: bool, random: np.random.Generator) ->
     vectors = random.normal(size=(len(labels), 12))
     vectors[:, :4] += 2 * np.eye(3, 4)[labels]
     return Domain(2 * vectors + 1 if target else vectors, labels, NAMES, kind=Features())
+
+
+def made_without_labels(*, kind: str, target: bool, examples: int) -> Domain:
+    """The same inputs, and nobody knows their labels."""
+    domain = made(kind=kind, target=target, examples=examples)
+    return Domain.without_labels(domain.inputs, kind=domain.kind)
 
 
 MAKERS = {"signal": _signals, "table": _rows, "tokens": _texts, "features": _vectors}

@@ -53,7 +53,7 @@ def test_columns_are_the_contract(full):
         "seeds_source_only,slope_source_only,delta_source_only_new_low,delta_source_only_new_high,test_examples,level,"
         "target_confidence,target_entropy,agreement_source_only,agreement_seeds,"
         "metric,macro_f1_mean,macro_f1_std,balanced_accuracy_mean,balanced_accuracy_std,"
-        "worst_class_mean,worst_class_std,rmse_mean,rmse_std,mae_mean,mae_std,r2_mean,r2_std"
+        "worst_class_mean,worst_class_std,rmse_mean,rmse_std,mae_mean,mae_std,r2_mean,r2_std,target_labels"
     )
     assert list(table_of(full).columns) == COLUMNS + NOTES
 

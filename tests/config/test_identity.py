@@ -27,7 +27,7 @@ from transferlab.config.identity import (
     stage_key,
     start_key,
 )
-from transferlab.config.input_settings import ImageConfig, SignalConfig, TokensConfig
+from transferlab.config.input_settings import ImageConfig, RegressionConfig, SignalConfig, TokensConfig
 from transferlab.config.roles import Bridge, Source
 from transferlab.config.schema import AdaptationLoss, TrainConfig
 from transferlab.config.search_path import config_root
@@ -56,6 +56,9 @@ CHANGED: dict[str, Any] = {
     "max_seeds": 12,
     "max_runs": 3,
     "target_labels_per_class": "all",
+    "target_labels": 7,
+    "task": "regression",
+    "regression": RegressionConfig(loss="huber", huber_delta=1.0, gradient_clip=1.0),
     "steps": 7,
     "batch_size": 7,
     "batch_statistics": "joint",
@@ -100,6 +103,7 @@ def test_what_changes_no_result_is_written_down_twice() -> None:
             "log_every",
             "baselines",
             "metric",
+            "task",
             "margin",
             "margin_unit",
             "fail_on",
@@ -227,7 +231,17 @@ def test_a_run_and_its_baselines_belong_to_one_comparison() -> None:
 
 def test_what_a_stage_does_not_depend_on_by_itself_is_written_down_twice() -> None:
     assert {
-        *("source", "target", "bridge", "target_labels_per_class", "strategy", "loss", "backbone", "validator"),
+        *(
+            "source",
+            "target",
+            "bridge",
+            "target_labels_per_class",
+            "target_labels",
+            "strategy",
+            "loss",
+            "backbone",
+            "validator",
+        ),
         *("precision", "threads"),
         *("image", "signal", "tokens", "standardise"),
     } == NOT_IN_STAGE_KEY - NOT_IN_RUN_ID

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
-from jobs import Said, rows_of
+from jobs import STRATEGIES, TOLD, Said, rows_of
 
-from transferlab.config.component import Component
+from transferlab.config.component import Component, components_of
+from transferlab.config.input_settings import RegressionConfig
+from transferlab.config.schema import TrainConfig
+from transferlab.config.signatures import options_of
 from transferlab.errors import Refusal, in_words
 from transferlab.experiment import preflight
 from transferlab.experiment.preflight import cores, crowded, refuse_misnamed
 from transferlab.experiment.rehearsal import refuse_impossible
 from transferlab.experiment.run import Run
 from transferlab.stages import CROSS_ENTROPY, Estimate, Fit, Phase, Read, Solve, Stage, Term, fit_source
+from transferlab.strategies.regression import for_numbers
 from transferlab.strategies.source_only import SourceOnly
 
 SOLVERS = "transferlab.solvers.classifiers"
@@ -161,3 +165,31 @@ def test_the_warning_comes_before_the_training(
     *_, announced, warning = said.err.splitlines()
     assert "training 1 run: " in announced
     assert warning.startswith("transferlab: threads=2, and this process may use 1 core: done as asked")
+
+
+NUMBERS = RegressionConfig(loss="huber", huber_delta=1.0, gradient_clip=1.0)
+
+
+def _with_each_choice(config: TrainConfig) -> Iterator[TrainConfig]:
+    """The config with every value of every option of its strategy that has a list of them."""
+    accepted = options_of(config.strategy.target, "")
+    for name, option in accepted.items():
+        for value in get_args(option.type) if get_origin(option.type) is Literal else ():
+            changed = replace(config.strategy, options={**config.strategy.options, name: value})
+            yield replace(config, strategy=changed)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_choice_of_every_option_names_what_is_there(strategy: str) -> None:
+    config = rows_of(f"strategy={strategy}", *TOLD.get(strategy, []), "baselines=[]")[0].config
+    for changed in (config, *_with_each_choice(config)):
+        try:
+            changed.strategy().stages(changed.loss)
+        except Refusal:  # two options that exclude each other
+            continue
+        except AssertionError:  # a loss that composition asks for
+            continue
+        refuse_misnamed(changed)
+        for stage in changed.strategy().stages(changed.loss):
+            for component in components_of(for_numbers(stage, NUMBERS)):
+                assert component.target.startswith("torch.") or options_of(component.target, "") is not None

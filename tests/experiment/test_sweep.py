@@ -24,8 +24,9 @@ TrainTiny = Callable[..., Said]
 
 FIELDS = [
     *("schema_version", "run_id", "comparison_id", "seed", "strategy", "source", "target", "backbone"),
-    *("target_labels_per_class", "status", "variant", "changes", "setting", "shared_changes", "loss", "metrics"),
-    *("selection", "warnings", "timing", "environment", "config", "files", "test_set", "sha256"),
+    *("target_labels_per_class", "target_labels", "status", "variant", "changes", "setting", "shared_changes"),
+    *("loss", "metrics"),
+    *("selection", "warnings", "timing", "environment", "config", "files", "test_set", "label_scale", "sha256"),
 ]
 FILES = {
     *("config.yaml", "result.json", "metrics.csv", "predictions.csv", "model.safetensors", "train.log", "state.json")

@@ -83,7 +83,7 @@ def test_no_hidden_target_label_counts(
     weights = load_file(run.folder / "model.safetensors")
     target = run.task.target
     train = np.flatnonzero(~test_mask(target))
-    keep = splits._budget(train, target.labels, run.labels_per_class, run.seed)  # pyright: ignore[reportPrivateUsage]
+    keep = splits._budget(train, target.labels, run.budget, run.seed)  # pyright: ignore[reportPrivateUsage]
     labels = (target.labels + 1) % len(NAMES)
     labels[keep] = target.labels[keep]
     monkeypatch.setattr(splits, "_budget", lambda *_: keep)

@@ -120,7 +120,7 @@ def test_hidden_target_labels_change_nothing_and_those_in_the_budget_do(
     run = tiny_run(*PIXELS, *arguments, *FEW[2:])
     target, honest = run.task.target, modules_after(run)
     train = np.flatnonzero(~test_mask(target))
-    budget = splits._budget(train, target.labels, run.labels_per_class, run.seed)
+    budget = splits._budget(train, target.labels, run.budget, run.seed)
     monkeypatch.setattr(splits, "_budget", lambda *_: budget)
     for spoilt, matters in ((np.setdiff1d(train, budget), False), (budget, bool(arguments))):
         labels = target.labels.copy()

@@ -94,7 +94,7 @@ def _budget(run: Run) -> NDArray[np.int64]:
     """Where the run's labelled target examples stand in the domain."""
     target = run.task.target
     train = np.flatnonzero(~test_mask(target))
-    return splits._budget(train, target.labels, run.labels_per_class, run.seed)
+    return splits._budget(train, target.labels, run.budget, run.seed)
 
 
 def _poisoned(run: Run, keep: NDArray[np.int64], monkeypatch: pytest.MonkeyPatch) -> Run:
@@ -135,7 +135,7 @@ def test_labels_within_the_budget_do_count(tiny_run: RunOf, monkeypatch: pytest.
 
 def test_the_oracle_reads_every_training_label(tiny_run: RunOf) -> None:
     run = tiny_run("strategy=target_oracle")
-    assert run.labels_per_class == "all"
+    assert run.budget == "all"
     assert len(_budget(run)) == (~test_mask(run.task.target)).sum()
 
 

@@ -25,13 +25,21 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "variant": (str, type(None)),
     "loss": (str, type(None)),
     "seed": (int,),
-    "target_labels_per_class": (int, str),
+    "target_labels_per_class": (int, str, type(None)),
 }
 """The top-level fields that a row needs, and the JSON types each may have; null for a text reads as empty."""
 
 OPTIONAL: dict[str, Any] = {
-    **{"setting": "", "changes": None, "shared_changes": None},
-    **{"selection": {}, "warnings": [], "environment": {}, "config": {}, "files": {}, "test_set": {}},
+    **{"target_labels": None, "setting": "", "changes": None, "shared_changes": None},
+    **{
+        "selection": {},
+        "warnings": [],
+        "environment": {},
+        "config": {},
+        "files": {},
+        "test_set": {},
+        "label_scale": {},
+    },
 }
 """Further fields, and what a result without them counts as having."""
 
@@ -126,9 +134,13 @@ def read_result(path: Path) -> dict[str, Any]:
     row = {name: _field(result, name, types) for name, types in FIELDS.items()}
     if row["status"] not in ("ok", "diverged"):
         raise ValueError(f"status is {row['status']!r}, not ok or diverged")
-    if isinstance(row["target_labels_per_class"], str) and row["target_labels_per_class"] != "all":
-        raise ValueError(f"target_labels_per_class is {row['target_labels_per_class']!r}, not a number or 'all'")
-    row |= {name: _optional(result, name) for name in OPTIONAL if name != "warnings"}
+    row |= {name: _optional(result, name) for name in OPTIONAL if name not in ("warnings", "target_labels")}
+    row["target_labels"] = _field({"target_labels": None, **result}, "target_labels", (int, str, type(None)))
+    for budget in ("target_labels_per_class", "target_labels"):
+        if isinstance(row[budget], str) and row[budget] != "all":
+            raise ValueError(f"{budget} is {row[budget]!r}, not a number or 'all'")
+    if row["target_labels_per_class"] is None and row["target_labels"] is None:
+        raise ValueError("target_labels_per_class is null, and there are no target_labels")
     return row | {
         "variant": row["variant"] or "",
         "loss": row["loss"] or "",

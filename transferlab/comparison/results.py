@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,14 @@ def read_results(output_root: Path) -> tuple[pd.DataFrame, list[str]]:
             rows.append(row)
         except (ValueError, OSError) as reason:
             warnings.append(f"{path} skipped: {reason}")
-    return pd.DataFrame(rows, columns=_COLUMNS), warnings
+    return with_budgets(pd.DataFrame(rows, columns=_COLUMNS), rows), warnings
+
+
+def with_budgets(table: pd.DataFrame, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The table with budgets of target labels as ``rows`` have them: pandas makes NaN of None, and floats of ints."""
+    for name in ("target_labels_per_class", "target_labels"):
+        table[name] = pd.Series([row[name] for row in rows], index=table.index, dtype=object)
+    return table
 
 
 def _result_paths(runs: Path) -> tuple[list[Path], list[str]]:

@@ -17,7 +17,10 @@ from transferlab.comparison.result_file import COSTS, MEASURES
 from transferlab.comparison.test_set import Classes, Right
 from transferlab.comparison.verdicts import LEVEL, LEVEL_OF_A_LOOK
 
-IDENTITY = ["comparison_id", "source", "target", "backbone", "strategy", "variant", "loss", "target_labels_per_class"]
+IDENTITY = [
+    *("comparison_id", "source", "target", "backbone", "strategy", "variant", "loss"),
+    *("target_labels_per_class", "target_labels"),
+]
 """What tells a row from others."""
 
 FURTHER = tuple(metric for metric in METRICS.values() if metric.name != "accuracy")
@@ -34,6 +37,7 @@ class Row:
         points: what is compared, by seed, of the finished runs that have it; more is better (``score``).
         measures: the runs' metrics, by name and seed.
         regression: whether labels are numbers, not classes.
+        unscored: whether it has finished runs, and no test example has a label.
         classes: of the finished runs without one, their predictions, by seed.
         right: likewise, which test examples each got right; None for a result that doesn't say.
         run_ids: of the runs.
@@ -50,6 +54,8 @@ class Row:
         self.points: dict[int, float] = {}
         self.measures = {name: {run["seed"]: float(run[name]) for run in scored} for name in MEASURES}
         self.regression = any(not math.isnan(error) for error in self.measures["target_rmse"].values())
+        main = [*self.measures["target_accuracy"].values(), *self.measures["target_rmse"].values()]
+        self.unscored = bool(finished) and all(map(math.isnan, main))
         self.right: dict[int, Right | None] = {run["seed"]: run["right"] for run in scored}
         self.classes: dict[int, Classes] = {
             run["seed"]: run["classes"] for run in finished if run["classes"] is not None

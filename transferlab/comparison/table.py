@@ -11,6 +11,7 @@ import pandas as pd
 from transferlab.comparison.agreement import compare_unscored
 from transferlab.comparison.criterion import METRICS, Criterion, Metric
 from transferlab.comparison.judgement import judge
+from transferlab.comparison.results import with_budgets
 from transferlab.comparison.rows import FURTHER, Row, comparisons
 from transferlab.comparison.verdicts import LEVEL_OF_A_LOOK
 
@@ -59,8 +60,12 @@ COLUMNS = [
     "agreement_seeds",
     "metric",
     *(f"{metric.name}_{end}" for metric in FURTHER for end in ("mean", "std")),
+    "target_labels",
 ]
 """The columns of ``table.csv``, in order. Other programs read them, so new ones come last."""
+
+BUDGETS = ["target_labels_per_class", "target_labels"]
+"""Of classes, and of numbers; a row has one of them."""
 
 NOTES = ["note", "note_adaptation", "setting", "reason"]
 """For readers, so not in ``table.csv``: what stands in parentheses behind a verdict, what the title of a comparison
@@ -89,7 +94,9 @@ def comparison_table(results: pd.DataFrame, criterion: Criterion) -> pd.DataFram
     """
     compared = [_comparison(rows, criterion) for rows in comparisons(results)]
     compared.sort(key=lambda rows: _comparison_order(rows[0]))
-    table = pd.DataFrame([row for rows in compared for row in rows], columns=[*COLUMNS, *NOTES])
+    ordered = [row for rows in compared for row in rows]
+    table = with_budgets(pd.DataFrame(ordered, columns=[*COLUMNS, *NOTES]), ordered)
+    table[BUDGETS] = table[BUDGETS].where(table[BUDGETS].notna(), math.nan)
     return table.astype(dict.fromkeys(("seeds_scratch", "seeds_source_only", "test_examples"), "Int64"))  # or unknown
 
 
@@ -123,7 +130,7 @@ def _comparison(rows: list[Row], criterion: Criterion) -> list[dict[str, Any]]:
         next((row for row in rows if row.is_baseline(name)), None)
         for name in ("scratch", "source_only", "target_oracle")
     )
-    if any(row.classes for row in rows):
+    if any(row.unscored for row in rows):
         compare_unscored(rows, source_only)
         return sorted((row.columns | {"negative_transfer": None} for row in rows), key=_row_order)
     metric, margin = criterion.of(regression=any(row.regression for row in rows)), criterion.margin
@@ -178,7 +185,7 @@ def _row_order(columns: dict[str, Any]) -> tuple[Any, ...]:
 
 def _comparison_order(first: dict[str, Any]) -> tuple[Any, ...]:
     """Sorts comparisons by what they compare; a label budget of "all" comes after every number."""
-    labels = first["target_labels_per_class"]
+    labels = first["target_labels_per_class" if first["target_labels"] is None else "target_labels"]
     return (
         *(first[name] for name in ("source", "target", "backbone")),
         math.inf if labels == "all" else labels,

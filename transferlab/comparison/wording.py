@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from transferlab.comparison.criterion import METRICS, OF_CLASSES, OF_NUMBERS, Criterion, Metric
+from transferlab.comparison.criterion import METRICS, OF_CLASSES, Criterion, Metric
 
 Row = Mapping[str, Any]
 """One row of the table, its texts ``printable``."""
@@ -27,20 +27,35 @@ NO_VERDICT = (
 
 def title_of(row: Row) -> str:
     """The title of a comparison, with the settings that its columns don't show."""
-    title = comparison_title(*(row[key] for key in ("source", "target", "backbone", "target_labels_per_class")))
+    names = (row[key] for key in ("source", "target", "backbone", "target_labels_per_class"))
+    title = comparison_title(*names, numbers=row["target_labels"])
     return f"{title} · {row['setting']}" if row["setting"] else title
 
 
-def comparison_title(source: str, target: str, backbone: str, budget: int | str) -> str:
-    """The title of a comparison: what all its rows share, in words."""
-    labels = {"all": "all target labels", 0: "no target labels", 1: "1 target label per class"}
-    return f"{source} → {target} · {backbone} · {labels.get(budget, f'{budget} target labels per class')}"
+def comparison_title(
+    source: str, target: str, backbone: str, budget: int | str | None, numbers: int | str | None = None
+) -> str:
+    """The title of a comparison: what all its rows share, in words.
+
+    Args:
+        source: its name.
+        target: its name.
+        backbone: its name.
+        budget: target labels of each class.
+        numbers: target labels in all, where they are numbers; None where they are classes.
+    """
+    each = "" if budget is None or pd.isna(budget) else " per class"
+    given = budget if each else numbers
+    labels = {"all": "all target labels", 0: "no target labels", 1: f"1 target label{each}"}
+    words = labels.get(given, f"{given} target labels{each}") if given is not None else ""
+    return f"{source} → {target} · {backbone} · {words}"
 
 
 def cells_of(row: Row, criterion: Criterion) -> dict[str, str]:
     """One row in words, by heading. A heading whose cell is empty in every row of a comparison is dropped there."""
-    metric = METRICS.get(row["metric"], METRICS["accuracy"])
-    shown = OF_NUMBERS if metric in OF_NUMBERS else {"accuracy": METRICS["accuracy"], metric.name: metric}.values()
+    metric = METRICS["accuracy"] if pd.isna(row["metric"]) else METRICS[row["metric"]]
+    beside = METRICS["accuracy" if metric in OF_CLASSES else "rmse" if metric.name == "r2" else "r2"]
+    shown = [metric] if metric is beside else [beside, metric] if metric in OF_CLASSES else [metric, beside]
     label_unit = metric.error and criterion.margin_unit == "label"
     return {
         "strategy": _name(row) + _unwell(row),
@@ -62,7 +77,7 @@ def cells_of(row: Row, criterion: Criterion) -> dict[str, str]:
 
 def _unscored(row: Row) -> bool:
     """Whether it has predictions and no accuracy, for no test example has a label."""
-    return pd.isna(row["accuracy_mean"]) and not pd.isna(row["target_confidence"])
+    return bool(row["seeds"]) and pd.isna(row["metric"])
 
 
 def _share(row: Row, column: str) -> str:
@@ -126,7 +141,7 @@ def remarks_on(rows: Sequence[Row]) -> list[str]:
     """A sentence for each row with negative transfer, or why there is no verdict."""
     if any(map(_unscored, rows)):
         return [NO_VERDICT]
-    metric = METRICS.get(rows[0]["metric"], METRICS["accuracy"])
+    metric = METRICS[rows[0]["metric"]]
     percent = "%" if metric in OF_CLASSES else ""
     baseline = [row for row in rows if row["strategy"] == "scratch" and not row["variant"]]
     what = "" if metric.name == "accuracy" else f"{metric.heading.removesuffix(' %')} "

@@ -19,11 +19,13 @@ class ComparisonRow:
         config: checked.
         changes: values of strategy, loss and bridges that differ from the defaults, by dotted key.
         shared_changes: likewise of the keys that all rows of a comparison share and its title doesn't name.
+        budgets: the keys of budgets of target labels that differ from the defaults.
     """
 
     config: TrainConfig
     changes: Mapping[str, Any] = field(default_factory=dict[str, Any])
     shared_changes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    budgets: frozenset[str] = frozenset()
 
     @property
     def shown_changes(self) -> dict[str, Any]:

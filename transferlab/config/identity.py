@@ -38,6 +38,7 @@ NOT_IN_RUN_ID = frozenset(
         "margin",
         "margin_unit",
         "metric",
+        "task",
         "fail_on",
         "output_root",
         "overwrite",
@@ -53,6 +54,9 @@ devices, which the environment in result.json records."""
 INPUT_KEYS = frozenset({"image", "signal", "tokens", "standardise"})
 """Keys of kinds of input: what the run's own kind makes of its key counts instead (``Data.inputs``)."""
 
+REGRESSION_KEYS = frozenset({"target_labels", "regression"})
+"""Keys that count only where labels are numbers; they are None where these are classes."""
+
 ROW_KEYS = frozenset({"strategy", "loss", "bridge"})
 """Keys in which the rows of one comparison may differ."""
 
@@ -61,7 +65,13 @@ NOT_IN_STAGE_KEY = (
     NOT_IN_RUN_ID
     | INPUT_KEYS
     | {
-        *("source", "target", "bridge", "target_labels_per_class"),  # the examples of its streams count, by content
+        *(
+            "source",
+            "target",
+            "bridge",
+            "target_labels_per_class",
+            "target_labels",
+        ),  # the examples of its streams count, by content
         *("strategy", "loss"),  # the description of the stage says what is left of them
         "backbone",  # the blueprint holds it, as the strategy begins with it
         "validator",  # looks at what a stage leaves
@@ -82,7 +92,7 @@ def start_key(
         seed: the run's.
         machine: type of device, resolved precision, threads, version of torch.
     """
-    values = {key: value for key, value in asdict(config).items() if key not in NOT_IN_STAGE_KEY}
+    values = {key: value for key, value in asdict(config).items() if key not in _left_out(config, NOT_IN_STAGE_KEY)}
     built, packages = [asdict(blueprint) for blueprint in blueprints], tuple(config.allow_packages)
     return _digest(_by_content({**values, "built": built, "seed": seed, **machine, "code": code_digest(packages)}), 40)
 
@@ -152,12 +162,18 @@ def comparison_id(config: TrainConfig, data: Data) -> str:
 
 
 def _relevant(config: TrainConfig, data: Data) -> dict[str, Any]:
-    keys = [field.name for field in fields(config) if field.name not in NOT_IN_RUN_ID | {"bridge", *INPUT_KEYS}]
+    left_out = _left_out(config, NOT_IN_RUN_ID | {"bridge", *INPUT_KEYS})
+    keys = [field.name for field in fields(config) if field.name not in left_out]
     values = {key: _identifying(getattr(config, key)) for key in keys}
     source, target, *bridges = data.fingerprints
     crossed = {"bridge": bridges} if bridges else {}  # a key that isn't there leaves the identities of other runs alone
     domains = {"source": [config.source.name, source], "target": [config.target.name, target]}  # tables show the names
     return _by_content(values) | {**data.inputs} | domains | {"engine": ENGINE_VERSION} | crossed
+
+
+def _left_out(config: TrainConfig, keys: frozenset[str]) -> frozenset[str]:
+    """``keys``, and those that only regression has, where the config is of classification."""
+    return keys | {key for key in REGRESSION_KEYS if getattr(config, key) is None}
 
 
 def _identifying(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The keys of kinds of input: into which form the inputs of a run are brought."""
+"""The keys of kinds of input, into which form they are brought, and of labels that are numbers."""
 
 from __future__ import annotations
 
@@ -53,6 +53,23 @@ class TokensConfig:
 
     def __post_init__(self) -> None:
         _refuse_length("tokens.length", self.length)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegressionConfig:
+    """How labels that are numbers are learned."""
+
+    loss: Literal["squared", "absolute", "huber"]
+    """Of the standardised label."""
+    huber_delta: float
+    """In standard deviations: errors up to it count squared, larger ones in proportion (Huber 1964)."""
+    gradient_clip: float
+    """Largest norm of a step's gradient; without a limit one outlier may undo a squared loss's whole fit."""
+
+    def __post_init__(self) -> None:
+        for name in ("huber_delta", "gradient_clip"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise Refusal(f"regression.{name}={getattr(self, name)}: expected more than 0")
 
 
 def _refuse_length(key: str, length: int | Literal["auto"]) -> None:

@@ -31,7 +31,10 @@ from transferlab.errors import Refusal
 GROUPS_NOT_IN_TITLE = {"optimizer", "schedule", "validator"}
 """Groups that the title of a comparison doesn't name."""
 
-KEYS_NOT_IN_SETTING = NOT_IN_RUN_ID | {"target_labels_per_class"}
+BUDGETS = frozenset({"target_labels_per_class", "target_labels"})
+"""Keys of the budget of target labels, for classes and for numbers."""
+
+KEYS_NOT_IN_SETTING = NOT_IN_RUN_ID | BUDGETS
 """Keys without effect on results, or already in the title of a comparison."""
 
 
@@ -111,7 +114,8 @@ def _rows(job: Composed, defaults: _Defaults, allowed: set[str]) -> list[Compari
     left_out = ROW_KEYS | KEYS_NOT_IN_SETTING
     shared |= {key: value for key, value in changes.items() if key.partition(".")[0] not in left_out}
     of_row = {key: value for key, value in changes.items() if key.partition(".")[0] in ROW_KEYS}
-    rows = [ComparisonRow(chosen, _components_by_name(of_row), shared)]
+    budgets = BUDGETS & changes.keys()
+    rows = [ComparisonRow(chosen, _components_by_name(of_row), shared, budgets)]
     for name in chosen.baselines:
         if name not in defaults.strategies:
             raise Refusal(unknown(f"baselines={name}", name, defaults.strategies))
@@ -121,7 +125,7 @@ def _rows(job: Composed, defaults: _Defaults, allowed: set[str]) -> list[Compari
             if "bridges" in replaced["strategy"]:
                 replaced["bridge"] = node["bridge"]
             others = _with_files({**node, **replaced}, job.choices, defaults.domains)
-            rows.append(ComparisonRow(train_config(others), {}, shared))
+            rows.append(ComparisonRow(train_config(others), {}, shared, budgets))
     return rows
 
 

@@ -14,7 +14,7 @@ from transferlab.comparison.verdict_words import Verdict
 from transferlab.config.auto_backbone import AutoBackbone, backbone
 from transferlab.config.auto_optimizer import AutoOptimizer, optimizer
 from transferlab.config.component import Component
-from transferlab.config.input_settings import ImageConfig, SignalConfig, TokensConfig
+from transferlab.config.input_settings import ImageConfig, RegressionConfig, SignalConfig, TokensConfig
 from transferlab.config.nodes import component
 from transferlab.config.roles import Bridge, Source, bridge, source
 from transferlab.config.values import checked, refuse_less, unknown
@@ -73,6 +73,11 @@ class TrainConfig:
     max_runs: int | None
     """How many runs a command trains at most; it goes on where it ended."""
     target_labels_per_class: Labels
+    target_labels: Labels | None
+    """The budget where labels are numbers: of all examples, not of each class; None for classification."""
+    task: Literal["auto", "classification", "regression"]
+    regression: RegressionConfig | None
+    """None for classification, once the data have said so."""
     steps: int
     """Length of each Fit unless the stage names its own."""
     batch_size: int
@@ -121,8 +126,9 @@ class TrainConfig:
         if self.batch_size < 2 * len(self.source.domains):
             what = "2 examples" if len(self.source.domains) == 1 else "2 examples of each source domain"
             raise Refusal(f"batch_size={self.batch_size}: batch normalisation needs at least {what}")
-        if self.target_labels_per_class != "all":
-            refuse_less("target_labels_per_class", self.target_labels_per_class, 0)
+        for key in ("target_labels_per_class", "target_labels"):
+            if isinstance(budget := getattr(self, key), int):
+                refuse_less(key, budget, 0)
         if self.pretrained_lr_scale < 0:
             raise Refusal(f"pretrained_lr_scale={self.pretrained_lr_scale}: expected at least 0")
         if self.margin <= 0:
@@ -179,6 +185,20 @@ class TrainConfig:
         network = self.backbone.by_kind[kind] if isinstance(self.backbone, AutoBackbone) else self.backbone
         moved_by = self.optimizer.of(network) if isinstance(self.optimizer, AutoOptimizer) else self.optimizer
         return replace(self, backbone=network, optimizer=moved_by)
+
+    def for_task(self, *, regression: bool) -> TrainConfig:
+        """The same config without the keys of the other task, which it doesn't depend on."""
+        return self if regression else replace(self, target_labels=None, regression=None)
+
+    @property
+    def budget_key(self) -> str:
+        """The key of the budget of target labels: in all where labels are numbers, else of each class."""
+        return "target_labels_per_class" if self.target_labels is None else "target_labels"
+
+    @property
+    def budget(self) -> Labels:
+        """The budget of target labels, once the config is one for its task."""
+        return self.target_labels_per_class if self.target_labels is None else self.target_labels
 
     @property
     def criterion(self) -> Criterion:
@@ -275,6 +295,8 @@ def _value(node: Any, type_: Any, key: str, packages: list[str]) -> Any:
         return component(node, key, packages)
     if type_ in (ImageConfig, SignalConfig, TokensConfig):
         return type_(**_values(type_, node, f"{key}.", packages))
+    if key == "regression":
+        return RegressionConfig(**_values(RegressionConfig, node, "regression.", packages))
     return checked(node, type_, key)
 
 

@@ -40,6 +40,41 @@ def known_labels(labels: Any, unlabelled: Any, examples: int) -> NDArray[np.int6
     return whole
 
 
+def is_continuous(labels: Any) -> bool:
+    """Whether labels without class names are numbers to be predicted: floats."""
+    return isinstance(labels, np.ndarray) and labels.dtype.kind == "f"
+
+
+def number_labels(labels: NDArray[Any], unlabelled: Any, examples: int) -> NDArray[np.float64]:
+    """Labels as numbers, (examples,), NaN where the mask is true.
+
+    Raises:
+        Refusal: if one isn't finite, or so large that float32 can't hold it.
+    """
+    refuse_masked("labels", labels)
+    if labels.shape != (examples,):
+        how = ": labels.ravel()" if labels.size == examples else ""
+        raise Refusal(f"{counted(examples, 'example')} but labels of shape {labels.shape}{how}")
+    missing = np.zeros(examples, dtype=bool)
+    if unlabelled is not None:
+        check_mask("unlabelled", unlabelled, examples)
+        missing = unlabelled
+    numbers = np.where(missing, np.nan, labels.astype(np.float64))
+    known = numbers[~missing]
+    _refuse_nan(known, examples)
+    if np.isinf(known).any():
+        raise Refusal(f"{counted(int(np.isinf(known).sum()), 'label')} of {examples} infinite")
+    if len(known) and np.abs(known).max() > np.finfo(np.float32).max:
+        raise Refusal(f"labels reach {np.abs(known).max():g}, beyond float32: give them in another unit")
+    return numbers
+
+
+def _refuse_nan(labels: NDArray[Any], examples: int) -> None:
+    if count := int(np.isnan(labels).sum()):
+        what = "if these examples have no label, unlabelled=np.isnan(labels)"
+        raise Refusal(f"{counted(count, 'label')} of {examples} NaN: {what}")
+
+
 def whole_labels(labels: Any, examples: int) -> NDArray[np.int64]:
     """Labels as an array of whole numbers, (examples,); lists and booleans are accepted too.
 
@@ -61,13 +96,11 @@ def whole_labels(labels: Any, examples: int) -> NDArray[np.int64]:
         return array.astype(np.int64)
     if not np.issubdtype(array.dtype, np.integer):
         numbers = np.issubdtype(array.dtype, np.floating)
-        if numbers and np.isnan(array).any():
-            raise Refusal(
-                f"{counted(int(np.isnan(array).sum()), 'label')} of {examples} NaN: if these examples have no label, "
-                "unlabelled=np.isnan(labels)"
-            )
+        if numbers:
+            _refuse_nan(array, examples)
         how = "labels.astype(np.int64)" if numbers else "class_names, labels = np.unique(labels, return_inverse=True)"
-        raise Refusal(f"labels must be whole numbers, not {array.dtype}: {how}")
+        or_numbers = " (numbers to predict have no class_names)" if numbers else ""
+        raise Refusal(f"labels must be whole numbers, not {array.dtype}{or_numbers}: {how}")
     return array
 
 

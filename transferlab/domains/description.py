@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from transferlab.config.component import Component
 from transferlab.config.schema import TrainConfig
+from transferlab.domains.arrays import UNLABELLED
 from transferlab.domains.domain import Domain
 from transferlab.domains.loading import loaded
 from transferlab.domains.overlaps import overlaps
@@ -42,6 +43,8 @@ def described(configs: Iterable[TrainConfig]) -> list[str]:
             domain = loaded(role, component)
             lines[_line(role, component, domain)] = None
             warnings |= dict.fromkeys(_warnings(role, component, domain))
+    if any(config.regression and config.task == "auto" for config in pairs.values()):
+        lines["task=regression, for labels are numbers; classes: task=classification, and labels that are whole"] = None
     for config in pairs.values():
         warnings |= dict.fromkeys(overlaps(config.source, config.target))
     return [*lines, *warnings]
@@ -53,7 +56,13 @@ def _line(role: str, component: Component, domain: Domain) -> str:
     every = class_counts(domain, np.ones_like(test))
     path = component.options.get("path")
     where = f" ({path})" if isinstance(path, str) else ""
-    classes = f"{counted(len(every), 'class')} ({_classes(domain.class_names, every)}), " if len(every) else ""
+    classes = (
+        _numbers(domain)
+        if domain.continuous
+        else f"{counted(len(every), 'class')} ({_classes(domain.class_names, every)}), "
+        if len(every)
+        else ""
+    )
     text = f"{role}={component.name}{where}: {classes}{(~test).sum():,} training and {test.sum():,} test examples"
     text += _unlabelled(domain, test)
     few = [(name, count) for name, count in zip(domain.class_names, training.tolist(), strict=True) if _is_few(count)]
@@ -61,6 +70,11 @@ def _line(role: str, component: Component, domain: Domain) -> str:
         names = ", ".join(f"{name} {count}" for name, count in few[:CLASSES_SHOWN])
         text += f"; few to train on: {names}{', …' if len(few) > CLASSES_SHOWN else ''}"
     return printable("; ".join([text, *domain.remarks]))
+
+
+def _numbers(domain: Domain) -> str:
+    known = domain.labels[domain.labelled]
+    return f"labels from {known.min():.4g} to {known.max():.4g}, median {np.median(known):.4g}, " if len(known) else ""
 
 
 def _unlabelled(domain: Domain, test: NDArray[np.bool_]) -> str:
@@ -93,9 +107,9 @@ def _warnings(role: str, component: Component, domain: Domain) -> list[str]:
     lines: list[str] = []
     test = test_mask(domain)
     mask, what = (test, "test") if role == "target" else (~test, "training")
-    counts = class_counts(domain, mask)
+    counts = np.array([(mask & domain.labelled).sum()]) if domain.continuous else class_counts(domain, mask)
     share = counts.max(initial=0) / max(counts.sum(), 1)
-    if share >= MAJORITY:
+    if share >= MAJORITY and not domain.continuous:
         largest = domain.class_names[int(counts.argmax())]
         means = (
             "accuracy is mostly that; look at target_macro_f1"
@@ -106,8 +120,9 @@ def _warnings(role: str, component: Component, domain: Domain) -> list[str]:
     if role == "target" and not counts.sum():
         lines.append(f"{name}: no test example has a label: there will be no accuracy and no verdict")
     elif role == "target" and counts.sum() < FEW_TEST:
-        weight = f"{100 / counts.sum():.0f}% of its accuracy"
+        weight = f"{100 / counts.sum():.0f}% of its {'error' if domain.continuous else 'accuracy'}"
         lines.append(f"{name}: {counted(int(counts.sum()), 'test example')}: each is {weight}")
-    remarks = domain.kind.remarks(domain.inputs, domain.labels, domain.class_names)
+    classes = np.full_like(domain.labels, UNLABELLED, np.int64) if domain.continuous else domain.labels
+    remarks = domain.kind.remarks(domain.inputs, classes, domain.class_names)
     lines += [f"{name}: {remark}" for remark in remarks]
     return [printable(line) for line in lines]

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from transferlab.domains.arrays import UNLABELLED, check_mask, check_range, known_labels
+from transferlab.domains.arrays import UNLABELLED, check_mask, check_range, is_continuous, known_labels, number_labels
 from transferlab.domains.class_names import as_text
 from transferlab.errors import Refusal
 from transferlab.inputs.image import IMAGE
@@ -25,13 +25,14 @@ class Domain:
 
     Attributes:
         inputs: ``(examples, …)``, as their kind says. An ``np.memmap`` or ``LazyArray`` is never read whole.
-        labels: int64, ``(examples,)``, each an index into ``class_names``; a list is accepted too.
+        labels: int64, ``(examples,)``, each an index into ``class_names``; a list is accepted too. Numbers to predict,
+            in any unit: floats, and no class names.
         class_names: one name per class, each used once; numbers become text, and text Unicode's composed form. None
             where no example has a label.
         test: bool, ``(examples,)``, true for the examples of an official test split;
             None where there is none, and the shared rule of ``splits.py`` draws one from those with a label.
-        unlabelled: bool, ``(examples,)``, true for the examples that have no label, and get ``UNLABELLED``; None where
-            each has one.
+        unlabelled: bool, ``(examples,)``, true for the examples that have no label, and get ``UNLABELLED`` (among
+            numbers, NaN); None where each has one.
         domain_sizes: number of examples of each domain, if several are concatenated here; else empty.
         fingerprint: identifies the values above; from a provider that knows it without reading every value.
         kind: of the inputs; without a word, images: uint8, ``(examples, height, width, 1 or 3)``.
@@ -43,7 +44,7 @@ class Domain:
     """
 
     inputs: Inputs
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     class_names: tuple[str, ...]
     test: NDArray[np.bool_] | None = None
     domain_sizes: tuple[int, ...] = ()
@@ -57,10 +58,13 @@ class Domain:
         kind, inputs = self.kind.checked(self.inputs)
         object.__setattr__(self, "kind", kind)
         object.__setattr__(self, "inputs", inputs)
-        object.__setattr__(self, "labels", known_labels(self.labels, self.unlabelled, len(self.inputs)))
         object.__setattr__(self, "class_names", as_text(self.class_names))
-        given = self.labels if self.unlabelled is None else self.labels[~self.unlabelled]
-        check_range(given, len(self.class_names))
+        if is_continuous(self.labels) and not self.class_names:
+            object.__setattr__(self, "labels", number_labels(self.labels, self.unlabelled, len(self.inputs)))
+        else:
+            object.__setattr__(self, "labels", known_labels(self.labels, self.unlabelled, len(self.inputs)))
+            given = self.labels if self.unlabelled is None else self.labels[~self.unlabelled]
+            check_range(given, len(self.class_names))
         if self.test is not None:
             check_mask("test", self.test, len(self.inputs))
         if self.domain_sizes and sum(self.domain_sizes) != len(self.inputs):
@@ -75,7 +79,12 @@ class Domain:
     @cached_property
     def labelled(self) -> NDArray[np.bool_]:
         """Whether each example has a label, (examples,)."""
-        return self.labels != UNLABELLED
+        return ~np.isnan(self.labels) if self.continuous else self.labels != UNLABELLED
+
+    @property
+    def continuous(self) -> bool:
+        """Whether labels are numbers, not classes."""
+        return self.labels.dtype.kind == "f"
 
     def derived(self, **values: Any) -> Domain:
         """The domain with other values, made from its own and so not checked again: a large file would be read anew."""

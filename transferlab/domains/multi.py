@@ -37,6 +37,8 @@ def concatenated(domains: Sequence[Domain]) -> Domain:
 
 def in_order(domain: Domain, class_names: tuple[str, ...]) -> Domain:
     """The domain with its classes in the order of ``class_names``, which must contain all of them."""
+    if domain.continuous:
+        return domain
     new_labels = np.array([*(class_names.index(name) for name in domain.class_names), UNLABELLED], dtype=np.int64)
     return domain.derived(labels=new_labels[domain.labels], class_names=class_names)  # -1 is the last of them
 

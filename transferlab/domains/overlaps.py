@@ -109,11 +109,11 @@ def _by_split(domain: Domain) -> tuple[_Part, _Part]:
 
 def _part(examples: NDArray[np.bytes_], labels: NDArray[np.int64]) -> _Part:
     different, places = np.unique(examples, return_inverse=True)
-    known = labels != UNLABELLED
+    known = np.full(len(labels), labels.dtype.kind != "f") & (labels != UNLABELLED)  # numbers may differ a little
     least = np.full(len(different), np.iinfo(np.int64).max)
     most = np.full(len(different), UNLABELLED)
-    np.minimum.at(least, places[known], labels[known])
-    np.maximum.at(most, places[known], labels[known])
+    np.minimum.at(least, places[known], labels[known].astype(np.int64))
+    np.maximum.at(most, places[known], labels[known].astype(np.int64))
     several: dict[int, set[int]] = {}
     for index in np.flatnonzero((least < most)[places] & known).tolist():
         several.setdefault(int(places[index]), set()).add(int(labels[index]))

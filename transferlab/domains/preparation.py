@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Literal, TypeVar
 
-from transferlab.domains.splits import Labelled, TestData, TrainingData, Unlabelled
+import numpy as np
+
+from transferlab.domains.splits import Labelled, LabelScale, TestData, TrainingData, Unlabelled
 from transferlab.inputs.kind import InputSpec
 from transferlab.inputs.lazy import changed
 
@@ -27,16 +30,34 @@ def prepared(
     pool = [training.target_unlabelled.inputs] if standardise == "pool" else []
     reading = spec.reading([training.source.inputs, *pool])
 
+    scale = _label_scale(training) if training.source.labels.dtype.kind == "f" else None
+
     def read(part: Part) -> Part:
         return replace(part, inputs=changed(part.inputs, reading))
 
+    def learned(part: Labelled) -> Labelled:
+        known = read(part)
+        return known if scale is None else replace(known, labels=scale.standardised(known.labels))
+
     parts = TrainingData(
-        read(training.source),
+        learned(training.source),
         read(training.source_validation),
         read(training.source_extra),
-        read(training.target_labelled),
+        learned(training.target_labelled),
         read(training.target_unlabelled),
         read(training.target_test_unlabelled),
-        tuple(read(bridge) for bridge in training.bridges),
+        tuple(learned(bridge) for bridge in training.bridges),
+        scale,
     )
     return parts, replace(read(test), unknown=read(test.unknown))
+
+
+def _label_scale(training: TrainingData) -> LabelScale:
+    """Of the labels that are learned from, source and target counting the same, however many each has.
+
+    So a target whose numbers lie elsewhere doesn't stand many deviations away from what a new head begins with.
+    """
+    parts = [part.labels for part in (training.source, training.target_labelled) if len(part.labels)]
+    mean = float(np.mean([part.mean() for part in parts]))
+    square = float(np.mean([((part - mean) ** 2).mean() for part in parts]))
+    return LabelScale(mean, math.sqrt(square) or 1.0)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,18 +23,19 @@ from transferlab.text import printable
 
 TEST_FRACTION = 0.3
 VALIDATION_FRACTION = 0.1
+TENTHS = 10
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Inputs (n, …) and labels (n,) int64.
+    """Inputs (n, …) and labels (n,), int64, or float32 where they are numbers (``preparation.py`` standardises them).
 
     Attributes:
         domain_sizes: number of examples of each concatenated domain, in their order; (n,) if there is only one.
     """
 
     inputs: Inputs
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     domain_sizes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -55,6 +56,22 @@ class Unlabelled:
 
 
 @dataclass(frozen=True)
+class LabelScale:
+    """Mean and standard deviation by which labels that are numbers are standardised, in their unit."""
+
+    mean: float
+    deviation: float
+
+    def standardised(self, labels: NDArray[Any]) -> NDArray[np.float32]:
+        """Labels (n,) as networks learn them."""
+        return ((labels - self.mean) / self.deviation).astype(np.float32)
+
+    def restored(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
+        """A network's outputs (n,) in the labels' unit."""
+        return outputs.astype(np.float64) * self.deviation + self.mean
+
+
+@dataclass(frozen=True)
 class TrainingData:
     """All that training and model selection may see.
 
@@ -68,6 +85,7 @@ class TrainingData:
         target_test_unlabelled: the inputs of the target's test split, for strategies that say so (``transductive``).
         bridges: what has a label in the training split of each intermediate domain, in the order in which they are
             crossed.
+        scale: of labels that are numbers; those of streams are standardised by it, those of the held-out part are not.
     """
 
     source: Labelled
@@ -77,6 +95,7 @@ class TrainingData:
     target_unlabelled: Unlabelled
     target_test_unlabelled: Unlabelled
     bridges: tuple[Labelled, ...] = ()
+    scale: LabelScale | None = None
 
     def stream(self, name: str) -> Labelled | Unlabelled:
         """The examples that a stage reads under this name.
@@ -111,7 +130,7 @@ class TestData:
     __test__ = False  # not a test case, whatever pytest thinks of its name
 
     inputs: Inputs
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     indices: NDArray[np.int64]
     unknown: Unlabelled
     unknown_indices: NDArray[np.int64]
@@ -149,7 +168,9 @@ def split(
 
 
 def test_mask(domain: Domain) -> NDArray[np.bool_]:
-    """The domain's own test split, or else 30% of each class, drawn with a fixed seed; none of what has no label.
+    """The domain's own test split, or else 30% of each class or tenth of the numbers, drawn with a fixed seed.
+
+    None of what has no label is drawn.
 
     Returns:
         bool, (examples,).
@@ -158,8 +179,8 @@ def test_mask(domain: Domain) -> NDArray[np.bool_]:
         return domain.test
     mask = np.zeros(len(domain.labels), dtype=bool)
     random = np.random.default_rng(0)
-    for label in range(len(domain.class_names)):
-        members = random.permutation(np.flatnonzero(domain.labels == label))
+    for stratum in _strata(np.flatnonzero(domain.labelled), domain.labels):
+        members = random.permutation(stratum)
         mask[members[: round(TEST_FRACTION * len(members))]] = True
     return mask
 
@@ -175,6 +196,11 @@ def refuse_budget(target: Domain, name: str, labels_per_class: int | Literal["al
     if not target.labelled.all():
         return
     test = test_mask(target)
+    if target.continuous:
+        if labels_per_class != "all" and labels_per_class > (~test).sum():
+            what = f"{name} has {(~test).sum()} training examples; target_labels=all takes them"
+            raise Refusal(f"target_labels={labels_per_class}: {what}")
+        return
     if lacking := _fewer_than(1, target, test):
         raise Refusal(f"target={name}: no test examples of {', '.join(lacking)}")
     least = 1 if labels_per_class == "all" else labels_per_class
@@ -185,13 +211,18 @@ def refuse_budget(target: Domain, name: str, labels_per_class: int | Literal["al
 
 
 def labels_of_classes(target: Domain, labels_per_class: int | Literal["all"]) -> list[int]:
-    """Number of labelled target examples of each class, within the budget."""
+    """Number of labelled target examples of each class, or of all where labels are numbers, within the budget."""
+    if target.continuous:
+        known = int((target.labelled & ~test_mask(target)).sum())
+        return [known if labels_per_class == "all" else min(known, labels_per_class)]
     counts = class_counts(target, ~test_mask(target)).tolist()
     return [count if labels_per_class == "all" else min(count, labels_per_class) for count in counts]
 
 
 def class_counts(domain: Domain, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Number of examples of each class in the mask; those without a label don't count."""
+    """Number of examples of each class in the mask; those without a label don't count, and numbers have no class."""
+    if domain.continuous:
+        return np.zeros(0, np.int64)
     return np.bincount(domain.labels[mask & domain.labelled], minlength=len(domain.class_names))
 
 
@@ -221,20 +252,34 @@ def _validation(source: Domain, seed: int) -> tuple[NDArray[np.int64], NDArray[n
         random = np.random.default_rng([seed, 1])
         held_out += [
             random.permutation(members)[: round(VALIDATION_FRACTION * len(members))]
-            for members in _by_class(domain_indices, source.labels)
+            for members in _strata(domain_indices, source.labels)
         ]
     return np.setdiff1d(indices, np.concatenate(held_out)), np.sort(np.concatenate(held_out))
 
 
 def _budget(
-    indices: NDArray[np.int64], labels: NDArray[np.int64], per_class: int | Literal["all"], seed: int
+    indices: NDArray[np.int64], labels: NDArray[Any], per_class: int | Literal["all"], seed: int
 ) -> NDArray[np.int64]:
-    """Indices of the labelled target examples: ``per_class`` of each class, drawn by the seed."""
+    """Indices of the labelled target examples, drawn by the seed: ``per_class`` of each class.
+
+    Where labels are numbers, so many in all, one from each of as many parts of the same size in the labels' order.
+    """
     if per_class == "all" or not len(indices):
         return indices
     random = np.random.default_rng([seed, 2])
-    return np.sort(np.concatenate([random.permutation(members)[:per_class] for members in _by_class(indices, labels)]))
+    if labels.dtype.kind == "f":
+        parts = _by_size(indices, labels, min(per_class, len(indices))) if per_class else []
+        return np.sort(np.array([random.choice(part) for part in parts], np.int64))
+    return np.sort(np.concatenate([random.permutation(members)[:per_class] for members in _strata(indices, labels)]))
 
 
-def _by_class(indices: NDArray[np.int64], labels: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+def _strata(indices: NDArray[np.int64], labels: NDArray[Any]) -> list[NDArray[np.int64]]:
+    """The indices by class, or by tenths of their labels' order where these are numbers."""
+    if labels.dtype.kind == "f":
+        return _by_size(indices, labels, TENTHS)
     return [indices[labels[indices] == label] for label in range(int(labels.max()) + 1)]
+
+
+def _by_size(indices: NDArray[np.int64], labels: NDArray[Any], parts: int) -> list[NDArray[np.int64]]:
+    """Parts of nearly the same size, the first of the smallest labels."""
+    return np.array_split(indices[np.argsort(labels[indices], kind="stable")], parts)

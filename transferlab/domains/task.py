@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from transferlab.config.schema import TrainConfig
 from transferlab.domains.domain import Domain
 from transferlab.domains.loading import load, loaded, options_text
 from transferlab.domains.multi import concatenated, in_order, refuse_other_classes
+from transferlab.domains.numbers import of_task
 from transferlab.domains.overlaps import digests
 from transferlab.domains.splits import test_mask
 from transferlab.errors import Refusal
@@ -45,6 +47,15 @@ class TransferTask:
         """Whether source, target and bridges have the same classes."""
         return all(domain.class_names == self.source.class_names for domain in (self.target, *self.bridges))
 
+    @property
+    def regression(self) -> bool:
+        """Whether labels are numbers, not classes."""
+        return self.source.continuous
+
+    def outputs(self, role: Literal["source", "target"]) -> int:
+        """How many numbers a head of this domain has for an example: one for each class, or the one to predict."""
+        return 1 if self.regression else len(getattr(self, role).class_names)
+
     @cached_property
     def judged(self) -> bool:
         """Whether a test example of the target has a label; without one there is no accuracy and no verdict."""
@@ -64,7 +75,6 @@ def load_task(config: TrainConfig) -> TransferTask:
             if several sources differ in their classes; if a bridge holds images of the target.
     """
     sources = [loaded("source", component) for component in config.source.domains]
-    refuse_other_classes([component.name for component in config.source.domains], sources)
     target = loaded("target", config.target)
     path = config.bridge.path or ()
     bridges = [loaded_bridge(component, config.target) for component in path]
@@ -73,23 +83,34 @@ def load_task(config: TrainConfig) -> TransferTask:
         ("target", config.target),
         *(("bridge", component) for component in path),
     ]
+    loaded_domains = (*sources, target, *bridges)
+    names = [f"{role}={component.name}" for role, component in roles]
+    domains = of_task(config.task, [*zip(names, loaded_domains, strict=True)])
+    sources = domains[: len(sources)]
+    refuse_other_classes([component.name for component in config.source.domains], sources)
     inputs: list[DomainInputs] = []
-    for (role, component), domain in zip(roles, (*sources, target, *bridges), strict=True):
+    for (role, component), domain in zip(roles, domains, strict=True):
         _refuse_untold(role, component, domain)
         # Bridges don't decide, or a row with a bridge would have another network than its baselines.
         decides = role != "bridge"
         inputs.append(DomainInputs(f"{role}={component.name}", domain.kind, domain.inputs.shape, decides))
     spec = _common_spec(inputs, config)
-    names = sources[0].class_names
+    classes = sources[0].class_names
     components = [component for _, component in roles]
-    made_alike = [_made_alike(*each, spec) for each in zip(components, inputs, strict=True)]
-    comparable = [in_order(domain, names) if set(domain.class_names) == set(names) else domain for domain in made_alike]
+    made_alike = [
+        _made_alike(component, own, spec).derived(labels=domain.labels, class_names=domain.class_names)
+        for component, own, domain in zip(components, inputs, domains, strict=True)
+    ]
+    same = [set(domain.class_names) == set(classes) for domain in made_alike]
+    comparable = [
+        in_order(domain, classes) if ordered else domain for domain, ordered in zip(made_alike, same, strict=True)
+    ]
     count = len(sources)
-    comparable[count] = _with_classes_of(names, comparable[count])
+    comparable[count] = _with_classes_of(classes, comparable[count])
     return TransferTask(
         concatenated(comparable[:count]),
         comparable[count],
-        (_joint_fingerprint(sources), *(_fingerprint(domain) for domain in (target, *bridges))),
+        (_joint_fingerprint(sources), *(_fingerprint(domain) for domain in loaded_domains[count:])),
         spec,
         tuple(comparable[count + 1 :]),
     )
@@ -136,7 +157,7 @@ def _refuse_untold(role: str, component: Component, domain: Domain) -> None:
         why = "".join(f"; {remark}" for remark in domain.remarks)
         count = counted(int(training.sum()), "training example")
         raise Refusal(f"{role}={component.name}: none of its {count} has a label, and a {role} needs them{why}")
-    if len(present) == 1:
+    if len(present) == 1 and not domain.continuous:
         name, others = printable(domain.class_names[present[0]]), len(domain.class_names) - 1
         which = f"{name}; none of the other {others}" if others else name
         raise Refusal(f"{role}={component.name}: {what} of one class only, {which}: nothing to tell apart")

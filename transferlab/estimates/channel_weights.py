@@ -7,8 +7,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
+from transferlab.losses.numbers import label_loss
 from transferlab.losses.regularizers import feature_maps
 from transferlab.models.estimate_record import Record
 from transferlab.models.network import Modules
@@ -73,4 +73,4 @@ def _without(channel: int) -> Callable[..., Tensor]:
 
 def _loss(network: nn.Module, labelled: Examples) -> Tensor:
     assert labelled.labels is not None
-    return cross_entropy(in_chunks(network, labelled.inputs), labelled.labels)
+    return label_loss(in_chunks(network, labelled.inputs), labelled.labels)

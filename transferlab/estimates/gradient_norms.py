@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
+from transferlab.losses.numbers import label_loss
 from transferlab.models.estimate_record import Record
 from transferlab.models.network import Modules, blocks
 from transferlab.training.estimates import Estimates
@@ -17,7 +17,8 @@ from transferlab.training.streams import CHUNK, Examples, inputs_of
 def relative_gradient_norms(modules: Modules, examples: Mapping[str, Examples], *, names: Sequence[str]) -> Estimates:
     """Adds ``gradient_norms``, a ``Record`` of ``ratios``: ‖∂L/∂w‖ / ‖w‖ of each block (Lee et al. 2023).
 
-    L is the mean cross-entropy of all examples, in evaluation mode; w is all parameters of a block together.
+    L is the mean cross-entropy of all examples, or the mean squared error of numbers, in evaluation mode; w is all
+    parameters of a block together.
 
     Args:
         modules: ``gradient_norms`` is added.
@@ -31,7 +32,7 @@ def relative_gradient_norms(modules: Modules, examples: Mapping[str, Examples], 
     network = nn.Sequential(*(modules[name] for name in names))
     totals = [torch.zeros_like(parameter) for parameter in parameters]
     for inputs, labels in zip(labelled.inputs.split(CHUNK), labelled.labels.split(CHUNK), strict=True):
-        loss = cross_entropy(network(inputs_of(inputs)), labels, reduction="sum") / len(labelled.inputs)
+        loss = label_loss(network(inputs_of(inputs)), labels, "sum") / len(labelled.inputs)
         for total, gradient in zip(totals, torch.autograd.grad(loss, parameters), strict=True):
             total.add_(gradient)
     for parameter in parameters:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,15 +36,64 @@ class Predictions:
         """``contingency`` of labels and predicted classes."""
         return contingency(self.labels, self.classes, self.probabilities.shape[1])
 
-    def score(self, metric: Literal["accuracy", "macro_f1", "balanced_accuracy", "worst_class"]) -> float:
-        """A metric of the predictions, in [0, 1]; classes without an example don't count for the last two."""
-        if metric == "accuracy":
-            return self.accuracy
+    @property
+    def main(self) -> float:
+        """What the selection is reported in: accuracy."""
+        return self.accuracy
+
+    def score(self, metric: str) -> float:
+        """A metric of the predictions, in [0, 1]; accuracy where it is none of classes.
+
+        Classes without an example don't count for balanced accuracy and the worst class.
+        """
         if metric == "macro_f1":
             return macro_f1(self.table)
+        if metric not in ("balanced_accuracy", "worst_class"):
+            return self.accuracy
         counts = self.table.sum(1)
         of_class = self.table.diagonal()[counts > 0] / counts[counts > 0]
         return float(of_class.mean() if metric == "balanced_accuracy" else of_class.min())
+
+
+@dataclass(frozen=True)
+class NumberPredictions:
+    """A network's predictions for examples whose labels are numbers.
+
+    Attributes:
+        values: (n,), in the labels' unit.
+        labels: (n,), the true numbers.
+    """
+
+    values: NDArray[np.float64]
+    labels: NDArray[np.float64]
+
+    @property
+    def rmse(self) -> float:
+        """The root of the mean squared error, in the labels' unit."""
+        return float(np.sqrt(np.mean((self.values - self.labels) ** 2)))
+
+    @property
+    def mae(self) -> float:
+        """The mean absolute error, in the labels' unit."""
+        return float(np.abs(self.values - self.labels).mean())
+
+    @property
+    def r2(self) -> float:
+        """1 − mean squared error / variance of the labels, at most 1; 0 for always predicting their mean.
+
+        Where all labels are equal, 1 if every prediction is right, and else 0, as in scikit-learn.
+        """
+        variance = float(np.var(self.labels))
+        return 1 - self.rmse**2 / variance if variance else float(self.rmse == 0)
+
+    @property
+    def main(self) -> float:
+        """What the selection is reported in: RMSE."""
+        return self.rmse
+
+    def score(self, metric: str) -> float:
+        """A metric, more of which is better: R², or minus an error; minus RMSE where it is none of numbers."""
+        return self.r2 if metric == "r2" else -self.mae if metric == "mae" else -self.rmse
 
 
 def target_metrics(predictions: Predictions, class_names: tuple[str, ...]) -> dict[str, Any]:

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from torch import Tensor
-
-from transferlab.evaluation.metrics import Predictions
+from transferlab.evaluation.metrics import NumberPredictions, Predictions
 
 
 @dataclass(frozen=True)
@@ -21,16 +19,14 @@ class Evidence:
 
     Attributes:
         step: training steps before the snapshot.
-        predict_source: returns probabilities (n, classes) of held-out source examples; None if no source is read.
-        source_labels: (n,), of the same examples.
+        predict_source: returns predictions of held-out source examples; None if no source is read.
     """
 
     step: int
-    predict_source: Callable[[], Tensor] | None
-    source_labels: Tensor
+    predict_source: Callable[[], Predictions | NumberPredictions] | None
 
     @cached_property
-    def source_probabilities(self) -> Tensor | None:
+    def on_source(self) -> Predictions | NumberPredictions | None:
         """The result of ``predict_source``, computed at the first look; None without it."""
         return self.predict_source() if self.predict_source else None
 
@@ -41,17 +37,16 @@ def last(evidence: Evidence) -> float:
 
 
 def source_accuracy(
-    evidence: Evidence, *, metric: Literal["auto", "accuracy", "macro_f1", "balanced_accuracy", "worst_class"]
+    evidence: Evidence,
+    *,
+    metric: Literal["auto", "accuracy", "macro_f1", "balanced_accuracy", "worst_class", "rmse", "mae", "r2"],
 ) -> float:
-    """Accuracy, or the metric that rows are judged by, on held-out source examples, in [0, 1].
+    """Accuracy, or the metric that rows are judged by, on held-out source examples; of errors, less is better.
 
     0 for every snapshot of a run that reads no source.
 
     Args:
         evidence: of the snapshot.
-        metric: ``auto``: accuracy.
+        metric: ``auto``: accuracy, or RMSE of numbers.
     """
-    if evidence.source_probabilities is None:
-        return 0.0
-    predictions = Predictions(evidence.source_probabilities.numpy(), evidence.source_labels.numpy())
-    return predictions.score("accuracy" if metric == "auto" else metric)
+    return 0.0 if evidence.on_source is None else evidence.on_source.score(metric)

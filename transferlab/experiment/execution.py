@@ -94,7 +94,7 @@ def _performed(run: Run, title: str, quiet: bool | None) -> dict[str, Any]:
         journal.save(run.folder / "metrics.csv")
         names = ["metrics.csv", *write_predictor(run, outcome)]
         files = {name: file_digest(run.folder / name) for name in names}
-        result = result_of(run, config, outcome, timing, journal.warnings, files, test)
+        result = result_of(run, config, outcome, timing, journal.warnings, files, test, training.scale)
         for name in stale.keys() - files.keys():  # if the run diverges now, for example
             (run.folder / name).unlink(missing_ok=True)
         write_json(run.folder / "result.json", result)
@@ -123,7 +123,7 @@ def train(
     examples: dict[str, Examples] = {}
     snapshots: list[Snapshot] = []
     setup = setup_of(run, config, journal)
-    cache = StageCache(setup, blueprint_of(run, config, len(run.task.source.class_names)), own)
+    cache = StageCache(setup, blueprint_of(run, config, run.task.outputs("source")), own)
     for stage in run.stages:
         log.info("stage %s", stage.name)
         for name in stage.streams:
@@ -136,13 +136,13 @@ def train(
 def network_of(run: Run, config: TrainConfig) -> Modules:
     """The modules that the run begins with, on its device."""
     with seeded(run.seed, "network"):
-        modules = build_network(blueprint_of(run, config, len(run.task.source.class_names)))
+        modules = build_network(blueprint_of(run, config, run.task.outputs("source")))
     return {name: to_device(module, torch.device(config.device)) for name, module in modules.items()}
 
 
 def setup_of(run: Run, config: ResolvedConfig, journal: Journal) -> Setup:
     """The settings that the run's stages share."""
-    return Setup(config, blueprint_of(run, config, len(run.task.target.class_names)), run.seed, journal)
+    return Setup(config, blueprint_of(run, config, run.task.outputs("target")), run.seed, journal)
 
 
 def blueprint_of(run: Run, config: TrainConfig, classes: int) -> Blueprint:

@@ -19,6 +19,7 @@ from transferlab.domains.task import TransferTask, load_task
 from transferlab.errors import Refusal
 from transferlab.experiment.preflight import refuse_misnamed, refuse_no_stages, refuse_unfit
 from transferlab.experiment.run import Run
+from transferlab.strategies.regression import not_for_numbers
 from transferlab.system.console import say
 from transferlab.text import printable
 
@@ -112,8 +113,10 @@ def planned(jobs: Sequence[Sequence[ComparisonRow]]) -> list[PlannedRow]:
             task = tasks[key] = tasks.get(key) or load_task(config)
             config = _on_its_data(config, task)
             new = PlannedRow(replace(row, config=config), task, tuple(config.seed_list), chosen=number == 0)
-            refuse_budget(task.target, config.target.name, config.target_labels_per_class)
-            reason = _nothing_to_cross(asked) or _impossible(new.first)
+            _refuse_other_budget(asked, task)
+            refuse_budget(task.target, config.target.name, config.budget)
+            refuse_no_stages(config)
+            reason = _nothing_to_cross(asked) or _other_labels(new.first) or _impossible(new.first)
             if reason and new.chosen and not (len(jobs) > 1 and _without_labels(new.first)):
                 raise Refusal(reason)
             if reason:
@@ -173,12 +176,19 @@ def with_baseline_seeds(rows: Sequence[PlannedRow]) -> list[PlannedRow]:
 def _on_its_data(config: TrainConfig, task: TransferTask) -> TrainConfig:
     """The config with what only the data say: the network for their kind, and no budget where there are no labels."""
     if not task.has_target_labels:
-        config = replace(config, target_labels_per_class=0)
-    return config.for_kind(task.inputs.kind.name)
+        config = replace(config, target_labels_per_class=0, target_labels=0)
+    return config.for_kind(task.inputs.kind.name).for_task(regression=task.regression)
+
+
+def _refuse_other_budget(row: ComparisonRow, task: TransferTask) -> None:
+    if task.regression and "target_labels_per_class" in row.budgets:
+        raise Refusal("target_labels_per_class: labels are numbers, without classes; target_labels=100 are 100 in all")
+    if not task.regression and "target_labels" in row.budgets:
+        raise Refusal("target_labels: labels are classes; target_labels_per_class=3 are 3 of each")
 
 
 def _data(config: TrainConfig) -> str:
-    return repr((config.source, config.target, config.bridge, config.image))
+    return repr((config.source, config.target, config.bridge, config.image, config.task))
 
 
 def _on_its_path(asked: ComparisonRow, choices: dict[str, Choice]) -> ComparisonRow:
@@ -207,7 +217,6 @@ def _impossible(run: Run) -> str | None:
     """Why the data don't allow this run; None if they do."""
     config, strategy, task = run.config, run.strategy, run.task
     name = f"strategy={config.strategy.name}"
-    refuse_no_stages(config)
     if strategy.classes == "same" and not task.same_classes:
         bridges = zip(config.bridge.path or (), task.bridges, strict=True)
         roles = [("source", config.source, task.source), ("target", config.target, task.target)]
@@ -215,10 +224,10 @@ def _impossible(run: Run) -> str | None:
         has = [(role, component.name, domain.class_names) for role, component, domain in roles]
         return f"{name} needs one set of classes, but {differing(has)}"
     if _without_labels(run):
-        why = "target_labels_per_class=0" if task.has_target_labels else f"target={config.target.name} has none"
+        why = f"{config.budget_key}=0" if task.has_target_labels else f"target={config.target.name} has none"
         return f"{name} learns from target labels, but {why}"
-    if lack := strategy.lacks(labels_of_classes(task.target, run.labels_per_class)):
-        return f"{name}: {lack}, but target_labels_per_class={config.target_labels_per_class}"
+    if lack := strategy.lacks(labels_of_classes(task.target, run.budget)):
+        return f"{name}: {lack}, but {config.budget_key}={config.budget}"
     if strategy.needs_weights and not config.backbone.options.get("weights"):
         return (
             f"{name}, strategy.start=pretrained: backbone={config.backbone.name} has none; give it backbone.weights=…"
@@ -229,6 +238,13 @@ def _impossible(run: Run) -> str | None:
     return None
 
 
+def _other_labels(run: Run) -> str | None:
+    """Why the run can't learn labels that are numbers, or classes, whichever they are; None if it can."""
+    strategy = run.strategy
+    why = not_for_numbers(strategy, run.config.loss) if run.task.regression else strategy.refuses_classes()
+    return f"strategy={run.config.strategy.name}: {why}" if why else None
+
+
 def _without_labels(run: Run) -> bool:
     """Whether the run would learn from target labels, and is given none."""
-    return run.labels_per_class == 0 and "target_labelled" in run.strategy.reads(run.config.loss)
+    return run.budget == 0 and "target_labelled" in run.strategy.reads(run.config.loss)

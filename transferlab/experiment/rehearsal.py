@@ -42,7 +42,7 @@ def refuse_impossible(run: Run) -> None:
         "schedule": lambda: list(map(config.schedule(), (0.0, 0.5, 1.0))),
     }
     if config.loss:
-        loss, classes = config.loss, len(run.task.source.class_names)
+        loss, classes = config.loss, run.task.outputs("source")
         tried["loss"] = lambda: loss.component(features=config.bottleneck, classes=classes)
     tried["strategy"] = lambda: _rehearse(run, config, network)
     for group, build in tried.items():

@@ -24,6 +24,7 @@ from transferlab.domains.splits import TestData, TrainingData, split
 from transferlab.domains.task import TransferTask
 from transferlab.errors import Interrupted, Unwritable, in_words
 from transferlab.stages import Fit, Stage
+from transferlab.strategies.regression import for_numbers
 from transferlab.strategies.strategy import Strategy
 from transferlab.system.files import no_link, read_ordinary, remove_leftovers, write_whole, writing
 from transferlab.system.locks import exclusive, is_held
@@ -66,14 +67,15 @@ class Run:
 
     @property
     def stages(self) -> list[Stage]:
-        """The strategy's stages, their views those of the run's kind of input."""
-        inputs = self.task.inputs
-        return [
+        """The strategy's stages, their views those of the run's kind of input, their losses those of its labels."""
+        inputs, regression = self.task.inputs, self.config.regression
+        stages = [
             replace(stage, views={name: inputs.view(view) for name, view in stage.views.items()})
             if isinstance(stage, Fit)
             else stage
             for stage in self.strategy.stages(self.config.loss)
         ]
+        return [for_numbers(stage, regression) for stage in stages] if regression else stages
 
     @property
     def modules(self) -> set[str]:
@@ -109,7 +111,7 @@ class Run:
     def examples(self) -> tuple[TrainingData, TestData]:
         """The splits of its seed, as its networks get them."""
         task = self.task
-        parts = split(task.source, task.target, self.labels_per_class, self.seed, task.bridges)
+        parts = split(task.source, task.target, self.budget, self.seed, task.bridges)
         return prepared(*parts, task.inputs, self.config.standardise)
 
     def with_config(self, config: TrainConfig) -> Run:
@@ -125,10 +127,10 @@ class Run:
         return self.with_config(replace(self.config, precision=other))
 
     @property
-    def labels_per_class(self) -> int | Literal["all"]:
-        """The budget of target labels that the strategy is given."""
+    def budget(self) -> int | Literal["all"]:
+        """The budget of target labels that the strategy is given: of each class, or in all where they are numbers."""
         every = self.strategy.all_target_labels and self.task.has_target_labels
-        return "all" if every else self.config.target_labels_per_class
+        return "all" if every else self.config.budget
 
     @property
     def title(self) -> str:
@@ -160,7 +162,9 @@ class Run:
             "source": self.config.source.name,
             "target": self.config.target.name,
             "backbone": self.config.backbone.name,
-            "target_labels_per_class": self.labels_per_class,
+            "target_labels_per_class": None,
+            "target_labels": None,
+            self.config.budget_key: self.budget,
         }
 
     @contextmanager

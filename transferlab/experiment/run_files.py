@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain
 from typing import Any
@@ -17,8 +18,8 @@ from transferlab.comparison.result_file import sealed
 from transferlab.comparison.test_set import classes_packed, packed
 from transferlab.config.schema import ResolvedConfig, TrainConfig
 from transferlab.domains.arrays import UNLABELLED
-from transferlab.domains.splits import TestData
-from transferlab.evaluation.metrics import Predictions
+from transferlab.domains.splits import LabelScale, TestData
+from transferlab.evaluation.metrics import NumberPredictions, Predictions
 from transferlab.experiment.evaluate import Evaluation
 from transferlab.experiment.run import Run
 from transferlab.models.network import Writes
@@ -54,6 +55,7 @@ def result_of(
     warnings: Sequence[Mapping[str, Any]],
     files: Mapping[str, str],
     test: TestData,
+    scale: LabelScale | None,
 ) -> dict[str, Any]:
     """The content of result.json.
 
@@ -65,6 +67,7 @@ def result_of(
         warnings: of its training.
         files: checksums of the other files, by name.
         test: what the outcome was evaluated on.
+        scale: of labels that are numbers.
     """
     return sealed(
         {
@@ -83,14 +86,18 @@ def result_of(
             "config": plain(run.config),
             "files": dict(files),
             "test_set": _test_set(outcome, test),
+            "label_scale": {} if scale is None else asdict(scale),
         }
     )
 
 
 def _test_set(outcome: Evaluation, test: TestData) -> dict[str, Any]:
-    """Which test examples were classified correctly, or how all were, if none has a label; empty for a diverged run."""
+    """Which test examples were classified correctly, or how all were, if none has a label.
+
+    Empty for a diverged run, and where numbers are predicted.
+    """
     predictions = outcome.predictions
-    if predictions is None:
+    if predictions is None or isinstance(predictions, NumberPredictions):
         return {}
     if not len(test.labels):
         return classes_packed(predictions.classes, outcome.indices)
@@ -98,23 +105,31 @@ def _test_set(outcome: Evaluation, test: TestData) -> dict[str, Any]:
     return packed((predictions.classes == predictions.labels)[known], test.indices, test.labels)
 
 
-def _write_predictions(run: Run, predictions: Predictions, indices: NDArray[np.int64]) -> None:
+def _write_predictions(run: Run, predictions: Predictions | NumberPredictions, indices: NDArray[np.int64]) -> None:
     """Writes predictions.csv: of each target test example, and of each that has no label, a row.
 
-    Its index in the domain, its label, empty where it has none, prediction and confidence, and its name where examples
-    have names.
+    Its index in the domain, its label, empty where it has none, prediction and confidence (empty where numbers are
+    predicted), and its name where examples have names.
     """
-    target = run.task.target
-    classes = [*(csv_cell(name) for name in target.class_names), ""]  # UNLABELLED is the last of them
-    confidence = predictions.probabilities.max(axis=1)
-    rows = zip(indices, predictions.labels, predictions.classes, confidence, strict=True)
-    names = target.names
+    names = run.task.target.names
+    rows = _of_numbers(predictions) if isinstance(predictions, NumberPredictions) else _of_classes(predictions, run)
     with replaced(run.folder / "predictions.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["index", "label", "prediction", "confidence", *([] if names is None else ["name"])])
-        for index, label, guess, sure in rows:
-            name = [] if names is None else [csv_cell(str(names[index]))]
-            writer.writerow([index, classes[label], classes[guess], f"{sure:.6f}", *name])
+        for index, row in zip(indices, rows, strict=True):
+            writer.writerow([index, *row, *([] if names is None else [csv_cell(str(names[index]))])])
+
+
+def _of_classes(predictions: Predictions, run: Run) -> Iterator[tuple[str, str, str]]:
+    classes = [*(csv_cell(name) for name in run.task.target.class_names), ""]  # UNLABELLED is the last of them
+    confidence = predictions.probabilities.max(axis=1)
+    for label, guess, sure in zip(predictions.labels, predictions.classes, confidence, strict=True):
+        yield classes[label], classes[guess], f"{sure:.6f}"
+
+
+def _of_numbers(predictions: NumberPredictions) -> Iterator[tuple[str, str, str]]:
+    for label, value in zip(predictions.labels.tolist(), predictions.values.tolist(), strict=True):
+        yield "" if math.isnan(label) else f"{label:.9g}", f"{value:.9g}", ""
 
 
 def plain(config: TrainConfig) -> dict[str, Any]:
@@ -124,6 +139,8 @@ def plain(config: TrainConfig) -> dict[str, Any]:
     source = [_flat(domain) for domain in node["source"]["domains"]]
     node["source"] = source[0] if len(source) == 1 else _listed(config.source.name, "domains", source)
     node["bridge"] = _listed("none", "path", [_flat(domain) for domain in node["bridge"]["path"] or ()])
+    if config.regression is None:
+        del node["regression"], node["target_labels"]
     if config.takes_bridges:
         node["strategy"]["options"]["bridges"] = None  # counted from the path
     node["loss"] = {"name": "none"} if loss is None else {**_flat(loss["component"]), "weight": loss["weight"]}

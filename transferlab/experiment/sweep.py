@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -243,6 +244,10 @@ def _show_result(run: Run, result: dict[str, object]) -> None:
         metrics, timing = result["metrics"], result["timing"]
         assert isinstance(metrics, dict)
         assert isinstance(timing, dict)
-        accuracy = metrics["target_accuracy"]
-        score = "done" if accuracy is None else f"{accuracy:.1%}"
+        score = _in_words(metrics)
         tqdm.write(f"{run.title}: {score} in {timing['seconds']:.0f} s", file=sys.stderr)
+
+
+def _in_words(metrics: dict[str, Any]) -> str:
+    accuracy, rmse = metrics.get("target_accuracy"), metrics.get("target_rmse")
+    return f"{accuracy:.1%}" if accuracy is not None else f"RMSE {rmse:.4g}" if rmse is not None else "done"

@@ -60,6 +60,25 @@ def transport_plan(cost: Tensor, solver: Solver, regularization: float) -> Tenso
     return torch.from_numpy(plan).to(cost)
 
 
+def number_cost(source: Tensor, labels: Tensor, target: Tensor, outputs: Tensor, alpha: float, beta: float) -> Tensor:
+    """The cost of matching where labels are numbers: α‖f − f′‖² + β (y − ŷ′)² (Courty et al. 2017).
+
+    Args:
+        source: source features, (n, d).
+        labels: source labels y, (n,).
+        target: target features, (m, d).
+        outputs: predicted numbers ŷ′ of the target examples, (m, 1).
+        alpha: weight of the features' squared distance.
+        beta: weight of the labels' squared distance.
+
+    Returns:
+        (n, m), at least 0; differentiable in all but the labels.
+    """
+    squares = source.square().sum(1)[:, None] + target.square().sum(1)
+    distances = (squares - 2 * source @ target.T).clamp_min(0)
+    return alpha * distances + beta * (labels[:, None] - outputs.T).square()
+
+
 class JDOT(nn.Module):
     """<plan, cost> of ``joint_cost`` and its ``transport_plan``, held fixed for the gradient (Damodaran et al. 2018).
 
@@ -67,6 +86,8 @@ class JDOT(nn.Module):
     together and teaches the target example the source's label. This is the transport term of the paper's objective.
     The authors' program measures labels by squared distance, the paper by cross-entropy, as here.
     """
+
+    cost = staticmethod(joint_cost)
 
     def __init__(
         self, features: int, classes: int, *, alpha: float, beta: float, solver: Solver, regularization: float
@@ -84,5 +105,11 @@ class JDOT(nn.Module):
     def forward(self, source: Output, target: Output, progress: Tensor) -> Tensor:
         """A scalar, at least 0."""
         assert source.labels is not None
-        cost = joint_cost(source.features, source.labels, target.features, target.logits, self.alpha, self.beta)
+        cost = self.cost(source.features, source.labels, target.features, target.logits, self.alpha, self.beta)
         return (transport_plan(cost, self.solver, self.regularization) * cost).sum()
+
+
+class NumberJDOT(JDOT):
+    """The same with ``number_cost``, for labels that are numbers."""
+
+    cost = staticmethod(number_cost)

@@ -27,6 +27,8 @@ class Concatenated(nn.ModuleList):
 class Averaged(nn.ModuleList):
     """Several linear heads, each on its own features, as one: the mean of their probabilities at a temperature.
 
+    Of heads that predict a number, the mean of the numbers.
+
     Args:
         heads: one for each encoder of ``Concatenated``.
         temperature: T.
@@ -38,8 +40,10 @@ class Averaged(nn.ModuleList):
         self.temperature = temperature
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits z (n, classes) with softmax(z / T) = mean_k softmax(z_k / T)."""
+        """Logits z (n, classes) with softmax(z / T) = mean_k softmax(z_k / T); or numbers (n, 1)."""
         pieces = features.split(self.widths, 1)
+        if cast(Head, self[0]).out_features == 1:
+            return torch.stack([head(x) for head, x in zip(self, pieces, strict=True)]).mean(0)
         each = torch.stack([log_softmax(head(x) / self.temperature, 1) for head, x in zip(self, pieces, strict=True)])
         return self.temperature * each.logsumexp(0)
 

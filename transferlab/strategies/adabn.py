@@ -16,6 +16,7 @@ class AdaBN(Strategy):
     """Source fit, then every BatchNorm statistic estimated anew on unlabelled target data (Li et al. 2017)."""
 
     family = "feature alignment"
+    learns_numbers = True
     needs_batch_norm = True
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:

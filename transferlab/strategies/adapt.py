@@ -19,6 +19,7 @@ class Adapt(Strategy):
     """
 
     family = "feature alignment"
+    learns_numbers = True
     takes_loss = True
 
     use_target_labels: bool

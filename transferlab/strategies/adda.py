@@ -28,6 +28,7 @@ class ADDA(Strategy):
     """
 
     family = "feature alignment"
+    learns_numbers = True
 
     discriminator_width: int
     encoder_lr_scale: float

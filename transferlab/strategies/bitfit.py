@@ -26,6 +26,7 @@ class BitFit(Strategy):
     """
 
     family = "parameter transfer"
+    learns_numbers = True
 
     head: Literal["keep", "new"]
     backbone_lr_scale: float

@@ -31,6 +31,7 @@ class Contrastive(Strategy):
     """
 
     family = "self-training"
+    learns_numbers = True
 
     similarity: Literal["cosine", "dot"]
     temperature: float

@@ -30,6 +30,7 @@ class DeepCommonModel(Strategy):
     """
 
     family = "parameter transfer"
+    learns_numbers = True
     predictor = ("common", "head")
 
     trunks: int

@@ -53,6 +53,7 @@ class Distillation(Strategy):
     """
 
     family = "parameter transfer"
+    learns_numbers = True
 
     teacher: Component
     teachers: int

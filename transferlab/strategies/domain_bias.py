@@ -31,6 +31,7 @@ class DomainBias(Strategy):
     """
 
     family = "parameter transfer"
+    learns_numbers = True
     predictor = (*ENCODER, "target_offset", "head")
 
     weight: float

@@ -25,6 +25,7 @@ class DRCN(Strategy):
     """
 
     family = "self-training"
+    learns_numbers = True
 
     weight: float
     mask: float

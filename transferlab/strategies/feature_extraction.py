@@ -19,8 +19,15 @@ SOLVED: Mapping[str, Sequence[str]] = {
     "svm_rbf": ("C", "gamma"),
     "knn": ("neighbours",),
     "lda": (),
+    "ridge": ("C",),
+    "kernel_ridge": ("C", "gamma"),
+    "svr": ("C", "gamma"),
+    "forest": (),
 }
 """Heads that scikit-learn finds, and which of the strategy's options each takes."""
+
+REGRESSORS = ("ridge", "kernel_ridge", "svr", "forest")
+"""Those of them that predict a number."""
 
 
 @dataclass(frozen=True)
@@ -31,19 +38,36 @@ class FeatureExtraction(Strategy):
         start: with a fit on the ``source``; or with the backbone's ``weights`` as they are, and no source example.
         layers: of the backbone, whose outputs are pooled and set side by side (Head2Toe; Evci et al. 2022, without
             its selection of features); none for the bottleneck's features.
-        head: ``linear`` and ``mlp`` are trained by the loop, the others solved by scikit-learn.
+        head: ``linear`` and ``mlp`` are trained by the loop, the others solved by scikit-learn, the last four of them
+            for labels that are numbers.
         width: of the mlp's hidden layer.
-        C: inverse strength of the L2 penalty of logistic, kernel_logistic, svm_linear and svm_rbf.
-        gamma: of the RBF kernel exp(−γ‖x − y‖²) of kernel_logistic and svm_rbf; ``scale``: 1 / (d · variance).
+        C: inverse strength of the L2 penalty of logistic, kernel_logistic, svm_linear, svm_rbf, ridge, kernel_ridge
+            and svr.
+        gamma: of the RBF kernel exp(−γ‖x − y‖²) of kernel_logistic, svm_rbf, kernel_ridge and svr; ``scale``:
+            1 / (d · variance).
         components: how many examples span kernel_logistic's kernel.
         neighbours: how many vote in knn.
     """
 
     family = "parameter transfer"
+    learns_numbers = True
 
     start: Literal["source", "pretrained"]
     layers: list[str]
-    head: Literal["linear", "mlp", "logistic", "kernel_logistic", "svm_linear", "svm_rbf", "knn", "lda"]
+    head: Literal[
+        "linear",
+        "mlp",
+        "logistic",
+        "kernel_logistic",
+        "svm_linear",
+        "svm_rbf",
+        "knn",
+        "lda",
+        "ridge",
+        "kernel_ridge",
+        "svr",
+        "forest",
+    ]
     width: int
     C: float
     gamma: float | Literal["scale"]
@@ -73,6 +97,15 @@ class FeatureExtraction(Strategy):
         """The head is the target's own."""
         return "any"
 
+    def refuses_numbers(self) -> str | None:
+        """Heads that classify."""
+        able = ("linear", "mlp", *REGRESSORS)
+        return None if self.head in able else f"head={self.head} is for classes; for numbers: {', '.join(able)}"
+
+    def refuses_classes(self) -> str | None:
+        """Heads that predict a number."""
+        return f"head={self.head} is for numbers, and labels are classes" if self.head in REGRESSORS else None
+
     def lacks(self, labels: Sequence[int]) -> str | None:
         """``lda`` estimates a variance, which takes two examples of each class."""
         return "head=lda needs two labels of every class" if self.head == "lda" and min(labels) < 2 else None
@@ -86,7 +119,8 @@ class FeatureExtraction(Strategy):
 
     def _solve(self) -> Solve:
         options: dict[str, Any] = {name: getattr(self, name) for name in SOLVED[self.head]}
-        solver = Component(f"transferlab.solvers.classifiers.{self.head}", options)
+        module = "regressors" if self.head in REGRESSORS else "classifiers"
+        solver = Component(f"transferlab.solvers.{module}.{self.head}", options)
         return Solve(self.head, ("target_labelled",), solver)
 
     def _fit(self) -> Fit:

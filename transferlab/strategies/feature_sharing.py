@@ -25,6 +25,7 @@ class FeatureSharing(Strategy):
     """
 
     family = "parameter transfer"
+    learns_numbers = True
     predictor = ("shared", "trunk", "head")
 
     layer: str

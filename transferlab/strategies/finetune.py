@@ -74,6 +74,7 @@ class Finetune(Strategy):
     """
 
     family = "parameter transfer"
+    learns_numbers = True
 
     train: Literal["head", "last_n", "gradual", "full"]
     last_n: int
@@ -119,6 +120,14 @@ class Finetune(Strategy):
     def needs_weights(self) -> bool:
         """With ``start=pretrained`` the weights are all that is transferred."""
         return self.start == "pretrained"
+
+    def refuses_numbers(self) -> str | None:
+        """The Fisher information here is that of class probabilities."""
+        return (
+            "regularizer=ewc is about class probabilities, and labels are numbers"
+            if self.regularizer == "ewc"
+            else None
+        )
 
     @property
     def classes(self) -> Literal["same", "any"]:

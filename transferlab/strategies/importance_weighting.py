@@ -27,6 +27,7 @@ class ImportanceWeighting(Strategy):
     """
 
     family = "instance transfer"
+    learns_numbers = True
 
     estimator: Literal["discriminator", "kmm", "kliep"]
     bandwidth: float

@@ -29,6 +29,7 @@ class Joint(Strategy):
     """
 
     family = "baseline"
+    learns_numbers = True
 
     weight: float
     keep_fraction: float

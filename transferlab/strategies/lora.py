@@ -27,6 +27,7 @@ class LoRA(Strategy):
     """
 
     family = "parameter transfer"
+    learns_numbers = True
 
     rank: int
     alpha: int

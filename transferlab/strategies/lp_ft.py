@@ -23,6 +23,7 @@ class LPFT(Strategy):
     """
 
     family = "parameter transfer"
+    learns_numbers = True
 
     probe_share: float
     head: Literal["keep", "new"]

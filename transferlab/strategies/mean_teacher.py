@@ -34,6 +34,7 @@ class MeanTeacher(Strategy):
     """
 
     family = "self-training"
+    learns_numbers = True
     predictor = tuple(TEACHER.values())
 
     weight: float

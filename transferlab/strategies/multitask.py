@@ -26,6 +26,7 @@ class Multitask(Strategy):
     """
 
     family = "parameter transfer"
+    learns_numbers = True
 
     weighting: Literal["fixed", "uncertainty", "pcgrad"]
     source_weight: float

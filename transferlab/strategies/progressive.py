@@ -23,6 +23,7 @@ class Progressive(Strategy):
     """
 
     family = "parameter transfer"
+    learns_numbers = True
     predictor = ("columns", "head")
 
     lateral_scale: float

@@ -19,6 +19,7 @@ class Scratch(Strategy):
     """
 
     family = "baseline"
+    learns_numbers = True
     random_weights = True
 
     @property

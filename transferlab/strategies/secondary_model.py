@@ -27,6 +27,7 @@ class SecondaryModel(Strategy):
     """
 
     family = "parameter transfer"
+    learns_numbers = True
 
     train: Literal["joint", "sequential"]
     width: int

@@ -12,6 +12,9 @@ from transferlab.errors import Refusal
 from transferlab.stages import ENCODER, NETWORK, PLAIN, Solve, Stage, fit_source
 from transferlab.strategies.strategy import Strategy
 
+REGRESSORS = ("ridge", "kernel_ridge", "forest", "boosting")
+"""Classifiers that predict a number."""
+
 
 @dataclass(frozen=True)
 class Shallow(Strategy):
@@ -23,7 +26,8 @@ class Shallow(Strategy):
 
     Attributes:
         method: how the domains are brought together; see ``solvers/adaptations.py`` and ``solvers/adaptive_svm.py``.
-        classifier: which of ``solvers/classifiers.py`` learns from the adapted source.
+        classifier: which of ``solvers/classifiers.py`` learns from the adapted source; for labels that are numbers, of
+            ``solvers/regressors.py``, where ``logistic`` means ridge.
         features: of a network fitted to the source, or the inputs themselves.
         use_target_labels: the classifier learns from labelled target examples too; adaptive_svm always does.
         C: of the classifier: inverse strength of its penalty.
@@ -40,6 +44,7 @@ class Shallow(Strategy):
     """
 
     family = "classical"
+    learns_numbers = True
 
     method: Literal[
         "pca",
@@ -52,7 +57,9 @@ class Shallow(Strategy):
         "feature_elimination",
         "adaptive_svm",
     ]
-    classifier: Literal["logistic", "kernel_logistic", "svm_linear", "svm_rbf"]
+    classifier: Literal[
+        "logistic", "kernel_logistic", "svm_linear", "svm_rbf", "ridge", "kernel_ridge", "forest", "boosting"
+    ]
     features: Literal["network", "raw"]
     use_target_labels: bool
     C: float
@@ -84,6 +91,19 @@ class Shallow(Strategy):
             raise Refusal(f"strategy.drop_fraction={self.drop_fraction}: expected at least 0 and less than 1")
         if self.max_examples < 2:
             raise Refusal(f"strategy.max_examples={self.max_examples}: expected at least 2")
+
+    def refuses_numbers(self) -> str | None:
+        """Methods that look at classes, and classifiers."""
+        if self.method in ("lda", "adaptive_svm"):
+            return f"method={self.method} is about classes, and labels are numbers"
+        able = ("logistic", *REGRESSORS)
+        return (
+            None if self.classifier in able else f"classifier={self.classifier}; for numbers: {', '.join(REGRESSORS)}"
+        )
+
+    def refuses_classes(self) -> str | None:
+        """Those that predict a number."""
+        return f"classifier={self.classifier} is for numbers" if self.classifier in REGRESSORS else None
 
     @property
     def predictor(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride] (here an option decides)
@@ -121,11 +141,14 @@ class Shallow(Strategy):
     @property
     def _classifier(self) -> Component:
         options = self._options(["C"])
-        if self.classifier in ("kernel_logistic", "svm_rbf"):
+        if self.classifier in ("forest", "boosting"):
+            options = {}
+        if self.classifier in ("kernel_logistic", "svm_rbf", "kernel_ridge"):
             options |= self._options(["gamma"])
         if self.classifier == "kernel_logistic":
             options |= {"components": self.kernel_components}
-        return Component(f"transferlab.solvers.classifiers.{self.classifier}", options)
+        module = "regressors" if self.classifier in REGRESSORS else "classifiers"
+        return Component(f"transferlab.solvers.{module}.{self.classifier}", options)
 
     def _options(self, names: Sequence[str]) -> dict[str, Any]:
         return {name: getattr(self, name) for name in names}

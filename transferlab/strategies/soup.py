@@ -41,6 +41,7 @@ class Soup(Strategy):
     """
 
     family = "parameter transfer"
+    learns_numbers = True
 
     recipe: Literal["uniform", "greedy"]
     lr_scales: list[float]
@@ -54,6 +55,10 @@ class Soup(Strategy):
             raise Refusal(f"strategy.held_out={self.held_out}: expected more than 0 and less than 1")
         if self.backbone_lr_scale < 0:
             raise Refusal(f"strategy.backbone_lr_scale={self.backbone_lr_scale}: expected at least 0")
+
+    def refuses_numbers(self) -> str | None:
+        """A greedy soup is chosen by accuracy."""
+        return "recipe=greedy chooses by accuracy, and labels are numbers" if self.recipe == "greedy" else None
 
     def lacks(self, labels: Sequence[int]) -> str | None:
         """A greedy soup needs a class with two labels: one held out, one to learn from."""

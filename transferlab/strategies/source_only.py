@@ -15,6 +15,7 @@ class SourceOnly(Strategy):
     """Cross-entropy on the source; no adaptation."""
 
     family = "baseline"
+    learns_numbers = True
 
     def stages(self, loss: AdaptationLoss | None) -> Sequence[Stage]:
         """One fit on the source."""

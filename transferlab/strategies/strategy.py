@@ -18,6 +18,7 @@ class Strategy(ABC):
         all_target_labels: whether it reads every target training label, whatever the budget.
         takes_loss: whether it needs an adaptation loss; one that doesn't takes none.
         random_weights: whether the backbone begins with random weights even where the config names others.
+        learns_numbers: whether labels may be numbers instead of classes; options can rule it out (``refuses_numbers``).
         source_free: whether the source, its held-out part too, is no longer read once another domain is.
         needs_batch_norm: whether the backbone must have BatchNorm layers.
         predictor: the modules that, one after the other, turn images into logits once all stages are done.
@@ -27,6 +28,7 @@ class Strategy(ABC):
     all_target_labels: ClassVar[bool] = False
     takes_loss: ClassVar[bool] = False
     random_weights: ClassVar[bool] = False
+    learns_numbers: ClassVar[bool] = False
     source_free: ClassVar[bool] = False
     needs_batch_norm: ClassVar[bool] = False
     predictor: ClassVar[tuple[str, ...]] = NETWORK
@@ -45,6 +47,14 @@ class Strategy(ABC):
     def needs_weights(self) -> bool:
         """Whether the backbone must begin with weights."""
         return False
+
+    def refuses_numbers(self) -> str | None:
+        """Why it can't learn labels that are numbers, in words; None if it can."""
+        return None if self.learns_numbers else "it learns classes, and labels are numbers"
+
+    def refuses_classes(self) -> str | None:
+        """Why it can't learn classes, in words; None if it can."""
+        return None
 
     def lacks(self, labels: Sequence[int]) -> str | None:
         """What it needs, in words, if ``labels``, the labelled target examples per class, are too few; else None."""

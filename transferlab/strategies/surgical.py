@@ -26,6 +26,7 @@ class Surgical(Strategy):
     """
 
     family = "parameter transfer"
+    learns_numbers = True
 
     block: Literal["first", "middle", "last", "auto"]
     backbone_lr_scale: float

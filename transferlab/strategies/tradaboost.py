@@ -25,6 +25,7 @@ class Tradaboost(Strategy):
     """
 
     family = "instance transfer"
+    learns_numbers = True
 
     rounds: int
     base: Literal["logistic", "tree"]

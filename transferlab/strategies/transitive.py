@@ -49,6 +49,7 @@ class Transitive(Strategy):
     """
 
     family = "across several domains"
+    learns_numbers = True
 
     hop: Literal["finetune", "adapt", "self_training"]
     keep_fraction: float
@@ -66,6 +67,12 @@ class Transitive(Strategy):
             raise Refusal(f"strategy.backbone_lr_scale={self.backbone_lr_scale}: expected at least 0")
         if self.select == "instances" and self.hop != "finetune":
             raise Refusal("strategy.select=instances: chooses labelled examples, so it needs strategy.hop=finetune")
+
+    def refuses_numbers(self) -> str | None:
+        """Self-training keeps confident classes; a choice of instances is learned with a loss of classes."""
+        if self.hop == "self_training":
+            return "hop=self_training keeps confident classes, and labels are numbers"
+        return "select=instances is for classes, and labels are numbers" if self.select == "instances" else None
 
     @property
     def takes_loss(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (here an option decides)

@@ -24,6 +24,7 @@ class Widen(Strategy):
     """
 
     family = "parameter transfer"
+    learns_numbers = True
 
     factor: float
     head: Literal["keep", "new"]

@@ -24,6 +24,7 @@ class WiSEFT(Strategy):
     """
 
     family = "parameter transfer"
+    learns_numbers = True
 
     alphas: list[float]
     backbone_lr_scale: float

@@ -12,6 +12,7 @@ from weakref import WeakMethod
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
 
 from transferlab.losses.output import Output
 from transferlab.models.network import Modules, blocks, encode, named
@@ -36,7 +37,8 @@ class Update:
 
     Attributes:
         parameters: all trained parameters, those of the losses included.
-        logits: of the head, or of a part of it, in the last step, by ``<terms> on <stream>``.
+        logits: of the head, or of a part of it, in the last step, by ``<terms> on <stream>``; none where it predicts
+            a number.
     """
 
     def __init__(self, phase: Phase, stage: Fit, modules: Modules, domains: Mapping[str, int], setup: Setup) -> None:
@@ -89,13 +91,15 @@ class Update:
                 self.phase.combine(weighted, self.parameters)
             else:
                 torch.stack(weighted).sum().backward()
+            if self._config.regression:
+                clip_grad_norm_(self.parameters, self._config.regression.gradient_clip)
             self._optimizer.step()
             self._optimizer.zero_grad(set_to_none=True)
         self._allow_gradients(False)
         self.logits = {
             self._logits_label(read): output.logits.detach()
             for read, output in outputs.items()
-            if read.classifier.partition(".")[0] == "head"
+            if read.classifier.partition(".")[0] == "head" and output.logits.shape[1] > 1
         }
         return [value.detach() for value in values]
 
