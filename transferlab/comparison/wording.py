@@ -15,7 +15,7 @@ Row = Mapping[str, Any]
 
 _MINUS = "\N{MINUS SIGN}"
 
-SIZE = "parameters,\nper image"
+SIZE = "parameters,\nper example"
 """Heading of the predictor's size, shown where strategies or backbones differ in it."""
 
 NO_VERDICT = (

@@ -9,6 +9,7 @@ import numpy as np
 
 from transferlab.domains.class_names import listed
 from transferlab.domains.domain import Domain
+from transferlab.domains.splits import test_mask
 from transferlab.errors import Refusal
 from transferlab.text import printable
 
@@ -44,7 +45,8 @@ def _as_numbers(name: str, domain: Domain) -> Domain:
         except ValueError:
             words = [each for each in domain.class_names if not _is_number(each)]
             raise Refusal(f"{name}: task=regression, but classes are no numbers: {listed(words)}") from None
-        domain = domain.derived(labels=values[domain.labels], class_names=())  # UNLABELLED is the last of them
+        # UNLABELLED is the last of the values. The test split stays the one that the classes have.
+        domain = domain.derived(labels=values[domain.labels], class_names=(), test=test_mask(domain))
     known = domain.labels[domain.labelled]
     if len(known) and known.min() == known.max():
         raise Refusal(f"{name}: all labels are {printable(f'{known[0]:g}')}: there is nothing to predict")
