@@ -130,8 +130,9 @@ def test_a_regression_that_hurts_is_told_by_its_error(outputs: Any) -> None:
 def test_each_comparison_gets_a_metric_of_its_task(balanced: Any, regression: Any) -> None:
     for seed in range(SEEDS):
         balanced.add("scratch", [0.5], seed, comparison_id="numbers", metrics=numbers(10.0), test_set={})
-    table = compare(balanced.root, Criterion(1.0, "macro_f1")).everything
-    by_comparison = table.groupby("comparison_id")["metric"].first().to_dict()
+    comparison = compare(balanced.root, Criterion(1.0, "macro_f1"))
+    assert "mnist5k → digits: metric=macro_f1 isn't of its task; rmse is" in comparison.warnings
+    by_comparison = comparison.everything.groupby("comparison_id")["metric"].first().to_dict()
     assert by_comparison["numbers"] == "rmse"
 
 

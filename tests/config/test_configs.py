@@ -77,6 +77,7 @@ def test_presets_set_nothing_but_strategy_and_loss(path: Path) -> None:
 
 
 def test_all_strategies_are_all() -> None:
-    """But the general form of alignment, which is there under its presets' names, and what needs a bridge."""
+    """But the general form of alignment, there under presets, what needs a bridge, and what is for numbers."""
     jobs = compose_train(["experiment=all_strategies"])
-    assert sorted([*(job[0].config.strategy.name for job in jobs), "adapt", "transitive"]) == STRATEGIES
+    others = ("adapt", "transitive", "rsd", "dare_gram")
+    assert sorted([*(job[0].config.strategy.name for job in jobs), *others]) == STRATEGIES

@@ -132,6 +132,7 @@ def test_what_is_not_of_the_task_is_refused(task: Any, domains: list[Domain], wo
         (["regression.loss=cubic"], "regression.loss=cubic"),
         (["regression.gradient_clip=0"], r"regression.gradient_clip=0"),
         (["target_labels=-1"], "target_labels=-1"),
+        (["metric=macro_f1"], "metric=macro_f1: labels are numbers; their metrics are rmse, mae, r2"),
         (["strategy=scratch", "target_labels=0"], "strategy=scratch learns from target labels, but target_labels=0"),
         (["strategy=adapt", "loss=cdan"], "loss=cdan is about classes"),
     ],
@@ -149,3 +150,5 @@ def test_a_budget_of_numbers_means_nothing_to_classes(transferlab: Any, tmp_path
     said: Said = transferlab("train", "target_labels=5", f"output_root={tmp_path}")
     assert said.code == 2
     assert "target_labels: labels are classes" in said.err
+    said = transferlab("train", "metric=rmse", f"output_root={tmp_path}")
+    assert "metric=rmse: labels are classes; their metrics are accuracy, macro_f1" in said.err

@@ -29,6 +29,8 @@ WAITS = {
     "strategy=jdot": "its transport plan is computed on the CPU",
     "strategy=clustering": "its clusters are found on the CPU",
     "strategy=adapt loss=jdot": "its transport plan is computed on the CPU",
+    **dict.fromkeys(("strategy=rsd", "strategy=adapt loss=rsd"), "directions of no variance are left out"),
+    **dict.fromkeys(("strategy=dare_gram", "strategy=adapt loss=dare_gram"), "it compares as many values as it finds"),
     "strategy=surgical": "the block that moves is the one with the largest gradients",
 }
 """What has to wait for the device by its definition, and says so in its description."""

@@ -82,7 +82,7 @@ def compare(
         left_out = f"; {len(warnings)} left out, the first: {warnings[0]}" if warnings else ""
         raise Refusal(f"no usable result under {output_root / 'runs'}{left_out}\nrun `transferlab train` first")
     shown = results[results["comparison_id"].isin(table["comparison_id"])]
-    warnings = [*warnings, *_unlike(shown), *_without_examples(table)]
+    warnings = [*warnings, *_unlike(shown), *_without_examples(table), *_by_another_metric(table, criterion)]
     return Comparison(table, everything, (key, curve(results, key)) if key else None, criterion, warnings)
 
 
@@ -112,6 +112,16 @@ def _without_examples(table: pd.DataFrame) -> list[str]:
         if reasons := sorted({reason for text in texts for reason in text.split("; ")} - {""}):
             pair = f"{rows[0]['source']} → {rows[0]['target']}"
             lines.append(f"{pair}: no interval for new test examples: {'; '.join(reasons)}")
+    return lines
+
+
+def _by_another_metric(table: pd.DataFrame, criterion: Criterion) -> list[str]:
+    """A line for each comparison that isn't judged by the metric that was named, for it is of another task."""
+    lines: list[str] = []
+    for rows in _by_comparison(table[["comparison_id", "source", "target", "metric"]].dropna()):
+        if criterion.metric not in ("auto", own := rows[0]["metric"]):
+            pair = f"{rows[0]['source']} → {rows[0]['target']}"
+            lines.append(f"{pair}: metric={criterion.metric} isn't of its task; {own} is")
     return lines
 
 

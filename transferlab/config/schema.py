@@ -296,7 +296,7 @@ def _value(node: Any, type_: Any, key: str, packages: list[str]) -> Any:
     if type_ in (ImageConfig, SignalConfig, TokensConfig):
         return type_(**_values(type_, node, f"{key}.", packages))
     if key == "regression":
-        return RegressionConfig(**_values(RegressionConfig, node, "regression.", packages))
+        return None if node is None else RegressionConfig(**_values(RegressionConfig, node, "regression.", packages))
     return checked(node, type_, key)
 
 

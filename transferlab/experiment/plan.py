@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from transferlab.comparison.criterion import OF_CLASSES, OF_NUMBERS
 from transferlab.comparison.planning import baseline_seeds
 from transferlab.comparison.verdict_words import NOT_JUDGED
 from transferlab.config.comparison_row import ComparisonRow
@@ -113,7 +114,7 @@ def planned(jobs: Sequence[Sequence[ComparisonRow]]) -> list[PlannedRow]:
             task = tasks[key] = tasks.get(key) or load_task(config)
             config = _on_its_data(config, task)
             new = PlannedRow(replace(row, config=config), task, tuple(config.seed_list), chosen=number == 0)
-            _refuse_other_budget(asked, task)
+            _refuse_other_task(asked, task)
             refuse_budget(task.target, config.target.name, config.budget)
             refuse_no_stages(config)
             reason = _nothing_to_cross(asked) or _other_labels(new.first) or _impossible(new.first)
@@ -180,7 +181,12 @@ def _on_its_data(config: TrainConfig, task: TransferTask) -> TrainConfig:
     return config.for_kind(task.inputs.kind.name).for_task(regression=task.regression)
 
 
-def _refuse_other_budget(row: ComparisonRow, task: TransferTask) -> None:
+def _refuse_other_task(row: ComparisonRow, task: TransferTask) -> None:
+    """Raises Refusal for a budget or a metric that is given and means nothing to labels such as the task's."""
+    metrics = [metric.name for metric in (OF_NUMBERS if task.regression else OF_CLASSES)]
+    if row.config.metric not in ("auto", *metrics):
+        what = "numbers" if task.regression else "classes"
+        raise Refusal(f"metric={row.config.metric}: labels are {what}; their metrics are {', '.join(metrics)}")
     if task.regression and "target_labels_per_class" in row.budgets:
         raise Refusal("target_labels_per_class: labels are numbers, without classes; target_labels=100 are 100 in all")
     if not task.regression and "target_labels" in row.budgets:

@@ -139,8 +139,6 @@ def plain(config: TrainConfig) -> dict[str, Any]:
     source = [_flat(domain) for domain in node["source"]["domains"]]
     node["source"] = source[0] if len(source) == 1 else _listed(config.source.name, "domains", source)
     node["bridge"] = _listed("none", "path", [_flat(domain) for domain in node["bridge"]["path"] or ()])
-    if config.regression is None:
-        del node["regression"], node["target_labels"]
     if config.takes_bridges:
         node["strategy"]["options"]["bridges"] = None  # counted from the path
     node["loss"] = {"name": "none"} if loss is None else {**_flat(loss["component"]), "weight": loss["weight"]}

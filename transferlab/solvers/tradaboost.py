@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.tree import DecisionTreeClassifier
-from torch import nn
+from torch import Tensor, nn
 
 from transferlab.solvers.classifiers import Array, Labels, drawn_seed, finite, logistic
 from transferlab.solvers.estimator_head import EstimatorHead
@@ -43,11 +43,7 @@ def tradaboost(
         C: inverse strength of the regression's L2 penalty.
         depth: largest depth of a tree.
     """
-    source, target = examples["source"], examples["target_labelled"]
-    assert source.labels is not None
-    assert target.labels is not None
-    features = torch.from_numpy(np.concatenate([finite(source), finite(target)]))
-    labels = torch.cat([source.labels, target.labels])
+    features, labels, source = pooled(examples)
 
     def regression(weights: Array) -> nn.Module:
         weighted = Examples(features, labels, {"weight": torch.from_numpy(weights)})
@@ -58,12 +54,25 @@ def tradaboost(
         return EstimatorHead(classifier.fit(features.numpy(), labels.numpy(), sample_weight=weights), classes)
 
     learner = regression if base == "logistic" else tree
-    members, votes = boosted(learner, features, labels.numpy(), len(source.labels), rounds, classes)
+    members, votes = boosted(learner, features, labels.numpy(), source, rounds, classes)
     return VotingHead(members, torch.from_numpy(votes))
 
 
+def pooled(examples: Mapping[str, Examples]) -> tuple[Tensor, Tensor, int]:
+    """Features (n + m, d) and labels (n + m,) of ``source`` and ``target_labelled`` together, and n, the source's.
+
+    Raises:
+        Diverged: if a feature isn't finite.
+    """
+    source, target = examples["source"], examples["target_labelled"]
+    assert source.labels is not None
+    assert target.labels is not None
+    features = torch.from_numpy(np.concatenate([finite(source), finite(target)]))
+    return features, torch.cat([source.labels, target.labels]), len(source.labels)
+
+
 def boosted(
-    learner: Learner, features: torch.Tensor, labels: Labels, source: int, rounds: int, classes: int
+    learner: Learner, features: Tensor, labels: Labels, source: int, rounds: int, classes: int
 ) -> tuple[list[nn.Module], Array]:
     """The members of the rounds from ⌈N/2⌉ to N, and the weight of each one's vote.
 

@@ -11,9 +11,9 @@ import torch
 from sklearn.tree import DecisionTreeRegressor
 from torch import Tensor, nn
 
-from transferlab.solvers.classifiers import Array, drawn_seed, finite
+from transferlab.solvers.classifiers import Array, drawn_seed
 from transferlab.solvers.regressors import NumberHead, ridge
-from transferlab.solvers.tradaboost import MAX_ERROR
+from transferlab.solvers.tradaboost import MAX_ERROR, pooled
 from transferlab.training.streams import Examples
 
 
@@ -60,11 +60,7 @@ def tradaboost_r2(
         C: inverse strength of the regression's L2 penalty.
         depth: largest depth of a tree.
     """
-    source, target = examples["source"], examples["target_labelled"]
-    assert source.labels is not None
-    assert target.labels is not None
-    features = torch.from_numpy(np.concatenate([finite(source), finite(target)]))
-    labels = torch.cat([source.labels, target.labels])
+    features, labels, source = pooled(examples)
 
     def regression(weights: Array) -> nn.Module:
         weighted = Examples(features, labels, {"weight": torch.from_numpy(weights)})
@@ -75,7 +71,7 @@ def tradaboost_r2(
         return NumberHead(regressor.fit(features.numpy(), labels.numpy(), sample_weight=weights))
 
     learner = regression if base == "logistic" else tree
-    members, votes = boosted(learner, features, labels.double().numpy(), len(source.labels), rounds)
+    members, votes = boosted(learner, features, labels.double().numpy(), source, rounds)
     return WeightedMedian(members, torch.from_numpy(votes))
 
 
