@@ -105,8 +105,7 @@ def _made(folder: Path, count: int) -> Path:
 
 
 def _loaded(images: Path, out: Path, size: int) -> Domain:
-    parts = {"path": str(images), "unlabelled": None, "test": None}
-    return load(**parts, size=size, channels=3, skip_unreadable=False, cache=str(out))
+    return load(path=str(images), size=size, channels=3, skip_unreadable=False, cache=str(out))
 
 
 def _decode(images: Path, out: Path, size: int) -> float:

@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from transferlab import cli
 from transferlab.config.schema import TrainConfig
 from transferlab.domains.domain import Domain
-from transferlab.domains.folder import folder
+from transferlab.domains.folder import folders
 from transferlab.domains.task import load_task
 from transferlab.experiment.run import Run
 from transferlab.images import decoding as pictures
@@ -102,7 +102,7 @@ def load(tmp_path: Path) -> Callable[..., Domain]:
     def load(path: Path | str | None, **options: Any) -> Domain:
         given: dict[str, Any] = {"path": None if path is None else str(path), "unlabelled": None, "test": None}
         given |= {"size": SIZE, "channels": 3, "skip_unreadable": False, "cache": str(tmp_path / "out")}
-        return folder(**given | options)
+        return folders(**given | options)
 
     return load
 

@@ -154,8 +154,7 @@ from transferlab.domains.domain import Domain
 from transferlab.domains.folder import folder
 
 def photos(*, path: str, size: int, cache: str) -> Domain:
-    parts = {"path": path, "unlabelled": None, "test": None}
-    mapped = folder(**parts, size=size, channels=3, skip_unreadable=False, cache=cache)
+    mapped = folder(path=path, size=size, channels=3, skip_unreadable=False, cache=cache)
     return Domain(np.array(mapped.inputs), mapped.labels, mapped.class_names, mapped.test, names=mapped.names)
 """
 

@@ -120,7 +120,7 @@ def slow(path, *options):
         os.kill(os.getpid(), signal.SIGKILL)
     return plain(path, *options)
 decoding.picture = slow
-folder(path=sys.argv[1], size=8, channels=3, unlabelled=None, test=None, skip_unreadable=False, cache=sys.argv[2])
+folder(path=sys.argv[1], size=8, channels=3, skip_unreadable=False, cache=sys.argv[2])
 """
 
 
@@ -152,8 +152,7 @@ def noted(path, *options):
     seen.append(path)
     return plain(path, *options)
 decoding.picture = noted
-parts = dict(path={str(photos)!r}, unlabelled=None, test=None)
-folder(**parts, size=8, channels=3, skip_unreadable=False, cache={str(tmp_path / "out")!r})
+folder(path={str(photos)!r}, size=8, channels=3, skip_unreadable=False, cache={str(tmp_path / "out")!r})
 print(len(seen))
 """
     both = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]

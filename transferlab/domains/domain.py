@@ -76,6 +76,11 @@ class Domain:
         count = len(inputs)
         return cls(inputs, np.zeros(count, np.int64), (), unlabelled=np.ones(count, dtype=bool), **values)
 
+    @property
+    def images(self) -> Inputs:
+        """The inputs, by the name that they had while images were the only kind."""
+        return self.inputs
+
     @cached_property
     def labelled(self) -> NDArray[np.bool_]:
         """Whether each example has a label, (examples,)."""

@@ -23,7 +23,13 @@ from transferlab.text import counted, printable
 log = logging.getLogger("transferlab")
 
 
-def folder(
+def folder(*, path: str, size: int, channels: int, skip_unreadable: bool, cache: str) -> Domain:
+    """The images of one folder: ``folders`` with ``path`` alone."""
+    parts = {"path": path, "unlabelled": None, "test": None}
+    return folders(**parts, size=size, channels=channels, skip_unreadable=skip_unreadable, cache=cache)
+
+
+def folders(
     *,
     path: str | None,
     unlabelled: str | None,
