@@ -109,10 +109,10 @@ def test_the_margin_may_be_in_the_labels_unit(regression: Any) -> None:
 def test_a_regression_is_shown_by_its_errors(regression: Any) -> None:
     table = compare(regression.root, Criterion(1.0)).table
     text = to_markdown(table, Criterion(1.0))
-    assert "| RMSE | R² |" in text
+    assert "| RMSE, MAE | R² |" in text
     assert "accuracy" not in text
     assert "in percent of the error of scratch" in text
-    assert re.search(r"\| dann \| 6 \| 20\.0 ± 0\.0 \| 0\.84 ± 0\.00 \|", text)
+    assert re.search(r"\| dann \| 6 \| 20\.0 ± 0\.0 16\.0 ± 0\.0 \| 0\.84 ± 0\.00 \|", text)
     assert "target_rmse" not in to_csv(table)
     by_r2 = compare(regression.root, Criterion(1.0, "r2")).table.set_index("strategy")
     assert by_r2.loc["dann", "delta_scratch"] == pytest.approx(100 * (0.84 - 0.36), abs=1)

@@ -15,6 +15,9 @@ Row = Mapping[str, Any]
 
 _MINUS = "\N{MINUS SIGN}"
 
+ERRORS = "RMSE,\nMAE"
+"""Heading of the errors of predicted numbers."""
+
 SIZE = "parameters,\nper example"
 """Heading of the predictor's size, shown where strategies or backbones differ in it."""
 
@@ -54,14 +57,14 @@ def comparison_title(
 def cells_of(row: Row, criterion: Criterion) -> dict[str, str]:
     """One row in words, by heading. A heading whose cell is empty in every row of a comparison is dropped there."""
     metric = METRICS["accuracy"] if pd.isna(row["metric"]) else METRICS[row["metric"]]
-    beside = METRICS["accuracy" if metric in OF_CLASSES else "rmse" if metric.name == "r2" else "r2"]
-    shown = [metric] if metric is beside else [beside, metric] if metric in OF_CLASSES else [metric, beside]
     label_unit = metric.error and criterion.margin_unit == "label"
     return {
         "strategy": _name(row) + _unwell(row),
         "seeds": str(row["seeds"]),
-        **{each.heading: "" for each in METRICS.values()},
-        **{each.heading: _score(row, each) for each in shown},
+        **{each.heading: "" for each in OF_CLASSES},
+        **{each.heading: _score(row, each) for each in (METRICS["accuracy"], metric) if each in OF_CLASSES},
+        ERRORS: "\n".join(filter(None, [_score(row, METRICS["rmse"]), _score(row, METRICS["mae"])])),
+        "R²": _score(row, METRICS["r2"]),
         "Δ scratch": _delta(row, "delta_scratch", label_unit=label_unit),
         "verdict": _verdict(row["verdict"], row["note"], negative="NEGATIVE TRANSFER"),
         "Δ source_only": _delta(row, "delta_source_only", label_unit=label_unit),
