@@ -21,6 +21,7 @@ from transferlab.domains.splits import test_mask
 from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.plan import planned
 from transferlab.experiment.run import Run
+from transferlab.stages import Fit
 
 SMALL = [
     *("bottleneck=8", "steps=6", "snapshots=2", "batch_size=16", "seeds=1", "baselines=[]", "log_every=2"),
@@ -267,3 +268,27 @@ def test_without_test_labels_numbers_are_predicted_and_nothing_is_judged(
     assert "No accuracy and no verdict" in said.out
     rows = json.dumps([result["metrics"]["target_rmse"] for result in results(tmp_path / "out")])
     assert rows == "[null, null]"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "more", "loss"),
+    [
+        ("source_only", [], "NumberError"),
+        ("importance_weighting", [], "WeightedNumberError"),
+        ("multitask", ["strategy.weighting=uncertainty"], "UncertainSquaredError"),
+        ("distillation", ["backbone@strategy.teacher=mlp"], "TeacherError"),
+        ("mean_teacher", [], "NumberConsistency"),
+        ("jdot", [], "NumberJDOT"),
+        ("dann", [], "DANN"),
+    ],
+)
+def test_each_loss_of_classes_has_its_counterpart(strategy: str, more: list[str], loss: str, run_of: RunOf) -> None:
+    terms = [
+        term.loss.target.rpartition(".")[2]
+        for stage in run_of("signal", f"strategy={strategy}", *more).stages
+        if isinstance(stage, Fit)
+        for phase in stage.phases
+        for term in phase.terms
+    ]
+    assert loss in terms
+    assert not {"CrossEntropy", "WeightedCrossEntropy", "UncertainCrossEntropy", "SoftLabels", "JDOT"} & {*terms}
