@@ -132,6 +132,8 @@ def test_what_is_not_of_the_task_is_refused(task: Any, domains: list[Domain], wo
         (["regression.loss=cubic"], "regression.loss=cubic"),
         (["regression.gradient_clip=0"], r"regression.gradient_clip=0"),
         (["target_labels=-1"], "target_labels=-1"),
+        (["target_labels=null"], "target_labels=null: labels are numbers, so it needs a value"),
+        (["regression=null"], "regression=null: labels are numbers, so it needs a value"),
         (["metric=macro_f1"], "metric=macro_f1: labels are numbers; their metrics are rmse, mae, r2"),
         (["strategy=scratch", "target_labels=0"], "strategy=scratch learns from target labels, but target_labels=0"),
         (["strategy=adapt", "loss=cdan"], "loss=cdan is about classes"),

@@ -187,8 +187,17 @@ class TrainConfig:
         return replace(self, backbone=network, optimizer=moved_by)
 
     def for_task(self, *, regression: bool) -> TrainConfig:
-        """The same config without the keys of the other task, which it doesn't depend on."""
-        return self if regression else replace(self, target_labels=None, regression=None)
+        """The same config without the keys of the other task, which it doesn't depend on.
+
+        Raises:
+            Refusal: if a key of regression is null, and labels are numbers.
+        """
+        if not regression:
+            return replace(self, target_labels=None, regression=None)
+        for key in ("target_labels", "regression"):
+            if getattr(self, key) is None:
+                raise Refusal(f"{key}=null: labels are numbers, so it needs a value; leave it out for the default")
+        return self
 
     @property
     def budget_key(self) -> str:

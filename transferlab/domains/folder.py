@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -65,9 +66,9 @@ def folders(
     roots = {key: _root(key, place) for key, place in places.items() if place is not None}
     if roots.keys() <= {"test"}:
         raise Refusal("path: no value given; a folder of images per class, or unlabelled, one of images without labels")
-    for key, root in roots.items():
-        if same := [other for other in roots if other < key and roots[other] == root]:
-            raise Refusal(f"{key}={places[key]}: is {same[0]} too; a part has a folder of its own")
+    for first, second in combinations(roots, 2):
+        if roots[first].resolve() == roots[second].resolve():
+            raise Refusal(f"{second}={places[second]}: is {first} too; a part has a folder of its own")
     parts = [
         _read(root, every_image(root) if key == "unlabelled" else layout(root), size, channels, skip_unreadable, cache)
         for key, root in roots.items()
@@ -127,17 +128,17 @@ def _together(parts: Mapping[str, Domain]) -> Domain:
         raise Refusal(f"path and test have not the same classes{look}")
     class_names = tuple(dict.fromkeys(name for part in parts.values() for name in part.class_names))
     domains = [in_order(part, class_names) for part in parts.values()]
-    every = [part.fingerprint or "" for part in domains]
-    masks = {
-        key: np.full(len(part.labels), key == "test") if part.test is None else part.test for key, part in parts.items()
-    }
-    split = "test" in parts or any(part.test is not None for part in parts.values())
+    fingerprints = [part.fingerprint or "" for part in domains]
+    masks = [
+        np.full(len(part.labels), key == "test") if part.test is None else part.test for key, part in parts.items()
+    ]
+    has_test = "test" in parts or any(part.test is not None for part in domains)
     return Domain(
-        joined([part.inputs for part in domains], every),
+        joined([part.inputs for part in domains], fingerprints),
         np.concatenate([part.labels for part in domains]),
         class_names,
-        np.concatenate([*masks.values()]) if split else None,
-        fingerprint=hashlib.sha256(repr([*zip(parts, every, strict=True)]).encode()).hexdigest()[:16],
+        np.concatenate(masks) if has_test else None,
+        fingerprint=hashlib.sha256(repr([*zip(parts, fingerprints, strict=True)]).encode()).hexdigest()[:16],
         remarks=tuple(remark for part in domains for remark in part.remarks),
         unlabelled=~np.concatenate([part.labelled for part in domains]),
         names=[name for part in domains for name in part.names or ()],
