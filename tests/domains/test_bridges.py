@@ -174,7 +174,7 @@ def test_from_the_command_line(arguments: list[str], transferlab: Callable[..., 
 
 
 def test_what_is_recorded_asks_for_the_same_run(arguments: list[str], tmp_path: Path) -> None:
-    from transferlab.config.schema import train_config
+    from transferlab.config.reading import train_config
     from transferlab.experiment.run_files import plain
 
     given = [one for one in arguments if one != "bridge=auto"]

@@ -22,7 +22,8 @@ from transferlab.config.interpolations import resolved
 from transferlab.config.overrides import understood
 from transferlab.config.own_code import blamed
 from transferlab.config.printing import print_asked
-from transferlab.config.schema import CompareConfig, TrainConfig, compare_config, train_config
+from transferlab.config.reading import compare_config, train_config
+from transferlab.config.schema import CompareConfig, TrainConfig
 from transferlab.config.search_path import ROLES, config_root
 from transferlab.config.sources import Domains, Lists, lists_in, with_named_domains
 from transferlab.config.values import checked, unknown
