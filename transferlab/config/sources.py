@@ -90,6 +90,7 @@ class Domains(ConfigSource):
     def __init__(self, folders: Sequence[Files]) -> None:
         super().__init__("transferlab", "domain://")
         self._folders = list(reversed(folders))
+        self._options: dict[tuple[str, str], dict[str, Any]] = {}
         for folder, name in itertools.product(folders, RESERVED_NAMES):
             if folder.is_config(f"domain/{name}"):
                 path = Path(folder.path, "domain", f"{name}.yaml")
@@ -117,17 +118,21 @@ class Domains(ConfigSource):
         return node
 
     def option(self, group: str, name: Any) -> dict[str, Any]:
-        """The keys of the file of a group's option.
+        """The keys of the file of a group's option, which is read once.
 
         Raises:
             Refusal: if there is no such file.
         """
+        known = (group, str(name))
+        if known in self._options:
+            return self._options[known]
         folders = [folder for folder in self._folders if folder.is_config(f"{group}/{name}")]
         if not folders:
             names = {each for folder in self._folders for each in folder.list(group, ObjectType.CONFIG)}
             raise Refusal(unknown(f"{group}={name}", str(name), names - {"auto"}))
         config = folders[0].load_config(f"{group}/{name}").config
-        return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+        self._options[known] = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+        return self._options[known]
 
     @staticmethod
     def scheme() -> str:
