@@ -102,7 +102,7 @@ def load(tmp_path: Path) -> Callable[..., Domain]:
     def load(path: Path | str | None, **options: Any) -> Domain:
         given: dict[str, Any] = {"path": None if path is None else str(path), "unlabelled": None, "test": None}
         given |= {"size": SIZE, "channels": 3, "skip_unreadable": False, "cache": str(tmp_path / "out")}
-        return folders(**given | options)
+        return folders(**{"classes": None, "others": "refuse"} | given | options)
 
     return load
 

@@ -17,6 +17,7 @@ LAYERS = [
     {"comparison", "evaluation", "images", "losses", "weights"},
     {"config"},
     {"inputs"},
+    {"records"},
     {"stages", "domains"},
     {"strategies", "models"},
     {"augmentation", "backbones", "training"},

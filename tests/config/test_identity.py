@@ -66,7 +66,7 @@ CHANGED: dict[str, Any] = {
     "bottleneck": 7,
     "image": ImageConfig(size=9, channels="auto"),
     "signal": SignalConfig(length=9, rate="auto"),
-    "tokens": TokensConfig(length=9),
+    "tokens": TokensConfig(length=9, vocabulary=9),
     "standardise": "pool",
     "device": "cpu",
     "precision": "bf16",

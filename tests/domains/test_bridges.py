@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from transferlab.config.identity import Data, run_id
 from transferlab.domains.bridges import Choice, best_path, choose_path
-from transferlab.domains.splits import test_mask
+from transferlab.domains.draws import test_mask
 from transferlab.domains.task import load_task
 from transferlab.errors import Refusal
 from transferlab.inputs.image import ImageSpec

@@ -151,8 +151,8 @@ def test_train_says_it_before_the_first_step_and_not_again(tmp_path: Path, trans
     assert said.code == 0, said.err
     first, second, *_ = said.err.splitlines()
     assert first == (
-        f"transferlab: source=folder ({tmp_path / 'A'}): 2 classes (a 12, b 12), 16 training and 8 test examples; "
+        f"transferlab: source=A ({tmp_path / 'A'}): 2 classes (a 12, b 12), 16 training and 8 test examples; "
         "left out: 1 file that is no image (.txt 1)"
     )
-    assert second.startswith(f"transferlab: target=folder ({tmp_path / 'B'}): 2 classes")
+    assert second.startswith(f"transferlab: target=B ({tmp_path / 'B'}): 2 classes")
     assert "classes" not in transferlab(*command).err

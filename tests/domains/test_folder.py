@@ -48,11 +48,11 @@ def test_train_and_test_folders_are_the_test_mask(
 
 
 def test_no_identity_depends_on_the_place(tmp_path: Path, photos: Path) -> None:
-    shutil.copytree(photos, tmp_path / "moved", copy_function=shutil.copyfile)
+    shutil.copytree(photos, tmp_path / "moved" / "photos", copy_function=shutil.copyfile)
 
     arguments = ["target=mnist5k", "image.size=8"]
     prints = []
-    for path, out in ((photos, "one"), (tmp_path / "moved", "two")):
+    for path, out in ((photos, "one"), (tmp_path / "moved" / "photos", "two")):
         config = rows_of("source=folder", f"source.path={path}", f"output_root={tmp_path / out}", *arguments)[0]
         prints.append(run_id(config.config, Data(load_task(config.config).fingerprints, {})))
         assert config.setting == f"image.size=8, source.path={path}", "what follows another key isn't said twice"

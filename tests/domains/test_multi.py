@@ -11,8 +11,9 @@ import pytest
 from jobs import Said, results, rows_of
 
 from transferlab.domains.domain import Domain
+from transferlab.domains.draws import test_mask
 from transferlab.domains.multi import concatenated, refuse_other_classes
-from transferlab.domains.splits import Labelled, split, test_mask
+from transferlab.domains.splits import Labelled, split
 from transferlab.domains.task import TransferTask, load_task
 from transferlab.errors import Refusal
 

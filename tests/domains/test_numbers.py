@@ -9,9 +9,10 @@ import pytest
 from jobs import Said
 
 from transferlab.domains.domain import Domain
+from transferlab.domains.draws import test_mask
 from transferlab.domains.numbers import of_task
 from transferlab.domains.preparation import prepared
-from transferlab.domains.splits import split, test_mask
+from transferlab.domains.splits import split
 from transferlab.errors import Refusal
 from transferlab.inputs.image import ImageSpec
 

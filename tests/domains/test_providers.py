@@ -34,7 +34,7 @@ def read(name: str) -> tuple[str, dict[str, Any]]:
     options = OmegaConf.to_container(OmegaConf.load(CONFIGS / f"{name}.yaml"))
     assert isinstance(options, dict)
     options = {str(key): value for key, value in options.items()}
-    assert options.pop("name") == name
+    assert options.pop("name") in (name, None)
     return options.pop("_target_"), options
 
 

@@ -15,9 +15,10 @@ from made_folders import fill
 
 from transferlab.domains.digits import digits
 from transferlab.domains.domain import Domain
+from transferlab.domains.draws import test_mask
 from transferlab.domains.multi import in_order
 from transferlab.domains.overlaps import overlaps
-from transferlab.domains.splits import Unlabelled, refuse_budget, split, test_mask
+from transferlab.domains.splits import Unlabelled, refuse_budget, split
 from transferlab.domains.task import load_task
 from transferlab.errors import Refusal
 from transferlab.images.resizing import resized, with_channels
@@ -215,4 +216,4 @@ def test_train_says_so_and_trains(tmp_path: Path, transferlab: Callable[..., Sai
     small = ["source.size=8", "target.size=8", "steps=2", "batch_size=4", "snapshots=1", "seeds=1", "bottleneck=8"]
     said = transferlab("train", *job, *small, "strategy=source_only", "baselines=[]", f"output_root={tmp_path / 'out'}")
     assert said.code == 0, said.err
-    assert "8 of 8 different test images of target=folder are in the training part of target=folder too" in said.err
+    assert "8 of 8 different test images of target=photos are in the training part of target=photos too" in said.err

@@ -17,8 +17,9 @@ from made_folders import fill
 
 from transferlab.domains.arrays import UNLABELLED
 from transferlab.domains.domain import Domain
+from transferlab.domains.draws import test_mask
 from transferlab.domains.multi import concatenated, in_order
-from transferlab.domains.splits import labels_of_classes, refuse_budget, split, test_mask
+from transferlab.domains.splits import labels_of_classes, refuse_budget, split
 from transferlab.errors import Refusal
 
 IMAGES = np.arange(24 * 4, dtype=np.uint8).reshape(24, 2, 2, 1)
@@ -170,7 +171,7 @@ def test_labels_that_are_not_there_change_no_weight(places: Path, train: Callabl
     where = [f"target.unlabelled={places / 'flat'}", f"target.test={places / 'test'}"]
     missing = train("missing", *where, "strategy=dann")
     assert (hidden.code, missing.code) == (0, 0), missing.err
-    assert "no baseline scratch: strategy=scratch learns from target labels, but target=folder has none" in missing.err
+    assert "no baseline scratch: strategy=scratch learns from target labels, but target=flat has none" in missing.err
     weights = [
         [file for name, file in numbers(places / out).items() if name.endswith("safetensors")]
         for out in ("hidden", "missing")
@@ -190,7 +191,7 @@ def test_without_a_test_label_there_is_no_accuracy_and_agreement_instead(
 ) -> None:
     said = train("out", f"target.path={places / 'flat'}", "strategy=dann", "fail_on=negative")
     assert said.code == 0, said.err
-    assert "target=folder: no test example has a label: there will be no accuracy and no verdict" in said.err
+    assert "target=flat: no test example has a label: there will be no accuracy and no verdict" in said.err
     assert "No accuracy and no verdict" in said.out
     assert "Δ is in points" not in said.out
     predicted: dict[str, dict[int, list[str]]] = {}
@@ -225,10 +226,10 @@ def test_without_a_test_label_there_is_no_accuracy_and_agreement_instead(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["strategy=scratch"], "strategy=scratch learns from target labels, but target=folder has none"),
+        (["strategy=scratch"], "strategy=scratch learns from target labels, but target=flat has none"),
         (["strategy=target_oracle"], "strategy=target_oracle learns from target labels"),
         (["-m", "strategy=scratch,finetune"], "strategy=finetune learns from target labels"),
-        (["strategy=dann", "seeds=auto"], "seeds=auto: target=folder has no labelled test example"),
+        (["strategy=dann", "seeds=auto"], "seeds=auto: target=flat has no labelled test example"),
     ],
 )
 def test_what_needs_labels_is_refused_where_there_are_none(

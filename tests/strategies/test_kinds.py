@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from transferlab.config.jobs import compose_train
 from transferlab.domains import splits
-from transferlab.domains.splits import test_mask
+from transferlab.domains.draws import test_mask
 from transferlab.errors import Refusal
 from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.plan import planned

@@ -17,7 +17,7 @@ from made_kinds import KINDS
 
 from transferlab.config.jobs import compose_train
 from transferlab.domains import splits
-from transferlab.domains.splits import test_mask
+from transferlab.domains.draws import test_mask
 from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.plan import planned
 from transferlab.experiment.run import Run

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from staged import changed, modules_after
 
 from transferlab.domains import splits
-from transferlab.domains.splits import test_mask
+from transferlab.domains.draws import test_mask
 from transferlab.errors import Refusal
 from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.run import Run

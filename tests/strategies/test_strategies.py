@@ -16,7 +16,7 @@ from torch import nn
 
 from transferlab.config.search_path import config_root
 from transferlab.domains import splits
-from transferlab.domains.splits import test_mask
+from transferlab.domains.draws import test_mask
 from transferlab.experiment.execution import run_experiment
 from transferlab.experiment.execution import train as train_stages
 from transferlab.experiment.run import Run

@@ -14,7 +14,8 @@ from jobs import Said, results, rows_of
 from safetensors.torch import load_file
 
 from transferlab.domains.domain import Domain
-from transferlab.domains.splits import Labelled, Unlabelled, test_mask
+from transferlab.domains.draws import test_mask
+from transferlab.domains.splits import Labelled, Unlabelled
 from transferlab.errors import Refusal
 from transferlab.estimates.reconstruction import well_reconstructed
 from transferlab.experiment.execution import run_experiment

@@ -50,8 +50,11 @@ class TokensConfig:
 
     length: int | Literal["auto"]
     """Tokens; ``auto`` is the length of the longest text of source and target."""
+    vocabulary: int
+    """Largest number of words; of more, the most frequent ones of the training texts are known."""
 
     def __post_init__(self) -> None:
+        refuse_less("tokens.vocabulary", self.vocabulary, 1)
         _refuse_length("tokens.length", self.length)
 
 

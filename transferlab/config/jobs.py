@@ -21,6 +21,7 @@ from transferlab.config.identity import NOT_IN_RUN_ID, ROW_KEYS
 from transferlab.config.interpolations import resolved
 from transferlab.config.overrides import understood
 from transferlab.config.own_code import blamed
+from transferlab.config.place_names import with_place_names
 from transferlab.config.printing import print_asked
 from transferlab.config.reading import compare_config, train_config
 from transferlab.config.schema import CompareConfig, TrainConfig
@@ -131,8 +132,8 @@ def _rows(job: Composed, defaults: _Defaults, allowed: set[str]) -> list[Compari
 
 
 def _with_files(node: Mapping[str, Any], choices: Mapping[str, Any], files: Domains) -> dict[str, Any]:
-    """``node`` with the keys of the networks and optimisers that ``backbone=auto`` and ``optimizer=auto`` name."""
-    with_files = {**node}
+    """``node`` with names of data sets, and the keys of what ``backbone=auto`` and ``optimizer=auto`` name."""
+    with_files = with_place_names(node, choices)
     if choices.get("backbone") == "auto":
         with_files["backbone"] = {kind: files.option("backbone", name) for kind, name in node["backbone"].items()}
     if choices.get("optimizer") == "auto":

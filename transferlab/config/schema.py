@@ -28,6 +28,9 @@ MAX_COUNTS = {
 MAX_NAME_BYTES = 255
 """Length of a folder's name; no usual file system takes more."""
 
+MAX_ROLE_BYTES = 120
+"""Length of the name of a data set or strategy, two of which make a folder's name."""
+
 MAX_SEEDS = 10_000
 
 LOOKS = (5, 8, 12, 20, 30)
@@ -138,8 +141,8 @@ class TrainConfig:
             if data.options.get("cache", self.output_root) != self.output_root:
                 raise Refusal(f"{data.name}.cache={data.options['cache']}: files are kept below output_root alone")
         for role in (self.source, self.target, self.backbone, self.strategy):
-            if not re.fullmatch(r"(?!\.+$)[A-Za-z0-9_.+-]{1,120}", role.name):
-                allowed = "at most 120 letters, digits and . _ + - only, and not dots alone"
+            if not re.fullmatch(r"(?!\.+$)[\w.+-]+", role.name) or len(role.name.encode()) > MAX_ROLE_BYTES:
+                allowed = f"at most {MAX_ROLE_BYTES} bytes of letters, digits and . _ + - only, and not dots alone"
                 raise Refusal(f"name={role.name!r}: it becomes a folder name, so {allowed}")
 
     def _refuse_out_of_range(self) -> None:

@@ -23,9 +23,12 @@ OWN = "transferlab"
 OPTIMIZERS = "torch.optim."
 """Prefix of PyTorch's optimisers, which take parameter groups as ours do; the group ``optimizer`` may name them."""
 
-PLAIN: dict[str, Any] = {"int": int, "float": float, "bool": bool, "str": str, "list": list, "Any": Any, "object": Any}
+PLAIN: dict[str, Any] = {
+    **{"int": int, "float": float, "bool": bool, "str": str, "list": list, "dict": dict},
+    **{"Any": Any, "object": Any},
+}
 
-READABLE = "int, float, bool, str, list[…], Literal[…], Component, None, Any, |, or a name for one of these"
+READABLE = "int, float, bool, str, list[…], dict, Literal[…], Component, None, Any, |, or a name for one of these"
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,7 @@ def _definition(name: str, module: str, within: tuple[str, ...], steps: int = 0)
     return None
 
 
-def _meaning(node: ast.expr, module: str, steps: int = 0) -> Any:
+def _meaning(node: ast.expr, module: str, steps: int = 0) -> Any:  # noqa: PLR0911 (one for each form)
     """The type that an annotation in a module stands for."""
     alternatives = _alternatives(node)
     if len(alternatives) > 1:
@@ -196,6 +199,8 @@ def _meaning(node: ast.expr, module: str, steps: int = 0) -> Any:
             return Literal[_literal(choices)]
         case ast.Subscript(value=ast.Name(id="list" | "Sequence"), slice=element):
             return list[_meaning(element, module, steps)]
+        case ast.Subscript(value=ast.Name(id="dict" | "Mapping")):
+            return dict
         case _:
             raise _UnreadableError
 

@@ -20,6 +20,7 @@ KIND = {
     bool: "true or false",
     str: "text",
     types.NoneType: "null",
+    dict: "a map, {name: value}",
 }
 
 

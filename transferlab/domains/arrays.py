@@ -115,6 +115,21 @@ def check_range(labels: NDArray[np.int64], classes: int) -> None:
         raise Refusal(f"labels run from {low} to {high}, but there {names}{how}")
 
 
+def check_groups(groups: Any, test: NDArray[np.bool_] | None, examples: int) -> None:
+    """Raises Refusal unless groups are whole numbers, (examples,), at least two, none of them in both splits."""
+    if not isinstance(groups, np.ndarray) or groups.shape != (examples,) or not np.issubdtype(groups.dtype, np.integer):
+        what = f"{groups.dtype} {groups.shape}" if isinstance(groups, np.ndarray) else type(groups).__name__
+        how = "np.unique(groups, return_inverse=True)[1]"
+        raise Refusal(f"groups must be a NumPy array of whole numbers, ({examples},), not {what}: {how}")
+    if test is None:
+        if groups.min() == groups.max():
+            raise Refusal("all examples are of one group, so none can be held out: give a test part, or no groups")
+        return
+    if len(both := np.intersect1d(groups[test], groups[~test])):
+        of = f"{counted(len(both), 'group')} of {len(np.unique(groups))}"
+        raise Refusal(f"{of} {agreeing(len(both), 'is', 'are')} in the training and the test part: the test isn't new")
+
+
 def check_mask(name: str, mask: Any, examples: int) -> None:
     """Raises Refusal unless a mask is bool, (examples,): ``~`` of whole numbers would train on test examples."""
     if not isinstance(mask, np.ndarray):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from transferlab.config.component import Component
 from transferlab.config.schema import TrainConfig
 from transferlab.domains.domain import Domain
-from transferlab.domains.splits import test_mask
+from transferlab.domains.draws import test_mask
 from transferlab.domains.task import load_task
 from transferlab.errors import Refusal
 from transferlab.inputs.lazy import Inputs, chosen

@@ -11,9 +11,10 @@ from transferlab.config.component import Component
 from transferlab.config.schema import TrainConfig
 from transferlab.domains.arrays import UNLABELLED
 from transferlab.domains.domain import Domain
+from transferlab.domains.draws import VALIDATION_FRACTION, test_mask
 from transferlab.domains.loading import loaded
 from transferlab.domains.overlaps import overlaps
-from transferlab.domains.splits import VALIDATION_FRACTION, class_counts, test_mask
+from transferlab.domains.splits import class_counts
 from transferlab.text import counted, printable
 
 MAJORITY = 0.9

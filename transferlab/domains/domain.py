@@ -11,7 +11,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from transferlab.domains.arrays import UNLABELLED, check_mask, check_range, is_continuous, known_labels, number_labels
+from transferlab.domains.arrays import (
+    UNLABELLED,
+    check_groups,
+    check_mask,
+    check_range,
+    is_continuous,
+    known_labels,
+    number_labels,
+)
 from transferlab.domains.class_names import as_text
 from transferlab.errors import Refusal
 from transferlab.inputs.image import IMAGE
@@ -38,6 +46,8 @@ class Domain:
         kind: of the inputs; without a word, images: uint8, ``(examples, height, width, 1 or 3)``.
         remarks: what the provider did that a user should know, such as files left out; changes no result.
         names: of the examples, for people, such as file names; None where they have none. They change no result.
+        groups: int64, ``(examples,)``, the number of each example's group, such as the person that was measured; no
+            group is in two parts of a split. None where examples have none.
 
     Raises:
         Refusal: if the values aren't as described above.
@@ -53,6 +63,7 @@ class Domain:
     remarks: tuple[str, ...] = ()
     unlabelled: NDArray[np.bool_] | None = None
     names: Sequence[str] | None = None
+    groups: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         kind, inputs = self.kind.checked(self.inputs)
@@ -67,6 +78,8 @@ class Domain:
             check_range(given, len(self.class_names))
         if self.test is not None:
             check_mask("test", self.test, len(self.inputs))
+        if self.groups is not None:
+            check_groups(self.groups, self.test, len(self.inputs))
         if self.domain_sizes and sum(self.domain_sizes) != len(self.inputs):
             raise Refusal(f"domains of {self.domain_sizes} examples, but all are {len(self.inputs)}")
 

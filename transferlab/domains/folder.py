@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from transferlab.domains.class_names import as_text, look_alikes
+from transferlab.domains.class_map import Others, with_class_map
+from transferlab.domains.class_names import look_alikes
+from transferlab.domains.decoded_images import Decoding, image_domain
 from transferlab.domains.domain import Domain
 from transferlab.domains.layout import Layout, every_image, layout
 from transferlab.domains.multi import in_order
 from transferlab.errors import Refusal
-from transferlab.images.pixel_cache import MAX_BITS, Decoded, decoded
-from transferlab.images.remarks import dark
-from transferlab.inputs.lazy import LazyArray, joined
-from transferlab.text import counted, printable
-
-log = logging.getLogger("transferlab")
+from transferlab.inputs.lazy import joined
 
 
 def folder(*, path: str, size: int, channels: int, skip_unreadable: bool, cache: str) -> Domain:
     """The images of one folder: ``folders`` with ``path`` alone."""
     parts = {"path": path, "unlabelled": None, "test": None}
-    return folders(**parts, size=size, channels=channels, skip_unreadable=skip_unreadable, cache=cache)
+    no_map: dict[str, Any] = {"classes": None, "others": "refuse"}
+    return folders(**parts, **no_map, size=size, channels=channels, skip_unreadable=skip_unreadable, cache=cache)
 
 
 def folders(
@@ -39,6 +37,8 @@ def folders(
     channels: int,
     skip_unreadable: bool,
     cache: str,
+    classes: dict[str, Any] | None,
+    others: Others,
 ) -> Domain:
     """The images of ``path/<class>/``, or of ``path/train/<class>/`` and ``path/test/<class>/``, in order of name.
 
@@ -53,15 +53,14 @@ def folders(
         channels: 3, or 1 for grey.
         skip_unreadable: whether files that can't be decoded are left out, with a warning, instead of refused.
         cache: the output root; like the folders, it changes no result.
+        classes: a class map, see ``class_map.py``.
+        others: whether classes that it doesn't name are refused or left out.
 
     Raises:
         Refusal: if there is no such folder, it isn't laid out as classes, an option is out of range, or a file can't be
             decoded.
     """
-    if size < 1:
-        raise Refusal(f"size={size}: expected at least 1 pixel")
-    if channels not in (1, 3):
-        raise Refusal(f"channels={channels}: expected 1 or 3")
+    decoding = Decoding(size, channels, skip_unreadable, cache)
     places = {"path": path, "unlabelled": unlabelled, "test": test}
     roots = {key: _root(key, place) for key, place in places.items() if place is not None}
     if roots.keys() <= {"test"}:
@@ -70,10 +69,10 @@ def folders(
         if roots[first].resolve() == roots[second].resolve():
             raise Refusal(f"{second}={places[second]}: is {first} too; a part has a folder of its own")
     parts = [
-        _read(root, every_image(root) if key == "unlabelled" else layout(root), size, channels, skip_unreadable, cache)
-        for key, root in roots.items()
+        _read(root, every_image(root) if key == "unlabelled" else layout(root), decoding) for key, root in roots.items()
     ]
-    return parts[0] if len(parts) == 1 else _together(dict(zip(roots, parts, strict=True)))
+    domain = parts[0] if len(parts) == 1 else _together(dict(zip(roots, parts, strict=True)))
+    return with_class_map(domain, classes, others)
 
 
 def _root(key: str, place: str) -> Path:
@@ -83,32 +82,15 @@ def _root(key: str, place: str) -> Path:
     return root
 
 
-def _read(root: Path, files: Layout, size: int, channels: int, skip_unreadable: bool, cache: str) -> Domain:
-    names, count = files.names, len(files.names)
-    pixels = decoded(root, names, size=size, channels=channels, cache=Path(cache) / "cache", retry=not skip_unreadable)
-    if len(pixels.unreadable):
-        _report([names[index] for index in pixels.unreadable], pixels.reasons, count, skip_unreadable)
-    readable = np.setdiff1d(np.arange(count), pixels.unreadable)
-    labels = np.array(files.labels, np.int64)[readable]
-    test = None if files.test is None else np.array(files.test)[readable]
-    class_names = as_text(files.class_names)
-    content = hashlib.sha256(repr((pixels.checksum, class_names)).encode())
-    for array in (readable, labels, test):
-        content.update(b"none" if array is None else array.tobytes())
-    fingerprint = content.hexdigest()[:16]
-    images = LazyArray((pixels.images,), readable, fingerprint) if len(pixels.unreadable) else pixels.images
-    dark_remarks = dark(np.isin(readable, pixels.dark), labels, class_names)
-    remarks = (*files.remarks, *_pixel_remarks(pixels), *dark_remarks)
-    return Domain(
-        images,
-        labels,
-        class_names,
-        test,
-        fingerprint=fingerprint,
-        remarks=remarks,
-        unlabelled=None if class_names else np.ones(len(labels), dtype=bool),
-        names=[names[index] for index in readable],
-    )
+def _read(root: Path, files: Layout, decoding: Decoding) -> Domain:
+    labels = np.array(files.labels, np.int64)
+    values = {
+        "labels": labels,
+        "class_names": files.class_names,
+        "test": None if files.test is None else np.array(files.test),
+        "unlabelled": None if files.class_names else np.ones(len(labels), dtype=bool),
+    }
+    return image_domain(root, files.names, decoding, values, files.remarks)
 
 
 def _together(parts: Mapping[str, Domain]) -> Domain:
@@ -143,24 +125,3 @@ def _together(parts: Mapping[str, Domain]) -> Domain:
         unlabelled=~np.concatenate([part.labelled for part in domains]),
         names=[name for part in domains for name in part.names or ()],
     )
-
-
-def _pixel_remarks(pixels: Decoded) -> tuple[str, ...]:
-    remarks: list[str] = []
-    if count := len(pixels.unreadable):
-        remarks.append(f"left out: {count} that can't be read")
-    if pixels.largest is not None and pixels.bits != MAX_BITS:
-        remarks.append(f"grey values of 16-bit files reach {pixels.largest:,}: read as {pixels.bits} bits")
-    return tuple(remarks)
-
-
-def _report(unreadable: Sequence[str], reasons: Sequence[str], count: int, skip: bool) -> None:
-    """Names the files that can't be decoded, and why: as a warning if they are skipped, else as a refusal."""
-    first = [f"{printable(name)} ({reason})" for name, reason in zip(unreadable[:3], reasons, strict=False)]
-    names = ", ".join(first) + (", …" if len(unreadable) > 3 else "")
-    which = f"{len(unreadable)} of {counted(count, 'image')} can't be read: {names}"
-    if not skip:
-        raise Refusal(f"{which}\nMend or remove them, or leave them out with skip_unreadable=true")
-    if len(unreadable) == count:
-        raise Refusal(which)
-    log.warning("left out, %s", which)

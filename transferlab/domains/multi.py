@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from transferlab.domains.arrays import UNLABELLED
 from transferlab.domains.class_names import listed, look_alikes
 from transferlab.domains.domain import Domain
-from transferlab.domains.splits import test_mask
+from transferlab.domains.draws import test_mask
 from transferlab.errors import Refusal
 from transferlab.inputs.lazy import joined
 
@@ -32,7 +33,21 @@ def concatenated(domains: Sequence[Domain]) -> Domain:
         tuple(len(domain.labels) for domain in same),
         kind=domains[0].kind,
         unlabelled=~np.concatenate([domain.labelled for domain in same]),
+        groups=joined_groups(same),
     )
+
+
+def joined_groups(domains: Sequence[Domain]) -> NDArray[np.int64] | None:
+    """The groups of all domains, none shared by two; an example of a domain without groups is one by itself."""
+    if all(domain.groups is None for domain in domains):
+        return None
+    groups: list[NDArray[np.int64]] = []
+    first = 0
+    for domain in domains:
+        own = np.arange(len(domain.labels)) if domain.groups is None else domain.groups
+        groups.append(own - own.min() + first)
+        first = int(groups[-1].max()) + 1
+    return np.concatenate(groups)
 
 
 def in_order(domain: Domain, class_names: tuple[str, ...]) -> Domain:

@@ -9,7 +9,7 @@ import numpy as np
 
 from transferlab.domains.class_names import listed
 from transferlab.domains.domain import Domain
-from transferlab.domains.splits import test_mask
+from transferlab.domains.draws import test_mask
 from transferlab.errors import Refusal
 from transferlab.text import printable
 

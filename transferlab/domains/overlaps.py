@@ -14,8 +14,8 @@ from transferlab.config.roles import Source
 from transferlab.domains.arrays import UNLABELLED
 from transferlab.domains.class_names import listed
 from transferlab.domains.domain import Domain
+from transferlab.domains.draws import test_mask
 from transferlab.domains.loading import loaded
-from transferlab.domains.splits import test_mask
 from transferlab.text import agreeing, counted
 
 MIN_SHARED_FRACTION = 0.5

@@ -17,13 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transferlab.domains.domain import Domain
+from transferlab.domains.draws import labelled_part, test_mask, validation_part
 from transferlab.errors import Refusal
 from transferlab.inputs.lazy import Inputs, chosen, joined
 from transferlab.text import printable
-
-TEST_FRACTION = 0.3
-VALIDATION_FRACTION = 0.1
-TENTHS = 10
 
 
 @dataclass(frozen=True)
@@ -149,9 +146,9 @@ def split(
         bridges: likewise.
     """
     test = np.flatnonzero(test_mask(target))
-    training, validation = _validation(source, seed)
+    training, validation = validation_part(source, seed)
     train = np.flatnonzero(~test_mask(target))
-    labelled = _budget(train[target.labelled[train]], target.labels, labels_per_class, seed)
+    labelled = labelled_part(train[target.labelled[train]], target.labels, labels_per_class, seed)
     scored, unknown = test[target.labelled[test]], np.flatnonzero(~target.labelled)
     return (
         TrainingData(
@@ -165,27 +162,6 @@ def split(
         ),
         TestData(_inputs(target, scored), target.labels[scored], scored, Unlabelled(_inputs(target, unknown)), unknown),
     )
-
-
-def test_mask(domain: Domain) -> NDArray[np.bool_]:
-    """The domain's own test split, or else 30% of each class or tenth of the numbers, drawn with a fixed seed.
-
-    None of what has no label is drawn.
-
-    Returns:
-        bool, (examples,).
-    """
-    if domain.test is not None:
-        return domain.test
-    mask = np.zeros(len(domain.labels), dtype=bool)
-    random = np.random.default_rng(0)
-    for stratum in _strata(np.flatnonzero(domain.labelled), domain.labels):
-        members = random.permutation(stratum)
-        mask[members[: round(TEST_FRACTION * len(members))]] = True
-    return mask
-
-
-test_mask.__test__ = False  # type: ignore[attr-defined]
 
 
 def refuse_budget(target: Domain, name: str, labels_per_class: int | Literal["all"]) -> None:
@@ -241,45 +217,3 @@ def _labelled(domain: Domain, indices: NDArray[np.int64]) -> Labelled:
 
 def _inputs(domain: Domain, indices: NDArray[np.int64]) -> Inputs:
     return chosen(domain.inputs, indices, domain.fingerprint)
-
-
-def _validation(source: Domain, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices of the training and the validation part; each of several domains is split as it would be alone."""
-    indices = np.flatnonzero(~test_mask(source) & source.labelled)
-    held_out: list[NDArray[np.int64]] = []
-    ends = np.cumsum(source.domain_sizes or (len(source.labels),))
-    for domain_indices in np.split(indices, np.searchsorted(indices, ends[:-1])):
-        random = np.random.default_rng([seed, 1])
-        held_out += [
-            random.permutation(members)[: round(VALIDATION_FRACTION * len(members))]
-            for members in _strata(domain_indices, source.labels)
-        ]
-    return np.setdiff1d(indices, np.concatenate(held_out)), np.sort(np.concatenate(held_out))
-
-
-def _budget(
-    indices: NDArray[np.int64], labels: NDArray[Any], per_class: int | Literal["all"], seed: int
-) -> NDArray[np.int64]:
-    """Indices of the labelled target examples, drawn by the seed: ``per_class`` of each class.
-
-    Where labels are numbers, so many in all, one from each of as many parts of the same size in the labels' order.
-    """
-    if per_class == "all" or not len(indices):
-        return indices
-    random = np.random.default_rng([seed, 2])
-    if labels.dtype.kind == "f":
-        parts = _by_size(indices, labels, min(per_class, len(indices))) if per_class else []
-        return np.sort(np.array([random.choice(part) for part in parts], np.int64))
-    return np.sort(np.concatenate([random.permutation(members)[:per_class] for members in _strata(indices, labels)]))
-
-
-def _strata(indices: NDArray[np.int64], labels: NDArray[Any]) -> list[NDArray[np.int64]]:
-    """The indices by class, or by tenths of their labels' order where these are numbers."""
-    if labels.dtype.kind == "f":
-        return _by_size(indices, labels, TENTHS)
-    return [indices[labels[indices] == label] for label in range(int(labels.max()) + 1)]
-
-
-def _by_size(indices: NDArray[np.int64], labels: NDArray[Any], parts: int) -> list[NDArray[np.int64]]:
-    """Parts of nearly the same size, the first of the smallest labels."""
-    return np.array_split(indices[np.argsort(labels[indices], kind="stable")], parts)

@@ -12,11 +12,11 @@ import numpy as np
 from transferlab.config.component import Component
 from transferlab.config.schema import TrainConfig
 from transferlab.domains.domain import Domain
+from transferlab.domains.draws import test_mask
 from transferlab.domains.loading import load, loaded, options_text
 from transferlab.domains.multi import concatenated, in_order, refuse_other_classes
 from transferlab.domains.numbers import of_task
 from transferlab.domains.overlaps import digests
-from transferlab.domains.splits import test_mask
 from transferlab.errors import Refusal
 from transferlab.inputs.kind import DomainInputs, InputSpec
 from transferlab.inputs.lazy import CHUNK, in_file
@@ -205,6 +205,6 @@ def _fingerprint(domain: Domain) -> str:
     digest = hashlib.sha256(repr((domain.inputs.shape, domain.class_names)).encode() + domain.kind.identity.encode())
     for start in range(0, len(domain.inputs), CHUNK):
         digest.update(np.ascontiguousarray(domain.inputs[start : start + CHUNK]).data)
-    for array in (domain.labels, domain.test):
+    for array in (domain.labels, domain.test, *([] if domain.groups is None else [domain.groups])):
         digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]

@@ -73,7 +73,9 @@ class Decoded:
     dark: NDArray[np.int64]
 
 
-def decoded(root: Path, names: Sequence[str], *, size: int, channels: int, cache: Path, retry: bool) -> Decoded:
+def decoded(
+    root: Path, names: Sequence[str], *, size: int, channels: int, cache: Path, retry: bool, part: str = ""
+) -> Decoded:
     """The images of a folder: from the cache where neither pixels nor files have changed, else decoded.
 
     Of processes that need the same images at once, the others wait for the first. After a process was killed, the next
@@ -86,11 +88,14 @@ def decoded(root: Path, names: Sequence[str], *, size: int, channels: int, cache
         channels: 1 or 3.
         cache: the folder whose ``images`` has all such caches.
         retry: whether to try unreadable images again, even if their files haven't changed.
+        part: tells apart several lists of files under one folder.
 
     Raises:
         OSError: if the cache can't be written, or a file is no longer there.
     """
-    key = hashlib.sha256(json.dumps([str(root.resolve()), size, channels]).encode()).hexdigest()[:16]
+    key = hashlib.sha256(
+        json.dumps([str(root.resolve()), size, channels, *([part] if part else [])]).encode()
+    ).hexdigest()[:16]
     folder = cache / "images" / key
     shape = (len(names), size, size, channels)
     step = max(min(BLOCK_BYTES // (size * size * channels), BLOCK_IMAGES), 1)

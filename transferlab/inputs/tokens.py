@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +31,7 @@ class Tokens(Kind):
 
     Attributes:
         words: the tokens by their numbers, from 2 on: 0 is no token, 1 is any that isn't in the vocabulary.
+        counts: how often each occurs in the training part, where that is known; those with 0 are in no vocabulary.
     """
 
     name: ClassVar[str] = "tokens"
@@ -37,9 +39,12 @@ class Tokens(Kind):
     many: ClassVar[str] = "texts"
 
     words: Sequence[str]
+    counts: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "words", tuple(self.words))
+        if self.counts is not None:
+            object.__setattr__(self, "counts", tuple(self.counts))
 
     def checked(self, inputs: Any) -> tuple[Self, Inputs]:
         """Converts other whole numbers to int64."""
@@ -63,9 +68,17 @@ class Tokens(Kind):
 
     @classmethod
     def common_spec(cls, domains: Sequence[DomainInputs], config: TrainConfig) -> TokensSpec:
-        """All words of the domains that decide, the first domain's first; the length of the longest text there."""
+        """The words of the domains that decide, the first domain's first; the length of the longest text there.
+
+        Of more than ``tokens.vocabulary`` words, those that training texts have most often.
+        """
         deciding = [domain for domain in domains if domain.decides]
-        words = tuple(dict.fromkeys(word for domain in deciding for word in _words(domain)))
+        counts: Counter[str] = Counter()
+        for domain in deciding:
+            own = _tokens(domain)
+            counts.update(dict(zip(own.words, own.counts or (1,) * len(own.words), strict=True)))
+        frequent = {word for word, count in counts.most_common(config.tokens.vocabulary) if count}
+        words = tuple(word for word in counts if word in frequent)
         length = config.tokens.length
         return TokensSpec(Tokens(words), max(domain.shape[1] for domain in deciding) if length == "auto" else length)
 
@@ -116,7 +129,9 @@ class TokensSpec(InputSpec):
     def converted(self, inputs: Inputs, domain: DomainInputs) -> Inputs:
         """Tokens by the run's numbers, 1 where the run's vocabulary lacks one; cut, or filled with 0 at the end."""
         numbers = {word: number for number, word in enumerate(self.tokens.words, start=2)}
-        new_numbers = np.array([PADDING, UNKNOWN, *(numbers.get(word, UNKNOWN) for word in _words(domain))], np.int64)
+        new_numbers = np.array(
+            [PADDING, UNKNOWN, *(numbers.get(word, UNKNOWN) for word in _tokens(domain).words)], np.int64
+        )
         if np.array_equal(new_numbers, np.arange(self.size)) and inputs.shape[1] == self.length:
             return inputs
         digest = hashlib.sha256(new_numbers.tobytes()).hexdigest()[:16]
@@ -128,9 +143,9 @@ class TokensSpec(InputSpec):
         return Change(_at_the_end, self.shape, np.int64, "zeros first")
 
 
-def _words(domain: DomainInputs) -> Sequence[str]:
+def _tokens(domain: DomainInputs) -> Tokens:
     assert isinstance(domain.kind, Tokens)
-    return domain.kind.words
+    return domain.kind
 
 
 def _renumbered(tokens: NDArray[Any], *, numbers: NDArray[np.int64], length: int) -> NDArray[np.int64]:
