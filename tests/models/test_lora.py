@@ -92,6 +92,21 @@ def test_layers_that_cannot_be_merged_or_are_never_called_stay() -> None:
     assert [name for name, _ in backbone.named_parameters() if "lora_A" in name] == ["2.lora_A.default.weight"]
 
 
+def test_a_dilated_convolution_is_updated_and_merged() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv1d(2, 3, kernel_size=3, dilation=4))
+    modules = low_rank_updates({"backbone": network}, BLUEPRINT, names=("backbone",), rank=2, alpha=2)
+    signals = torch.randn(4, 2, 20)
+    before = modules["backbone"](signals)
+    for name, parameter in modules["backbone"].named_parameters():
+        if "lora_" in name:
+            nn.init.normal_(parameter)
+    after = modules["backbone"](signals)
+    assert (after - before).abs().max() > 0.1
+    (plain,) = merged(modules, names=("backbone",))
+    torch.testing.assert_close(plain["backbone"](signals), after)
+
+
 def test_a_network_without_such_layers_is_refused() -> None:
     with pytest.raises(Refusal, match="strategy=lora: expected a backbone or bottleneck with linear"):
         low_rank_updates({"backbone": nn.LSTM(4, 4)}, BLUEPRINT, names=("backbone",), rank=2, alpha=2)

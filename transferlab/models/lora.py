@@ -41,6 +41,7 @@ def low_rank_updates(modules: Modules, blueprint: Blueprint, *, names: Sequence[
         if layers:
             settings = LoraConfig(r=rank, lora_alpha=alpha, target_modules="|".join(map(re.escape, layers)))
             updated[name] = inject_adapter_in_model(settings, modules[name])
+            _dilate(updated[name])
     if not updated:
         raise Refusal("strategy=lora: expected a backbone or bottleneck with linear or convolution layers")
     return updated
@@ -69,6 +70,16 @@ def merged(modules: Modules, *, names: Sequence[str]) -> list[Modules]:
                 module.set_submodule(path, layer.get_base_layer())
         module.__dict__.pop("peft_config", None)
     return [{**modules, **plain}]
+
+
+def _dilate(network: nn.Module) -> None:
+    """Gives each convolution A the dilation of its layer, which peft leaves out."""
+    from peft.tuners.lora import LoraLayer
+
+    for layer in network.modules():
+        if isinstance(layer, LoraLayer) and hasattr(base := layer.get_base_layer(), "dilation"):
+            for update in layer.lora_A.values():
+                update.dilation = base.dilation
 
 
 def _takes_update(layer: nn.Module) -> bool:
