@@ -23,11 +23,15 @@ from transferlab.errors import Refusal
 from transferlab.inputs.image import ImageSpec
 from transferlab.models.network import blocks
 
-YAML = [path for path in sorted((config_root() / "backbone").glob("*.yaml")) if path.stem not in ("timm", "auto")]
+OTHERS = ("auto", "bag", "cnn1d", "resnet1d", "tcn", "timm")
+"""What isn't one network, doesn't take images, or needs a package."""
+
+YAML = [path for path in sorted((config_root() / "backbone").glob("*.yaml")) if path.stem not in OTHERS]
 SIZES = {"alexnet": (63, 80), "densenet121": (29, 32), "inception_v3": (75, 80), "torchvision": (17, 32)}
 SIZES |= {"vgg16": (32, 40)}
 WIDTHS = {"alexnet": 4096, "densenet121": 1024, "gru": 128, "inception_v3": 2048, "lstm": 128, "resnet18": 512}
-WIDTHS |= {"resnet50": 2048, "resnet101": 2048, "torchvision": 512, "vgg16": 4096, "vit_b_16": 768}
+WIDTHS |= {"resnet50": 2048, "resnet101": 2048, "torchvision": 512, "transformer": 64, "vgg16": 4096}
+WIDTHS |= {"vit_b_16": 768}
 
 
 @cache

@@ -43,6 +43,17 @@ SOME = {
 BATCH_NORM = {"adabn", "tent"}
 """They set BatchNorm's statistics, and mlp and lstm have no BatchNorm."""
 
+BACKBONES = {
+    "signal": ("cnn1d", "gru", "lstm", "mlp", "resnet1d", "tcn"),
+    "table": ("mlp",),
+    "tokens": ("gru", "lstm", "mlp", "tcn"),
+    "features": ("mlp",),
+}
+"""Those that take each kind."""
+
+OTHERS = [(kind, name) for kind, names in BACKBONES.items() for name in names if name not in ("gru", "lstm", "mlp")]
+"""Those that ``backbone=auto`` doesn't choose, and the tests of strategies don't see."""
+
 Train = Callable[..., Said]
 
 
@@ -71,6 +82,23 @@ def run_of(job: Callable[..., list[str]]) -> Callable[..., Run]:
     return run
 
 
+@pytest.fixture
+def stop(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Lets the given step of those to come raise KeyboardInterrupt."""
+
+    def at(number: int) -> None:
+        steps, take = itertools.count(1), FitProgress.take_step
+
+        def stopped(self: FitProgress, q: float) -> None:
+            if next(steps) == number:
+                raise KeyboardInterrupt
+            take(self, q)
+
+        monkeypatch.setattr(FitProgress, "take_step", stopped)
+
+    return at
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("strategy", SOME)
 def test_no_hidden_target_label_counts(
@@ -96,18 +124,11 @@ def test_no_hidden_target_label_counts(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_cache_and_a_stop_change_no_byte(
-    kind: str, job: Callable[..., list[str]], transferlab: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, job: Callable[..., list[str]], transferlab: Train, tmp_path: Path, stop: Callable[[int], None]
 ) -> None:
     arguments = ["-m", "strategy=fixmatch,finetune,shallow"]
     assert transferlab("train", *job(kind, *arguments, "cache=false", out="whole")).code == 0
-    steps, take = itertools.count(1), FitProgress.take_step
-
-    def stopped(self: FitProgress, q: float) -> None:
-        if next(steps) == 4:
-            raise KeyboardInterrupt
-        take(self, q)
-
-    monkeypatch.setattr(FitProgress, "take_step", stopped)
+    stop(4)
     kept = job(kind, *arguments, "parallel=1", "checkpoint_seconds=0", out="kept")
     assert [transferlab("train", *kept).code for _ in range(2)] == [130, 0]
     assert numbers(tmp_path / "kept") == numbers(tmp_path / "whole")
@@ -130,11 +151,35 @@ def test_a_network_learns_from_each_kind(kind: str, run_of: Callable[..., Run]) 
     assert result["metrics"]["target_accuracy"] > 2 / 3, "chance is a third"
 
 
+@pytest.mark.parametrize(("kind", "backbone"), OTHERS)
+def test_other_networks_learn_too(kind: str, backbone: str, run_of: Callable[..., Run]) -> None:
+    result = run_experiment(run_of(kind, f"backbone={backbone}", "strategy=target_oracle", "steps=100"), "test")
+    assert result is not None
+    assert result["metrics"]["target_accuracy"] > 2 / 3, "chance is a third"
+
+
+@pytest.mark.parametrize(("kind", "backbone"), OTHERS)
+def test_the_command_line_trains_other_networks_and_a_stop_changes_no_byte(
+    kind: str,
+    backbone: str,
+    job: Callable[..., list[str]],
+    transferlab: Train,
+    tmp_path: Path,
+    stop: Callable[[int], None],
+) -> None:
+    arguments = [f"backbone={backbone}", "strategy=finetune"]
+    assert transferlab("train", *job(kind, *arguments, "cache=false", out="whole")).code == 0
+    stop(4)
+    kept = job(kind, *arguments, "parallel=1", "checkpoint_seconds=0", out="kept")
+    assert [transferlab("train", *kept).code for _ in range(2)] == [130, 0]
+    assert numbers(tmp_path / "kept") == numbers(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_backbones_that_do_not_take_the_kind_are_refused_with_those_that_do(
     kind: str, run_of: Callable[..., Run]
 ) -> None:
-    with pytest.raises(Refusal, match=r"^backbone=resnet18 doesn't take .+; these do: (gru, lstm, )?mlp$"):
+    with pytest.raises(Refusal, match=rf"^backbone=resnet18 doesn't take .+; these do: {', '.join(BACKBONES[kind])}$"):
         run_of(kind, "backbone=resnet18")
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from transferlab.backbones.readers import sequences
+from transferlab.backbones.steps import LastStep
 from transferlab.errors import Refusal
 from transferlab.inputs.image import ImageSpec
 from transferlab.inputs.signal import SignalSpec
@@ -41,7 +42,7 @@ class Recurrent(nn.Sequential):
         self.rows, first = sequences(inputs)
         for i in range(layers):
             self.add_module(f"block{i + 1}", _Layer(cell, first if i == 0 else hidden, hidden))
-        self.last = _LastStep()
+        self.last = LastStep()
 
 
 class _Layer(nn.Module):
@@ -54,10 +55,3 @@ class _Layer(nn.Module):
 
     def forward(self, sequence: Tensor) -> Tensor:
         return self.cell(sequence)[0]
-
-
-class _LastStep(nn.Module):
-    """(n, steps, hidden) to (n, hidden)."""
-
-    def forward(self, states: Tensor) -> Tensor:
-        return states[:, -1]
