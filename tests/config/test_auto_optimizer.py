@@ -16,6 +16,7 @@ OF_BACKBONE = {
     "resnet50": "sgd",
     "lstm": "adamw",
     "gru": "adamw",
+    "transformer": "adamw",
     "vit_b_16": "adamw",
 }
 

@@ -44,9 +44,9 @@ BATCH_NORM = {"adabn", "tent"}
 """They set BatchNorm's statistics, and mlp and lstm have no BatchNorm."""
 
 BACKBONES = {
-    "signal": ("cnn1d", "gru", "lstm", "mlp", "resnet1d", "tcn"),
+    "signal": ("cnn1d", "gru", "lstm", "mlp", "resnet1d", "tcn", "transformer"),
     "table": ("mlp",),
-    "tokens": ("gru", "lstm", "mlp", "tcn"),
+    "tokens": ("gru", "lstm", "mlp", "tcn", "transformer"),
     "features": ("mlp",),
 }
 """Those that take each kind."""
