@@ -46,7 +46,7 @@ BATCH_NORM = {"adabn", "tent"}
 BACKBONES = {
     "signal": ("cnn1d", "gru", "lstm", "mlp", "resnet1d", "tcn", "transformer"),
     "table": ("mlp",),
-    "tokens": ("gru", "lstm", "mlp", "tcn", "transformer"),
+    "tokens": ("bag", "gru", "lstm", "mlp", "tcn", "transformer"),
     "features": ("mlp",),
 }
 """Those that take each kind."""
@@ -173,6 +173,23 @@ def test_the_command_line_trains_other_networks_and_a_stop_changes_no_byte(
     kept = job(kind, *arguments, "parallel=1", "checkpoint_seconds=0", out="kept")
     assert [transferlab("train", *kept).code for _ in range(2)] == [130, 0]
     assert numbers(tmp_path / "kept") == numbers(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("frozen", ["true", "false"])
+def test_a_file_of_word_vectors_counts_by_its_content(
+    frozen: str, job: Callable[..., list[str]], transferlab: Train, run_of: Callable[..., Run], tmp_path: Path
+) -> None:
+    paths = [tmp_path / name for name in ("one.txt", "same.txt", "other.txt")]
+    for path, number in zip(paths, (1, 1, 2), strict=True):
+        path.write_text(f"word0 {number} 2 3\nword1 4 5 6\n")
+    bag = ["backbone=bag", f"backbone.frozen={frozen}", "strategy=finetune"]
+    said = transferlab("train", *job("tokens", *bag, f"backbone.vectors={paths[0]}"))
+    assert said.code == 0, said.err
+    one, same, other = (run_of("tokens", *bag, f"backbone.vectors={path}").run_id for path in paths)
+    assert one == same != other
+    said = transferlab("train", *job("tokens", *bag, f"backbone.vectors={tmp_path / 'none.txt'}"))
+    assert (said.code, len(said.err.splitlines())) == (2, 1)
+    assert "none.txt: there is no such file" in said.err
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -38,14 +38,15 @@ class EmbeddedRows(nn.Module):
 
 
 class Words(nn.Embedding):
-    """Tokens (n, length) to the vectors of their words (n, length, 64); zeros where there is no token.
+    """Tokens (n, length) to the vectors of their words (n, length, width); zeros where there is no token.
 
     Args:
         size: how many numbers a token can have.
+        width: of a vector.
     """
 
-    def __init__(self, size: int) -> None:
-        super().__init__(size, WORD_WIDTH, padding_idx=PADDING)
+    def __init__(self, size: int, width: int = WORD_WIDTH) -> None:
+        super().__init__(size, width, padding_idx=PADDING)
 
 
 class MeanWord(nn.Module):
