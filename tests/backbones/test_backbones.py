@@ -23,7 +23,8 @@ from transferlab.errors import Refusal
 from transferlab.inputs.image import ImageSpec
 from transferlab.models.network import blocks
 
-OTHERS = ("auto", "bag", "cnn1d", "resnet1d", "tcn", "timm")
+OF_EXTRAS = {"timm", "efficientnet_lite0"}
+OTHERS = {*OF_EXTRAS, "auto", "bag", "cnn1d", "resnet1d", "tcn"}
 """What isn't one network, doesn't take images, or needs a package."""
 
 YAML = [path for path in sorted((config_root() / "backbone").glob("*.yaml")) if path.stem not in OTHERS]

