@@ -22,7 +22,7 @@ from transferlab.config.search_path import config_root
 from transferlab.errors import Refusal
 from transferlab.inputs.image import ImageSpec
 from transferlab.models.network import blocks
-from transferlab.training.streams import inputs_of
+from transferlab.training.streams import in_chunks, inputs_of
 from transferlab.weights.weights_file import read_weights
 
 timm = pytest.importorskip("timm")
@@ -205,6 +205,19 @@ def test_another_file_in_the_package_is_refused(tmp_path: Path, monkeypatch: pyt
 def test_other_words_are_refused() -> None:
     with pytest.raises(Refusal, match=r"^backbone.weights=DEFAULT: expected null, pretrained, or the path of a file"):
         ours(3, 32, "DEFAULT")
+
+
+@pytest.mark.parametrize(("size", "sizes"), [(224, [16, 4]), (112, [20]), (16, [20])])
+def test_without_gradients_few_large_images_pass_at_a_time(size: int, sizes: list[int]) -> None:
+    backbone = ours(1, size)
+    seen: list[int] = []
+    backbone.stem = nn.Flatten()
+    backbone.stem.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    rest = [name for name, _ in backbone.named_children() if name != "stem"]
+    for name in rest:
+        backbone.set_submodule(name, nn.Identity())
+    in_chunks(nn.Sequential(backbone, nn.Identity()), torch.zeros(20, 1, size, size, dtype=torch.uint8))
+    assert seen == sizes
 
 
 def test_frozen_its_features_are_kept_for_other_heads(transferlab: Callable[..., Said], tmp_path: Path) -> None:

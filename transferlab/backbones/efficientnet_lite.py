@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +42,13 @@ class EfficientNetLite0(nn.Sequential):
     Args:
         inputs: the run's images, of any size.
         weights: None for random ones; ``pretrained`` for ImageNet's, which a package brings; or the path of a file.
+
+    Attributes:
+        PIXELS_PER_PASS: how many a pass without gradients takes on a CPU: 16 images of 224 px, whose widest maps
+            (96 channels of 112 px) are of 77 MB. Passes of 128 took 1.8 times as long on two threads, and more memory.
     """
+
+    PIXELS_PER_PASS: ClassVar = 16 * 224 * 224
 
     def __init__(self, inputs: ImageSpec, *, weights: str | None) -> None:
         super().__init__()

@@ -203,8 +203,17 @@ def inputs_of(examples: Tensor) -> Tensor:
 
 @torch.no_grad()
 def in_chunks(function: Callable[[Tensor], Tensor], examples: Inputs) -> Tensor:
-    """``function`` of all examples, computed ``CHUNK`` at a time and concatenated."""
-    return torch.cat([function(inputs_of(chunk)) for chunk in examples.split(CHUNK)])
+    """``function`` of all examples, computed ``CHUNK`` at a time and concatenated.
+
+    On a CPU fewer at a time where a network in ``function`` says how many ``PIXELS_PER_PASS`` it takes.
+    """
+    return torch.cat([function(inputs_of(chunk)) for chunk in examples.split(_chunk(function, examples))])
+
+
+def _chunk(function: Callable[[Tensor], Tensor], examples: Inputs) -> int:
+    modules = function.modules() if isinstance(function, nn.Module) and examples.device.type == "cpu" else ()
+    asked = [pixels for module in modules if (pixels := getattr(type(module), "PIXELS_PER_PASS", None))]
+    return min([CHUNK, *(max(pixels // examples.shape[2:].numel(), 1) for pixels in asked)])
 
 
 def content_digest(inputs: Inputs) -> bytes:
