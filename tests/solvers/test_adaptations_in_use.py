@@ -58,7 +58,7 @@ def solved(
 ) -> nn.Module:
     torch.manual_seed(0)
     component = Component(f"transferlab.solvers.adaptations.{method}", OPTIONS[method] | changed)
-    return shallow(streams, classes=classes, adaptation=component, classifier=found_by(classifier))
+    return shallow(streams, classes=classes, adaptation=component, classifier=found_by(classifier), tfidf=False)
 
 
 @pytest.mark.parametrize(

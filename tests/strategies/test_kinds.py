@@ -111,10 +111,10 @@ def test_no_hidden_target_label_counts(
     weights = load_file(run.folder / "model.safetensors")
     target = run.task.target
     train = np.flatnonzero(~test_mask(target))
-    keep = splits._budget(train, target.labels, run.budget, run.seed)  # pyright: ignore[reportPrivateUsage]
+    keep = splits.labelled_part(train, target.labels, run.budget, run.seed)
     labels = (target.labels + 1) % len(NAMES)
     labels[keep] = target.labels[keep]
-    monkeypatch.setattr(splits, "_budget", lambda *_: keep)
+    monkeypatch.setattr(splits, "labelled_part", lambda *_: keep)
     poisoned = replace(run.task, target=replace(target, labels=labels, test=test_mask(target)))
     run_experiment(replace(run, task=poisoned), "test")
     again = load_file(run.folder / "model.safetensors")

@@ -158,7 +158,7 @@ def test_no_hidden_number_counts(strategy: str, run_of: RunOf, monkeypatch: pyte
     assert len(train.target_labelled.labels) == 20
     shown = np.isin(target.labels, train.target_labelled.labels) | test_mask(target)
     poisoned = target.derived(labels=np.where(shown, target.labels, 1e6), test=test_mask(target))
-    monkeypatch.setattr(splits, "_budget", lambda *_: np.flatnonzero(shown & ~test_mask(target)))
+    monkeypatch.setattr(splits, "labelled_part", lambda *_: np.flatnonzero(shown & ~test_mask(target)))
     again = replace(run, task=replace(run.task, target=poisoned))
     assert run_experiment(again, "test")["metrics"] == (result or {})["metrics"]  # type: ignore[index]
     assert (again.folder / "model.safetensors").read_bytes() == weights

@@ -120,8 +120,8 @@ def test_hidden_target_labels_change_nothing_and_those_in_the_budget_do(
     run = tiny_run(*PIXELS, *arguments, *FEW[2:])
     target, honest = run.task.target, modules_after(run)
     train = np.flatnonzero(~test_mask(target))
-    budget = splits._budget(train, target.labels, run.budget, run.seed)
-    monkeypatch.setattr(splits, "_budget", lambda *_: budget)
+    budget = splits.labelled_part(train, target.labels, run.budget, run.seed)
+    monkeypatch.setattr(splits, "labelled_part", lambda *_: budget)
     for spoilt, matters in ((np.setdiff1d(train, budget), False), (budget, bool(arguments))):
         labels = target.labels.copy()
         labels[spoilt] = (labels[spoilt] + 1) % 10
@@ -177,3 +177,32 @@ def test_an_unknown_method_is_answered_with_the_choices(train_tiny: Callable[...
     assert all(method in said.err for method in METHODS)
     said = train_tiny("strategy=shallow", "strategy.gamma=auto")
     assert "strategy.gamma=auto: expected a number, or scale" in said.err
+
+
+ALONE = ("strategy.method=none", "strategy.use_source=false", "strategy.use_target_labels=true")
+
+
+@pytest.mark.parametrize("classifier", ["logistic", "forest", "boosting"])
+def test_a_classifier_may_learn_from_the_target_alone(classifier: str, tiny_run: RunOf) -> None:
+    run = tiny_run(*PIXELS, *ALONE, f"strategy.classifier={classifier}", "target_labels_per_class=20")
+    assert run.strategy.reads(None) == {"target_labelled"}
+    assert right(run) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("strategy.use_source=false",), "use_source=false: expected method=none, and features=raw or tfidf"),
+        ((*PIXELS[1:], "strategy.use_source=false", "strategy.method=none"), "nothing is left to learn from"),
+        (("strategy.features=tfidf", "strategy.method=adaptive_svm"), "method=adaptive_svm takes raw or network"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(arguments: tuple[str, ...], words: str) -> None:
+    with pytest.raises(Refusal, match=words):
+        rows_of("strategy=shallow", *arguments)[0].config.strategy()
+
+
+def test_tfidf_is_refused_for_images(train_tiny: Callable[..., Said]) -> None:
+    said = train_tiny("strategy=shallow", "strategy.features=tfidf")
+    assert said.code == 2
+    assert "features=tfidf is of texts; raw takes all inputs" in said.err

@@ -94,7 +94,7 @@ def _budget(run: Run) -> NDArray[np.int64]:
     """Where the run's labelled target examples stand in the domain."""
     target = run.task.target
     train = np.flatnonzero(~test_mask(target))
-    return splits._budget(train, target.labels, run.budget, run.seed)
+    return splits.labelled_part(train, target.labels, run.budget, run.seed)
 
 
 def _poisoned(run: Run, keep: NDArray[np.int64], monkeypatch: pytest.MonkeyPatch) -> Run:
@@ -102,7 +102,7 @@ def _poisoned(run: Run, keep: NDArray[np.int64], monkeypatch: pytest.MonkeyPatch
     target = run.task.target
     labels = (target.labels + 1) % 10
     labels[keep] = target.labels[keep]
-    monkeypatch.setattr(splits, "_budget", lambda *_: keep)
+    monkeypatch.setattr(splits, "labelled_part", lambda *_: keep)
     return replace(run, task=replace(run.task, target=replace(target, labels=labels, test=test_mask(target))))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from transferlab.errors import Refusal
 from transferlab.inputs.tokens import UNKNOWN, TokensSpec
-from transferlab.models.embeddings import MeanWord, Words
+from transferlab.models.embeddings import DEVIATION, MeanWord, Words
 from transferlab.weights.word_vectors import read_word_vectors
 
 
@@ -81,5 +81,5 @@ def _random(size: int, others: NDArray[np.float32]) -> Words:
     """Random vectors of the width and the deviation of others."""
     words = Words(size, others.shape[1])
     with torch.no_grad():
-        words.weight *= float(others.std()) or 1.0
+        words.weight *= (float(others.std()) or 1.0) / DEVIATION
     return words

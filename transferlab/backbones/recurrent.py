@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from transferlab.backbones.readers import sequences
-from transferlab.backbones.steps import LastStep
+from transferlab.backbones.steps import LastStep, MaxStep
 from transferlab.errors import Refusal
 from transferlab.inputs.image import ImageSpec
 from transferlab.inputs.signal import SignalSpec
@@ -16,6 +16,8 @@ from transferlab.inputs.tokens import TokensSpec
 
 class Recurrent(nn.Sequential):
     """An LSTM or a GRU over a sequence: inputs (n, …) to its last hidden state, (n, hidden).
+
+    Of a text, each number's largest value over all steps (Conneau et al. 2017), for the last state forgets.
 
     The steps are the rows of an image from top to bottom, each channels·size numbers, the samples of a signal, or the
     words of a text. Each layer is a block of its own that gives its hidden state after every step, (n, steps, hidden).
@@ -42,7 +44,7 @@ class Recurrent(nn.Sequential):
         self.rows, first = sequences(inputs)
         for i in range(layers):
             self.add_module(f"block{i + 1}", _Layer(cell, first if i == 0 else hidden, hidden))
-        self.last = LastStep()
+        self.last = MaxStep() if isinstance(inputs, TokensSpec) else LastStep()
 
 
 class _Layer(nn.Module):

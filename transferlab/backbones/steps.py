@@ -37,3 +37,11 @@ class MeanStep(nn.Module):
     def forward(self, sequence: Tensor) -> Tensor:
         """The mean."""
         return sequence.mean(1)
+
+
+class MaxStep(nn.Module):
+    """(n, steps, width) to each number's largest value over the steps, (n, width)."""
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        """The largest values."""
+        return sequence.amax(1)

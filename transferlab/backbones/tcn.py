@@ -7,7 +7,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from transferlab.backbones.readers import sequences
-from transferlab.backbones.steps import AlongSteps, LastStep
+from transferlab.backbones.steps import AlongSteps, LastStep, MaxStep
 from transferlab.errors import Refusal
 from transferlab.inputs.signal import SignalSpec
 from transferlab.inputs.tokens import TokensSpec
@@ -18,7 +18,8 @@ class TCN(nn.Sequential):
 
     The temporal convolutional network of Bai, Kolter & Koltun 2018 (arXiv 1803.01271). Block i, from 0 on, has
     dilation 2^i, so the last of m blocks sees 1 + 2·(kernel − 1)·(2^m − 1) steps back, its own included; a block gives
-    (n, steps, width), of which no step depends on later ones. Unlike the paper's, convolutions have no weight
+    (n, steps, width), of which no step depends on later ones. Of a text, each number's largest value over all steps is
+    taken. Unlike the paper's, convolutions have no weight
     normalisation: updates of frozen weights (``strategy=lora``) couldn't be merged into it.
 
     Args:
@@ -40,7 +41,7 @@ class TCN(nn.Sequential):
         for i, (width, next_width) in enumerate(pairwise([first, *widths])):
             residual = _Residual(width, next_width, kernel=kernel, dilation=2**i, dropout=dropout)
             self.add_module(f"block{i + 1}", AlongSteps(residual))
-        self.last = LastStep()
+        self.last = MaxStep() if isinstance(inputs, TokensSpec) else LastStep()
 
 
 class _Residual(nn.Module):

@@ -26,9 +26,9 @@ class AutoOptimizer(Component):
 
     choices: tuple[tuple[tuple[str, ...], Component], ...] = ()
 
-    def of(self, backbone: Component) -> Component:
-        """The optimiser of a backbone, whose name or whose library's name of it decides."""
-        names = [backbone.name, backbone.options.get("network", "")]
+    def of(self, backbone: Component, kind: str) -> Component:
+        """The optimiser of a backbone for a kind of input: its name, its library's name or the kind decides."""
+        names = [backbone.name, backbone.options.get("network", ""), f"{kind} {backbone.name}"]
         fitting = (own for patterns, own in self.choices if any(fnmatchcase(n, p) for n in names for p in patterns))
         return next(fitting, Component(self.target, self.options, self.name))
 

@@ -182,7 +182,7 @@ class TrainConfig:
     def for_kind(self, kind: str) -> TrainConfig:
         """The same config with ``backbone=auto`` replaced by the network for inputs of this kind, and its optimiser."""
         network = self.backbone.by_kind[kind] if isinstance(self.backbone, AutoBackbone) else self.backbone
-        moved_by = self.optimizer.of(network) if isinstance(self.optimizer, AutoOptimizer) else self.optimizer
+        moved_by = self.optimizer.of(network, kind) if isinstance(self.optimizer, AutoOptimizer) else self.optimizer
         return replace(self, backbone=network, optimizer=moved_by)
 
     def for_task(self, *, regression: bool) -> TrainConfig:

@@ -247,7 +247,8 @@ def _impossible(run: Run) -> str | None:
 def _other_labels(run: Run) -> str | None:
     """Why the run can't learn labels that are numbers, or classes, whichever they are; None if it can."""
     strategy = run.strategy
-    why = not_for_numbers(strategy, run.config.loss) if run.task.regression else strategy.refuses_classes()
+    why = strategy.refuses_kind(run.task.inputs.kind.name)
+    why = why or (not_for_numbers(strategy, run.config.loss) if run.task.regression else strategy.refuses_classes())
     return f"strategy={run.config.strategy.name}: {why}" if why else None
 
 

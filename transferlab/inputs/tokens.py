@@ -24,6 +24,9 @@ from transferlab.text import printable
 PADDING, UNKNOWN = 0, 1
 """The first two numbers of every vocabulary: no token, and a token that the vocabulary hasn't."""
 
+VERSION = 2
+"""Raised whenever networks read texts otherwise, and so give other numbers."""
+
 
 @dataclass(frozen=True)
 class Tokens(Kind):
@@ -119,8 +122,8 @@ class TokensSpec(InputSpec):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The length, and a digest of the vocabulary."""
-        return {"tokens": [self.length, hashlib.sha256(self.tokens.identity.encode()).hexdigest()[:16]]}
+        """The length, a digest of the vocabulary, and the version of how networks read texts."""
+        return {"tokens": [self.length, hashlib.sha256(self.tokens.identity.encode()).hexdigest()[:16], VERSION]}
 
     def blank(self) -> NDArray[Any]:
         """A text without a token."""

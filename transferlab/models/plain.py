@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, one_hot
@@ -59,3 +61,32 @@ class WordCounts(nn.Module):
         known = (tokens != PADDING).float()
         counts = torch.zeros(len(tokens), self.size, device=tokens.device).scatter_add_(1, tokens, known)
         return normalize(counts)
+
+
+class WordWeights(nn.Module):
+    """Counts of words (n, size) to TF-IDF (n, size): each word's count times its weight, scaled to length 1.
+
+    Args:
+        weights: of the words, (size,).
+    """
+
+    weights: Tensor
+
+    def __init__(self, weights: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("weights", weights)
+
+    def forward(self, counts: Tensor) -> Tensor:
+        """The weighted counts."""
+        return normalize(counts * self.weights)
+
+
+def inverse_document_frequencies(parts: Sequence[Tensor]) -> WordWeights:
+    """A word that d of n texts have weighs ln((1 + n) / (1 + d)) + 1 (Spärck Jones 1972; scikit-learn's smooth form).
+
+    Args:
+        parts: counts of words, (n, size) each.
+    """
+    texts = sum(len(part) for part in parts)
+    having = torch.stack([(part > 0).sum(0) for part in parts]).sum(0)
+    return WordWeights(torch.log((1 + texts) / (1 + having.float())) + 1)

@@ -7,7 +7,7 @@ An adaptation takes the features of the source (n, d) and the target (m, d) and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ from torch import nn
 from transferlab.config.component import Component
 from transferlab.errors import Diverged
 from transferlab.estimates.density_ratios import capped, kmm_ratios
+from transferlab.models.plain import inverse_document_frequencies
 from transferlab.solvers.classifiers import Array, Labels, drawn_seed, finite, kernel_width
 from transferlab.solvers.transfer_components import transfer_components
 from transferlab.system.libraries import skada
@@ -45,7 +46,7 @@ class Adapted:
 
 
 def shallow(
-    examples: Mapping[str, Examples], *, classes: int, adaptation: Component, classifier: Component
+    examples: Mapping[str, Examples], *, classes: int, adaptation: Component, classifier: Component, tfidf: bool
 ) -> nn.Module:
     """Adapts the features and fits the classifier to them; returns both as one head for target examples.
 
@@ -53,27 +54,41 @@ def shallow(
 
     Args:
         examples: features of ``source``, with labels, ``target_unlabelled``, and optionally ``target_labelled``.
+            Without ``source`` the classifier learns from ``target_labelled`` alone, and nothing is adapted.
         classes: number of classes of the head.
         adaptation: one of this module's functions.
         classifier: one of the solvers in ``classifiers.py``.
+        tfidf: whether features are counts of words, to be weighted by how few texts have a word.
 
     Raises:
         Diverged: if a feature, before or after adaptation, isn't finite.
     """
-    labels = examples["source"].labels
+    texts = [examples[name].features for name in ("source", "target_unlabelled") if name in examples]
+    weighting = [inverse_document_frequencies(texts)] if tfidf else []
+    read = nn.Sequential(nn.Flatten(), *weighting)  # pixels reach the head as images
+    with torch.no_grad():
+        parts = {name: replace(part, inputs=read(part.features)) for name, part in examples.items()}
+    target = parts.get("target_labelled")
+    if "source" not in parts:
+        assert target is not None
+        return nn.Sequential(*read, classifier({"target": target}, classes=classes))
+    labels = parts["source"].labels
     assert labels is not None
-    adapted: Adapted = adaptation(finite(examples["source"]), finite(examples["target_unlabelled"]), labels.numpy())
+    adapted: Adapted = adaptation(finite(parts["source"]), finite(parts["target_unlabelled"]), labels.numpy())
     inputs = torch.from_numpy(adapted.source)
     weights = torch.ones(len(inputs)) if adapted.weights is None else torch.from_numpy(adapted.weights).float()
-    target = examples.get("target_labelled")
     if target is not None and target.labels is not None:
         with torch.no_grad():
             features = adapted.onto(target.features) if adapted.onto else target.features
         inputs, labels = torch.cat([inputs, features.double()]), torch.cat([labels, target.labels])
         weights = torch.cat([weights, weights.new_full((len(features),), float(weights.sum()) / len(features))])
     head = classifier({"adapted": Examples(inputs, labels, {"weight": weights})}, classes=classes)
-    # Pixels reach the head as images.
-    return nn.Sequential(nn.Flatten(), *([adapted.onto] if adapted.onto else []), head)
+    return nn.Sequential(*read, *([adapted.onto] if adapted.onto else []), head)
+
+
+def none(source: Array, target: Array, labels: Labels) -> Adapted:
+    """The source as it is."""
+    return Adapted(source)
 
 
 def pca(source: Array, target: Array, labels: Labels, *, components: int) -> Adapted:

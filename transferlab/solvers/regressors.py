@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
-from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
 from sklearn.svm import SVR
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from transferlab.models.network import Head
 from transferlab.solvers.classifiers import Array, drawn_seed, kernel_width, labelled
 from transferlab.solvers.kernel_expansion import KernelExpansion
+from transferlab.solvers.trees import min_leaf
 from transferlab.training.streams import Examples
 
 
@@ -117,14 +118,14 @@ def forest(examples: Mapping[str, Examples], *, classes: int) -> nn.Module:
 
 
 def boosting(examples: Mapping[str, Examples], *, classes: int) -> nn.Module:
-    """Gradient boosting of 100 trees of depth 3, each split among a third of the features (Friedman 2001).
+    """Gradient boosting of 100 trees of at most 31 leaves on binned features (Friedman 2001; Ke et al. 2017).
 
     Args:
         examples: labelled features.
         classes: unused.
     """
     features, labels, weights = labelled(examples)
-    fitted = GradientBoostingRegressor(max_features=1 / 3, random_state=drawn_seed())
+    fitted = HistGradientBoostingRegressor(min_samples_leaf=min_leaf(len(features)), random_state=drawn_seed())
     return NumberHead(fitted.fit(features, labels, sample_weight=weights))
 
 

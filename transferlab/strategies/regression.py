@@ -17,6 +17,8 @@ NUMBERS = "transferlab.losses.numbers"
 
 SOLVERS = {
     "transferlab.solvers.classifiers.logistic": "transferlab.solvers.regressors.ridge",
+    "transferlab.solvers.trees.forest": "transferlab.solvers.regressors.forest",
+    "transferlab.solvers.trees.boosting": "transferlab.solvers.regressors.boosting",
     "transferlab.solvers.tradaboost.tradaboost": "transferlab.solvers.tradaboost_r2.tradaboost_r2",
 }
 """From a solver for classes to the one with the same options for numbers."""

@@ -12,8 +12,11 @@ from transferlab.errors import Refusal
 from transferlab.stages import ENCODER, NETWORK, PLAIN, Solve, Stage, fit_source
 from transferlab.strategies.strategy import Strategy
 
-REGRESSORS = ("ridge", "kernel_ridge", "forest", "boosting")
+REGRESSORS = ("ridge", "kernel_ridge")
 """Classifiers that predict a number."""
+
+TREES = ("forest", "boosting")
+"""Classifiers that predict classes or a number."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,10 @@ class Shallow(Strategy):
         method: how the domains are brought together; see ``solvers/adaptations.py`` and ``solvers/adaptive_svm.py``.
         classifier: which of ``solvers/classifiers.py`` learns from the adapted source; for labels that are numbers, of
             ``solvers/regressors.py``, where ``logistic`` means ridge.
-        features: of a network fitted to the source, or the inputs themselves.
+        features: of a network fitted to the source, or the inputs themselves; ``tfidf``: of texts, the counts of words
+            weighted by how few texts have a word.
+        use_source: false: the classifier learns from labelled target examples alone; with ``method=none`` and without
+            a network.
         use_target_labels: the classifier learns from labelled target examples too; adaptive_svm always does.
         C: of the classifier: inverse strength of its penalty.
         gamma: of RBF kernels, the classifier's and tca's; ``scale`` for 1 / (d · variance).
@@ -47,6 +53,7 @@ class Shallow(Strategy):
     learns_numbers = True
 
     method: Literal[
+        "none",
         "pca",
         "lda",
         "subspace_alignment",
@@ -58,9 +65,10 @@ class Shallow(Strategy):
         "adaptive_svm",
     ]
     classifier: Literal[
-        "logistic", "kernel_logistic", "svm_linear", "svm_rbf", "ridge", "kernel_ridge", "forest", "boosting"
+        "logistic", "kernel_logistic", "svm_linear", "svm_rbf", "forest", "boosting", "ridge", "kernel_ridge"
     ]
-    features: Literal["network", "raw"]
+    features: Literal["network", "raw", "tfidf"]
+    use_source: bool
     use_target_labels: bool
     C: float
     gamma: float | Literal["scale"]
@@ -89,6 +97,12 @@ class Shallow(Strategy):
             raise Refusal(f"strategy.clip={self.clip}: expected at least 1, the weights' mean")
         if not 0 <= self.drop_fraction < 1:
             raise Refusal(f"strategy.drop_fraction={self.drop_fraction}: expected at least 0 and less than 1")
+        if not self.use_source and (self.method != "none" or self.features == "network"):
+            raise Refusal("strategy.use_source=false: expected method=none, and features=raw or tfidf")
+        if not (self.use_source or self.use_target_labels):
+            raise Refusal("strategy.use_source=false: nothing is left to learn from; use_target_labels=true")
+        if self.features == "tfidf" and self.method == "adaptive_svm":
+            raise Refusal("strategy.features=tfidf: method=adaptive_svm takes raw or network")
         if self.max_examples < 2:
             raise Refusal(f"strategy.max_examples={self.max_examples}: expected at least 2")
 
@@ -96,10 +110,13 @@ class Shallow(Strategy):
         """Methods that look at classes, and classifiers."""
         if self.method in ("lda", "adaptive_svm"):
             return f"method={self.method} is about classes, and labels are numbers"
-        able = ("logistic", *REGRESSORS)
-        return (
-            None if self.classifier in able else f"classifier={self.classifier}; for numbers: {', '.join(REGRESSORS)}"
-        )
+        able = ("logistic", *REGRESSORS, *TREES)
+        return None if self.classifier in able else f"classifier={self.classifier}; for numbers: {', '.join(able[1:])}"
+
+    def refuses_kind(self, kind: str) -> str | None:
+        """TF-IDF is of texts."""
+        of_texts = self.features == "tfidf"
+        return "features=tfidf is of texts; raw takes all inputs" if of_texts and kind != "tokens" else None
 
     def refuses_classes(self) -> str | None:
         """Those that predict a number."""
@@ -119,14 +136,24 @@ class Shallow(Strategy):
             options = {"classifier": self._classifier, "delta_C": self.delta_C}
             solver = Component("transferlab.solvers.adaptive_svm.adaptive_svm", options)
         else:
-            streams = ("source", "target_unlabelled", *(["target_labelled"] if self.use_target_labels else []))
-            options = {"classifier": self._classifier, "adaptation": self._adaptation}
+            needed = {
+                "source": self.use_source,
+                "target_unlabelled": self.use_source or self.features == "tfidf",
+                "target_labelled": self.use_target_labels,
+            }
+            streams = tuple(name for name, needs in needed.items() if needs)
+            options = {
+                "classifier": self._classifier,
+                "adaptation": self._adaptation,
+                "tfidf": self.features == "tfidf",
+            }
             solver = Component("transferlab.solvers.adaptations.shallow", options)
         return [*fits, Solve("shallow", streams, solver, encoder)]
 
     @property
     def _adaptation(self) -> Component:
         names = {
+            "none": [],
             "pca": ["components"],
             "lda": ["components"],
             "subspace_alignment": ["components"],
@@ -141,13 +168,14 @@ class Shallow(Strategy):
     @property
     def _classifier(self) -> Component:
         options = self._options(["C"])
-        if self.classifier in ("forest", "boosting"):
+        if self.classifier in TREES:
             options = {}
         if self.classifier in ("kernel_logistic", "svm_rbf", "kernel_ridge"):
             options |= self._options(["gamma"])
         if self.classifier == "kernel_logistic":
             options |= {"components": self.kernel_components}
-        module = "regressors" if self.classifier in REGRESSORS else "classifiers"
+        modules: dict[str, str] = {**dict.fromkeys(REGRESSORS, "regressors"), **dict.fromkeys(TREES, "trees")}
+        module = modules.get(self.classifier, "classifiers")
         return Component(f"transferlab.solvers.{module}.{self.classifier}", options)
 
     def _options(self, names: Sequence[str]) -> dict[str, Any]:

@@ -56,6 +56,10 @@ class Strategy(ABC):
         """Why it can't learn classes, in words; None if it can."""
         return None
 
+    def refuses_kind(self, kind: str) -> str | None:
+        """Why it can't take inputs of a kind, by the kind's name, in words; None if it can."""
+        return None
+
     def lacks(self, labels: Sequence[int]) -> str | None:
         """What it needs, in words, if ``labels``, the labelled target examples per class, are too few; else None."""
         return None
