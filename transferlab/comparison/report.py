@@ -26,6 +26,11 @@ class _Console(Console):
         raise BrokenPipeError
 
 
+def console() -> Console:
+    """A console for stdout: as wide as the terminal, or ``PIPED_WIDTH`` where there is none."""
+    return _Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+
+
 def show(
     output_root: Path, criterion: Criterion, only: Collection[str] | None = None, curve: str | None = None
 ) -> Comparison:
@@ -44,7 +49,7 @@ def show(
         say(warning)
     unwritten = _unwritten(comparison, output_root)
     with shown():
-        to_terminal(comparison.table, criterion, _Console(width=None if sys.stdout.isatty() else PIPED_WIDTH))
+        to_terminal(comparison.table, criterion, console())
     if unwritten:
         say(f"output_root={output_root}: the tables are shown and not written ({unwritten})")
     elif curve:

@@ -43,7 +43,7 @@ def described(configs: Iterable[TrainConfig]) -> list[str]:
         for role, component in roles:
             domain = loaded(role, component)
             lines[_line(role, component, domain)] = None
-            warnings |= dict.fromkeys(_warnings(role, component, domain))
+            warnings |= dict.fromkeys(doubts(role, component, domain))
     if any(config.regression and config.task == "auto" for config in pairs.values()):
         lines["task=regression, for labels are numbers; classes: task=classification, and labels that are whole"] = None
     for config in pairs.values():
@@ -102,8 +102,8 @@ def _classes(names: tuple[str, ...], counts: NDArray[np.int64]) -> str:
     return f"smallest {names[least]} with {counts[least]:,}, largest {names[most]} with {counts[most]:,}"
 
 
-def _warnings(role: str, component: Component, domain: Domain) -> list[str]:
-    """Warnings about a data set: a majority class, few test examples, and what its kind of inputs finds odd."""
+def doubts(role: str, component: Component, domain: Domain) -> list[str]:
+    """Sentences on a majority class, few test examples, and what a data set's kind of inputs finds odd."""
     name = f"{role}={component.name}"
     lines: list[str] = []
     test = test_mask(domain)

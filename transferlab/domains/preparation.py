@@ -10,7 +10,7 @@ import numpy as np
 
 from transferlab.domains.splits import Labelled, LabelScale, TestData, TrainingData, Unlabelled
 from transferlab.inputs.kind import InputSpec
-from transferlab.inputs.lazy import changed
+from transferlab.inputs.lazy import Change, changed
 
 Part = TypeVar("Part", Labelled, Unlabelled, TestData)
 
@@ -27,9 +27,7 @@ def prepared(
         standardise: whose examples give mean and deviation, for kinds that are standardised: the source's training
             split, or that and the target's.
     """
-    pool = [training.target_unlabelled.inputs] if standardise == "pool" else []
-    reading = spec.reading([training.source.inputs, *pool])
-
+    reading = reading_of(training, spec, standardise)
     scale = _label_scale(training) if training.source.labels.dtype.kind == "f" else None
 
     def read(part: Part) -> Part:
@@ -50,6 +48,12 @@ def prepared(
         scale,
     )
     return parts, replace(read(test), unknown=read(test.unknown))
+
+
+def reading_of(training: TrainingData, spec: InputSpec, standardise: Literal["source", "pool"]) -> Change:
+    """How converted inputs become what networks get; arguments as those of ``prepared``."""
+    pool = [training.target_unlabelled.inputs] if standardise == "pool" else []
+    return spec.reading([training.source.inputs, *pool])
 
 
 def _label_scale(training: TrainingData) -> LabelScale:

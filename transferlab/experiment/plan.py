@@ -112,7 +112,7 @@ def planned(jobs: Sequence[Sequence[ComparisonRow]]) -> list[PlannedRow]:
             config = row.config
             key = _data(config)
             task = tasks[key] = tasks.get(key) or load_task(config)
-            config = _on_its_data(config, task)
+            config = on_its_data(config, task)
             new = PlannedRow(replace(row, config=config), task, tuple(config.seed_list), chosen=number == 0)
             _refuse_other_task(asked, task)
             refuse_budget(task.target, config.target.name, config.budget)
@@ -174,7 +174,7 @@ def with_baseline_seeds(rows: Sequence[PlannedRow]) -> list[PlannedRow]:
     return [further.get(row.key, row) for row in rows]
 
 
-def _on_its_data(config: TrainConfig, task: TransferTask) -> TrainConfig:
+def on_its_data(config: TrainConfig, task: TransferTask) -> TrainConfig:
     """The config with what only the data say: the network for their kind, and no budget where there are no labels."""
     if not task.has_target_labels:
         config = replace(config, target_labels_per_class=0, target_labels=0)
