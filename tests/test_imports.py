@@ -25,6 +25,7 @@ LAYERS = [
     {"solvers"},
     {"cache"},
     {"experiment"},
+    {"inspection"},
     {"cli"},
     {"__main__"},
 ]

