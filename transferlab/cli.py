@@ -22,6 +22,7 @@ HELP = """\
 transferlab: should I transfer, from what, and how? Answered by experiment.
 
   transferlab train [group=option …] [key=value …]   train a strategy and its baselines, then compare them
+  transferlab data [group=option …] [key=value …]    what train would do with the data, without training
   transferlab compare [key=value …]                  rebuild every table from the results under output_root
   transferlab methods                                every strategy: what it needs, and whose it is
 
@@ -114,6 +115,12 @@ def _train(arguments: Sequence[str]) -> int:
         raise Interrupted(f"{stop}; the same command continues:\n  {command_line}", stop.exit_code) from None
 
 
+def _data(arguments: Sequence[str]) -> int:
+    from transferlab.inspection.command import run
+
+    return run(arguments)
+
+
 def _compare(arguments: Sequence[str]) -> int:
     from transferlab.config.jobs import compose_compare
 
@@ -134,4 +141,7 @@ def _methods(arguments: Sequence[str]) -> int:
     return 0
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"train": _train, "compare": _compare, "methods": _methods}
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    **{"train": _train, "data": _data},
+    **{"compare": _compare, "methods": _methods},
+}

@@ -188,9 +188,10 @@ def test_domains_of_your_own_serve_both_roles(
 @pytest.mark.parametrize(
     ("line", "choices"),
     [
-        ("transferlab ", {"train", "compare", "methods"}),
+        ("transferlab ", {"train", "data", "compare", "methods"}),
         ("transferlab train strategy=da", {"strategy=dan", "strategy=dann", "strategy=dare_gram"}),
         ("transferlab train target=mnist5k", {"target=mnist5k", "target=mnist5k_m"}),
+        ("transferlab data target=mnist5k", {"target=mnist5k", "target=mnist5k_m"}),
         ("transferlab train optimizer=sgd optimizer.mom", {"optimizer.momentum="}),
     ],
 )
