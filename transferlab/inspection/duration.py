@@ -22,7 +22,7 @@ FIRST_STEPS, MOST_STEPS = 3, 30
 SECONDS = 3.0
 """Of measured steps of each Fit, where a step is short enough."""
 
-PREDICTED = 512
+PREDICTED = 128
 """Examples whose prediction is measured."""
 
 
@@ -71,10 +71,11 @@ def seconds_of(run: Run, config: ResolvedConfig, training: TrainingData, test: T
     Raises:
         Diverged: if a loss goes bad within these steps.
     """
-    _, watch, _ = _trained(run, config, training, FIRST_STEPS)
+    whole, watch, snapshots = _trained(run, config, training, FIRST_STEPS)
     slowest = max((_per_step(rows) for rows in watch.fits), default=0.0)
-    most = min(max(int(SECONDS / max(slowest, 1e-6)), FIRST_STEPS), MOST_STEPS)
-    whole, watch, snapshots = _trained(run, config, training, most)
+    most = min(int(SECONDS / max(slowest, 1e-6)), MOST_STEPS)
+    if most > FIRST_STEPS:
+        whole, watch, snapshots = _trained(run, config, training, most)
     fits = [stage for stage in run.stages if isinstance(stage, Fit)]
     measured = sum(float(rows[-1]["seconds"]) for rows in watch.fits)
     scaled = sum(_of_fit(stage, rows, config, training) for stage, rows in zip(fits, watch.fits, strict=True))
