@@ -60,6 +60,7 @@ CHANGED: dict[str, Any] = {
     "max_runs": 3,
     "target_labels_per_class": "all",
     "target_labels": 7,
+    "class_weight": "balanced",
     "task": "regression",
     "regression": RegressionConfig(loss="huber", huber_delta=1.0, gradient_clip=1.0),
     "steps": 7,

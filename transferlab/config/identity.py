@@ -54,8 +54,8 @@ devices, which the environment in result.json records."""
 INPUT_KEYS = frozenset({"image", "signal", "tokens", "standardise"})
 """Keys of kinds of input: what the run's own kind makes of its key counts instead (``Data.inputs``)."""
 
-REGRESSION_KEYS = frozenset({"target_labels", "regression"})
-"""Keys that count only where labels are numbers; they are None where these are classes."""
+OPTIONAL_KEYS = frozenset({"target_labels", "regression", "class_weight"})
+"""Keys that count only where they aren't None: those of numbers are where labels are classes."""
 
 ROW_KEYS = frozenset({"strategy", "loss", "bridge"})
 """Keys in which the rows of one comparison may differ."""
@@ -172,8 +172,8 @@ def _relevant(config: TrainConfig, data: Data) -> dict[str, Any]:
 
 
 def _left_out(config: TrainConfig, keys: frozenset[str]) -> frozenset[str]:
-    """``keys``, and those that only regression has, where the config is of classification."""
-    return keys | {key for key in REGRESSION_KEYS if getattr(config, key) is None}
+    """``keys``, and those of ``OPTIONAL_KEYS`` that are None."""
+    return keys | {key for key in OPTIONAL_KEYS if getattr(config, key) is None}
 
 
 def _identifying(value: Any) -> Any:

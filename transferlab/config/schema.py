@@ -75,6 +75,8 @@ class TrainConfig:
     target_labels: Labels | None
     """The budget where labels are numbers: of all examples, not of each class; None for classification."""
     task: Literal["auto", "classification", "regression"]
+    class_weight: Literal["balanced"] | None
+    """Whether every class counts the same in cross-entropies; None: every example does."""
     regression: RegressionConfig | None
     """None for classification, once the data have said so."""
     steps: int
@@ -193,6 +195,8 @@ class TrainConfig:
         """
         if not regression:
             return replace(self, target_labels=None, regression=None)
+        if self.class_weight is not None:
+            raise Refusal(f"class_weight={self.class_weight}: labels are numbers, and have no classes to weigh")
         for key in ("target_labels", "regression"):
             if getattr(self, key) is None:
                 raise Refusal(f"{key}=null: labels are numbers, so it needs a value; leave it out for the default")

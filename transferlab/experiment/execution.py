@@ -12,7 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from transferlab.cache.stage_cache import StageCache
@@ -25,6 +27,7 @@ from transferlab.experiment.run import Run, logged, write_json
 from transferlab.experiment.run_files import result_of, write_predictor
 from transferlab.models.network import Blueprint, Modules, build_network, named
 from transferlab.stages import Candidates, Estimate, Fit, Solve, Stage
+from transferlab.strategies.class_weights import with_class_weights
 from transferlab.system.files import file_digest, writing
 from transferlab.training.devices import configure_process, to_device
 from transferlab.training.estimates import estimated
@@ -124,7 +127,10 @@ def train(
     snapshots: list[Snapshot] = []
     setup = setup_of(run, config, journal)
     cache = StageCache(setup, blueprint_of(run, config, run.task.outputs("source")), own)
-    for stage in run.stages:
+    for planned in run.stages:
+        stage = planned
+        if config.class_weight == "balanced":
+            stage = with_class_weights(planned, lambda name: _labels(training, name))
         log.info("stage %s", stage.name)
         for name in stage.streams:
             examples[name] = examples.get(name) or _examples(training.stream(name), config.device)
@@ -183,6 +189,12 @@ def _perform(
             candidates = stage.maker(modules)
             return [Snapshot(setup.journal.updates + index, candidate) for index, candidate in enumerate(candidates)]
     return [Snapshot(setup.journal.updates, modules)]
+
+
+def _labels(training: TrainingData, stream: str) -> NDArray[np.int64]:
+    examples = training.stream(stream)
+    assert isinstance(examples, Labelled)
+    return examples.labels
 
 
 def _examples(data: Labelled | Unlabelled, device: str) -> Examples:

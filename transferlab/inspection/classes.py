@@ -132,7 +132,8 @@ def _shared(sides: Sequence[Side]) -> list[str]:
     if len(known) == 1:
         return [f"{known[0].title} has {counted(len(shared), 'class')}: {listed(sorted(shared))}.", *without]
     if all(own == shared for own in sets):
-        return [f"All {counted(len(shared), 'class')} are shared: {listed(sorted(shared))}.", *without]
+        every = "Both classes" if len(shared) == 2 else f"All {counted(len(shared), 'class')}"
+        return [f"{every} are shared: {listed(sorted(shared))}.", *without]
     lines = [f"Shared {agreeing(len(shared), 'is', 'are')} {counted(len(shared), 'class')}", f"{differing(named)}."]
     lines[0] += f": {listed(sorted(shared))}." if shared else "."
     source = next(side for side in sides if side.role == "source")

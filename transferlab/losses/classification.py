@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -52,6 +53,33 @@ class WeightedCrossEntropy(nn.Module):
         assert output.labels is not None
         losses = cross_entropy(output.logits, output.labels, reduction="none")
         return (output.estimates["weight"] * losses).mean()
+
+
+class BalancedCrossEntropy(nn.Module):
+    """Mean of w_y · −log softmax(z)[y] over a labelled batch, in nats; at least 0.
+
+    Divided by the number of examples, as ``WeightedCrossEntropy``: with weights of mean 1 over all examples it is an
+    unbiased estimate of the risk in which every class counts the same (King & Zeng 2001).
+
+    Args:
+        features: unused.
+        classes: of the logits.
+        weights: of the first classes; others have no example, and weigh 0.
+    """
+
+    weights: Tensor
+
+    def __init__(self, features: int, classes: int, *, weights: list[float]) -> None:
+        super().__init__()
+        padded = torch.zeros(classes)
+        padded[: len(weights)] = torch.tensor(weights)
+        self.register_buffer("weights", padded)
+
+    def forward(self, output: Output, progress: Tensor) -> Tensor:
+        """The loss of ``output.logits`` against ``output.labels``, a scalar."""
+        assert output.labels is not None
+        losses = cross_entropy(output.logits, output.labels, reduction="none")
+        return (self.weights[output.labels] * losses).mean()
 
 
 class PseudoLabelCrossEntropy(nn.Module):
