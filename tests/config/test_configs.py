@@ -60,7 +60,7 @@ def test_every_experiment_composes(name: str) -> None:
 @pytest.mark.parametrize("path", COMPONENTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_option_has_a_type_and_the_file_is_named_after_it(path: Path) -> None:
     content: dict[str, Any] = yaml.safe_load(path.read_text())
-    assert content["name"] == path.stem or (content["name"] is None and "path" in content)
+    assert content["name"] == path.stem or (content["name"] is None and {"path", "domain"} & set(content))
     for name, option in options_of(content["_target_"], path.stem).items():
         assert option.type is not Any, f"{name} of {content['_target_']} has an annotation that can't be read"
         assert option == Option(option.type, required=True), f"{name} has a default outside its YAML"

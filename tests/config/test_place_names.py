@@ -41,6 +41,16 @@ def test_without_a_place_the_choice_is_the_name() -> None:
     assert names("source=csv", "target=folder", "target.unlabelled=inbox") == ("csv", "inbox")
 
 
+def test_a_domain_of_a_benchmark_gives_the_name() -> None:
+    source = ["source=office31", "source.domain=amazon"]
+    assert names(*source, "target=office31", "target.domain=webcam") == ("amazon", "webcam")
+    both = ("office31_amazon", "office_caltech_amazon")
+    assert names(*source, "target=office_caltech", "target.domain=amazon") == both
+    assert names(*source, "target=office31", "target.domain=amazon") == ("office31_amazon", "office31_amazon")
+    assert names(*source, "target=folder", "target.path=b/amazon") == ("office31_amazon", "b_amazon")
+    assert names("source=office31", "target=mnist") == ("office31", "mnist")
+
+
 def test_a_name_becomes_a_folder_name() -> None:
     with pytest.raises(Refusal, match="it becomes a folder name"):
         names("source.name=a/b")

@@ -1,4 +1,4 @@
-"""Names of data sets read from files of one's own: the file's or the folder's, where none is given."""
+"""Names of data sets that have none of their own: their file's or folder's, or the domain's of a benchmark."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ MAX_LENGTH = 40
 def with_place_names(node: Mapping[str, Any], choices: Mapping[str, Any]) -> dict[str, Any]:
     """A composed config in which source and target have names.
 
-    ``name: null`` becomes the stem of the file or folder, with that of its folder before it where source and target
-    would have one name, or without a place the name of the chosen YAML file.
+    ``name: null`` becomes the option ``domain`` of a benchmark, or the stem of the file or folder; without either, the
+    name of the chosen YAML file. Where source and target would have one name, the benchmark's, or that of the folder
+    around it, stands before it.
 
     Args:
         node: the config; left as it is.
         choices: the chosen YAML files, by group.
     """
     roles = {role: node[role] for role in ("source", "target") if _is_unnamed(node.get(role))}
-    names = {role: _stem(roles[role]) or str(choices.get(role, role)) for role in roles}
+    chosen = {role: str(choices.get(role, role)) for role in roles}
+    names = {role: _domain(roles[role]) or _stem(roles[role]) or chosen[role] for role in roles}
     given = {role: names[role] if role in roles else _own_name(node, role) for role in ("source", "target")}
     if given["source"] == given["target"]:
-        names = {role: f"{parent}_{name}" if (parent := _parent(roles[role])) else name for role, name in names.items()}
+        parents = {role: chosen[role] if _domain(roles[role]) else _parent(roles[role]) for role in roles}
+        names = {role: f"{parents[role]}_{name}" if parents[role] else name for role, name in names.items()}
     return {**node, **{role: {**roles[role], "name": name} for role, name in names.items()}}
 
 
@@ -38,6 +41,11 @@ def _is_unnamed(node: Any) -> bool:
 def _own_name(node: Mapping[str, Any], role: str) -> Any:
     own = node.get(role)
     return own.get("name") if isinstance(own, Mapping) else None
+
+
+def _domain(node: Mapping[str, Any]) -> str:
+    domain = node.get("domain")
+    return _as_name(domain) if isinstance(domain, str) else ""
 
 
 def _place(node: Mapping[str, Any]) -> Path | None:

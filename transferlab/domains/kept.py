@@ -17,6 +17,7 @@ import numpy as np
 
 from transferlab.domains.domain import Domain
 from transferlab.errors import Refusal
+from transferlab.inputs.image import Image
 from transferlab.inputs.kind import Kind
 from transferlab.inputs.signal import Signal
 from transferlab.inputs.table import Table
@@ -32,7 +33,7 @@ VERSION = 1
 MAX_IN_MEMORY = 2**28
 """Bytes of inputs that are read into memory; more stay in their file."""
 
-KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in (Signal, Table, Tokens)}
+KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in (Image, Signal, Table, Tokens)}
 
 ARRAYS = ("inputs", "labels", "test", "unlabelled", "groups")
 
