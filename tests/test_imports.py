@@ -19,7 +19,7 @@ LAYERS = [
     {"inputs"},
     {"records"},
     {"stages", "domains"},
-    {"strategies", "models"},
+    {"strategies", "models", "benchmarks_by_name"},
     {"augmentation", "backbones", "training"},
     {"estimates"},
     {"solvers"},
@@ -61,7 +61,10 @@ def test_imports_point_one_way(path: Path) -> None:
             assert other == room or LEVEL[other] < LEVEL[room], f"{path.name} imports {name}"
 
 
-TORCH_FREE = ["cli", "comparison", "config", "domains", "images", "inputs", "stages", "strategies", "system", "text"]
+TORCH_FREE = [
+    *("benchmarks_by_name", "cli", "comparison", "config", "domains", "images", "inputs", "stages", "strategies"),
+    *("system", "text"),
+]
 
 
 @pytest.mark.smoke

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from transferlab.config.values import unknown
-from transferlab.domains.benchmark_layouts import BENCHMARKS, Benchmark
+from transferlab.domains.benchmark_layouts import BENCHMARKS, LABELS, Benchmark
 from transferlab.domains.class_map import Others, with_class_map
 from transferlab.domains.decoded_images import Decoding
 from transferlab.domains.domain import Domain
@@ -68,7 +68,7 @@ def benchmark_folder(
             raise Refusal(_not_here(benchmark, root, what))
         found = _from_lists(*lists, base, _class_names(lists), decoding)
     elif domain in layout.listed:
-        file = place / "image_list.txt"
+        file = place / LABELS
         if not file.is_file():
             what = f"{printable(str(file))}, which has the labels, isn't there"
             raise Refusal(_not_here(benchmark, root, what))

@@ -17,6 +17,10 @@ VISDA_CLASSES = (
 """In the order of the numbers in VisDA-2017's lists."""
 
 
+LABELS = "image_list.txt"
+"""The file with the labels of a domain whose folders aren't classes."""
+
+
 @dataclass(frozen=True)
 class Benchmark:
     """One benchmark.
@@ -68,10 +72,14 @@ class Benchmark:
         return None
 
     def here(self, root: Path) -> list[str]:
-        """The domains that are there."""
-        complete = (root.is_dir() and self.folder(root, domain) is not None for domain in self.domains)
-        there = [domain for domain, is_there in zip(self.domains, complete, strict=True) if is_there]
-        return [domain for domain in there if not self.lists or self.file_lists(root, domain) is not None]
+        """The domains that are there, with their lists where they need some."""
+        return [domain for domain in self.domains if root.is_dir() and self._is_here(root, domain)]
+
+    def _is_here(self, root: Path, domain: str) -> bool:
+        folder = self.folder(root, domain)
+        if folder is None or (domain in self.listed and not (folder / LABELS).is_file()):
+            return False
+        return not self.lists or self.file_lists(root, domain) is not None
 
 
 def _plain(name: str) -> str:
