@@ -1,4 +1,4 @@
-"""Writes tables of docs/results.md, uses.md and regression.md from what commands left: ``python docs/rows.py outputs``.
+"""Writes tables of the pages from what commands left: ``python docs/rows.py outputs``.
 
 A table stands behind a comment that names the folder of its output_root below the given one, or ``.``, and the
 title of its comparison. Its header says which columns it has.
@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-PAGES = [Path(__file__).parent / name for name in ("results.md", "uses.md", "regression.md")]
+PAGES = [Path(__file__).parent / name for name in ("results.md", "uses.md", "regression.md", "files.md")]
 TABLE = re.compile(r"(<!-- rows of (\S+): (.+?) -->\n\n)(\|[^\n]*\|)\n(?:\|[^\n]*\|\n)+")
 
 

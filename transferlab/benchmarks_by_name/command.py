@@ -9,6 +9,7 @@ from transferlab.benchmarks_by_name.archives import unpack
 from transferlab.benchmarks_by_name.download import NotDownloadedError, download, has_md5
 from transferlab.benchmarks_by_name.facts import FACTS
 from transferlab.benchmarks_by_name.published import Published, published
+from transferlab.config.extras import Extra
 from transferlab.config.values import unknown
 from transferlab.domains.benchmark_layouts import BENCHMARKS
 from transferlab.domains.torchvision_files import DEBIAN, IDX_NAMES, KEPT, ROOT, Kept, root_of
@@ -79,7 +80,8 @@ def default_root(name: str, data: str = ROOT) -> str:
 def _here(name: str, data: str) -> str:
     """Whether a data set is here; which domains, where not all are."""
     if FACTS[name].access == "ships":
-        return "yes"
+        extra = Extra(FACTS[name].package, FACTS[name].package)
+        return "yes" if not extra.package or extra.installed else extra.command
     root = root_of(default_root(name, data))
     if name in BENCHMARKS:
         there = BENCHMARKS[name].here(root)

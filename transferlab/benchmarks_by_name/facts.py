@@ -23,6 +23,7 @@ class Facts:
         size: of the download.
         terms: licence or terms of use.
         home: where it is to be had, in words or an address.
+        package: the extra that brings it, where a plain installation doesn't.
     """
 
     kind: str
@@ -32,6 +33,7 @@ class Facts:
     size: str = ""
     terms: str = OWN_PAGE
     home: str = ""
+    package: str = ""
 
 
 FACTS = {
@@ -44,6 +46,14 @@ FACTS = {
     "rendered_letters": Facts("printed letters, grey", "any number; 6,000", "26", "ships", terms="drawn on the spot"),
     "shifted_source": Facts("table of two columns", "any number", "2", "ships", terms="drawn on the spot"),
     "shifted_target": Facts("table of two columns", "any number", "2", "ships", terms="drawn on the spot"),
+    "smartwatch": Facts(
+        "exercises by a smartwatch, 50 Hz",
+        "140 recordings",
+        "7",
+        "ships",
+        terms="BSD",
+        package="seglearn",
+    ),
     "mnist": Facts("digits, 28x28 grey", "70,000", "10", "download", "12 MB", "CC BY-SA 3.0"),
     "usps": Facts("digits, 16x16 grey", "9,298", "10", "download", "8 MB"),
     "svhn": Facts("digits of house numbers, 32x32 colour", "99,289", "10", "download", "246 MB"),
