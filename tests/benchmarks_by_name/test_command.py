@@ -23,7 +23,7 @@ from transferlab.domains.benchmark_layouts import BENCHMARKS
 from transferlab.domains.torchvision_files import EMNIST_NAMES, IDX_NAMES, KEPT
 from transferlab.errors import Refusal, Unwritable
 
-OWN_FILES = {"csv", "folder", "image_list", "table"}
+OWN_FILES = {"csv", "folder", "image_list", "table", "signals", "sounds"}
 """Data sets of the user's own, which have no name."""
 
 Run = Callable[..., tuple[int, str, str]]
