@@ -110,7 +110,7 @@ REFUSED = {
     "a picture of no format": (["grid=grid.txt"], "grid=grid.txt: expected a file name that ends with"),
     "a picture in no folder": (["grid=no/such/grid.png"], "there is no such folder"),
     "no picture": (["grid="], "grid=: expected a file name"),
-    "no such data": (["source=mnist"], "mnist5k"),
+    "no such data": (["source=mnst"], "mnist"),
 }
 
 
