@@ -126,6 +126,18 @@ def test_a_target_needs_no_column_of_labels(texts: Load) -> None:
     assert domain.class_names == ()
 
 
+def test_a_file_without_labels_needs_no_column_of_them(texts: Load, tmp_path: Path) -> None:
+    pd.DataFrame({"text": TEXTS}).to_csv(tmp_path / "more.csv", index=False)
+    domain = texts({"path": None, "unlabelled": str(tmp_path / "more.csv"), "label": "mood"}, text=TEXTS)
+    assert not domain.labelled.any()
+    domain = texts({"unlabelled": str(tmp_path / "more.csv")}, text=TEXTS, label=LABELS)
+    assert domain.labelled.sum() == 30
+    with pytest.raises(Refusal, match=r"label=mood: .*Its columns: text; rows without labels: label=null"):
+        texts({"path": str(tmp_path / "more.csv"), "label": "mood"}, text=TEXTS)
+    with pytest.raises(Refusal, match=r"group=who: .*more.csv has no such column"):
+        texts({"unlabelled": str(tmp_path / "more.csv"), "group": "who"}, text=TEXTS, label=LABELS, who=TEXTS)
+
+
 @pytest.mark.parametrize(
     ("options", "columns", "message"),
     [

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from transferlab.config.values import unknown
 from transferlab.domains.class_names import listed
 from transferlab.domains.layout import split_kind
 from transferlab.errors import Refusal
@@ -50,24 +49,24 @@ class Roles:
         roles = self
         for option in ("label", "split", "group", "id"):
             name = getattr(self, option)
-            if name is None:
+            lacking = [file for file in files.values() if name not in file.columns]
+            if name is None or not lacking:
                 continue
-            has = [file for file in files.values() if name in file.columns]
-            needed = [file for place, file in files.items() if option != "label" or place == "path"]
-            if option == "label" and not needed and not has:
-                roles = replace(roles, label=None)
-            elif option in ("split", "id") and name == USUAL[option] and not has:
+            nowhere = len(lacking) == len(files)
+            if option == "label" and files.get("path") in lacking:
+                self._refuse_no_label(files["path"])
+            elif option == "group" or (nowhere and name != USUAL[option] and option != "label"):
+                lacking[0].column(option, name)
+            elif nowhere:
                 roles = replace(roles, **{option: None})
-            elif option == "label" and not has:
-                file = needed[0]
-                columns = listed(file.columns)
-                message = unknown(f"label={printable(name)}", name, file.columns).partition(" Choices:")[0]
-                hint = "; rows without labels: label=null"
-                raise Refusal(f"{message.replace('no such name', f'{file.shown} has no such column')} {columns}{hint}")
-            else:
-                for file in has or needed or list(files.values()):
-                    file.column(option, name)
         return roles
+
+    def _refuse_no_label(self, file: RowFile) -> None:
+        assert self.label is not None
+        try:
+            file.column("label", self.label)
+        except Refusal as refusal:
+            raise Refusal(f"{refusal}; rows without labels: label=null") from None
 
     @property
     def columns(self) -> list[str]:
