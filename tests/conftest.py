@@ -126,11 +126,11 @@ def said() -> Iterator[list[str]]:
     """Lines of the log, which may not reach the root logger."""
     lines: list[str] = []
 
-    class Kept(logging.Handler):
+    class FilesOfSet(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             lines.append(record.getMessage())
 
-    kept = Kept()
+    kept = FilesOfSet()
     logging.getLogger("transferlab").addHandler(kept)
     yield lines
     logging.getLogger("transferlab").removeHandler(kept)

@@ -19,7 +19,7 @@ LAYERS = [
     {"inputs"},
     {"records"},
     {"stages", "domains"},
-    {"strategies", "models", "benchmarks_by_name"},
+    {"strategies", "models", "public_data"},
     {"augmentation", "backbones", "training"},
     {"estimates"},
     {"solvers"},
@@ -62,7 +62,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 
 TORCH_FREE = [
-    *("benchmarks_by_name", "cli", "comparison", "config", "domains", "images", "inputs", "stages", "strategies"),
+    *("public_data", "cli", "comparison", "config", "domains", "images", "inputs", "stages", "strategies"),
     *("system", "text"),
 ]
 

@@ -16,9 +16,9 @@ from scipy.signal import find_peaks
 
 from transferlab.domains.domain import Domain
 from transferlab.domains.draws import test_mask
-from transferlab.domains.signal_files import signal_files
+from transferlab.domains.signal_files import SignalFiles
 from transferlab.domains.smartwatch import smartwatch
-from transferlab.domains.sound_files import sound_files
+from transferlab.domains.sound_files import SoundFiles
 from transferlab.errors import Refusal
 from transferlab.inputs.signal import Signal
 from transferlab.records.windows import windows_of
@@ -35,7 +35,7 @@ def signals(tmp_path: Path) -> Load:
     def load(path: Path, **options: Any) -> Domain:
         own = {"channels": None, "time": "time", "rate": None, "window": None, "step": None}
         given = {**WHERE, "path": str(path), **ROLES, **own, "cache": str(tmp_path / "out")}
-        return signal_files(**given | options)
+        return SignalFiles(**given | options).domain()
 
     return load
 
@@ -45,7 +45,8 @@ def sounds(tmp_path: Path) -> Load:
     def load(path: Path, **options: Any) -> Domain:
         own = {"features": "log_mel", "rate": 8000, "seconds": None, "window_seconds": 0.032, "hop_seconds": 0.01}
         own |= {"mels": 20, "coefficients": 5, "skip_unreadable": False}
-        return sound_files(**{**WHERE, "path": str(path), **ROLES, **own, "cache": str(tmp_path / "out")} | options)
+        given = {**WHERE, "path": str(path), **ROLES, **own, "cache": str(tmp_path / "out")}
+        return SoundFiles(**given | options).domain()
 
     return load
 
@@ -74,6 +75,14 @@ def test_a_folder_of_class_folders_is_read(tmp_path: Path, signals: Load) -> Non
     assert np.allclose(inputs[0, :, :21], first[["ax", "ay"]].to_numpy().T)
     assert (inputs[0, 0, 21:] == inputs[0, 0, 20]).all()
     assert list(domain.names or ()) == ["1.csv", "3.csv", "5.csv", "0.csv", "2.csv", "4.csv"]
+
+
+def test_names_are_todays_though_content_was_read_before(tmp_path: Path, signals: Load) -> None:
+    first = signals(walks(tmp_path / "a"))
+    (tmp_path / "a" / "run" / "1.csv").rename(tmp_path / "a" / "run" / "0001.csv")
+    again = signals(tmp_path / "a")
+    assert next(iter(again.names or ())) == "0001.csv"
+    assert again.fingerprint == first.fingerprint
 
 
 def test_splits_and_parts_are_folders_too(tmp_path: Path, signals: Load) -> None:
@@ -140,8 +149,11 @@ def test_arrays_are_read_as_they_are(tmp_path: Path, signals: Load) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"signals": None}, r"expected an array signals, \(recordings, channels, length\); it has"),
-        ({"signals": np.zeros((8, 6))}, "expected an array signals"),
+        ({"signals": None}, r"expected numbers under signals, \(recordings, channels, length\); it has"),
+        ({"signals": np.zeros((8, 6))}, "expected numbers under signals"),
+        ({"signals": np.full((8, 2, 6), "x")}, "expected numbers under signals"),
+        ({"rate": "fast"}, "its rate is no number above 0; give rate="),
+        ({"rate": np.zeros(1)}, "its rate is no number above 0"),
         ({"labels": np.array(["a"])}, r"8 signals, but labels of shape \(1,\)"),
         ({"labels": np.array([{}] * 8)}, "holds Python objects, which aren't read: save plain arrays"),
     ],
@@ -238,6 +250,7 @@ def test_cepstra_and_lengths_are_options(tmp_path: Path, sounds: Load) -> None:
         ({"mels": 0}, "mels=0: expected more than 0"),
         ({"features": "mfcc", "coefficients": 30}, "coefficients=30: expected at most mels=20"),
         ({"window_seconds": 0.001}, "window_seconds=0.001: has 8 samples"),
+        ({"seconds": 0.001}, "seconds=0.001: expected at least window_seconds=0.032"),
     ):
         with pytest.raises(Refusal, match=words):
             sounds(root, **options)
@@ -246,12 +259,15 @@ def test_cepstra_and_lengths_are_options(tmp_path: Path, sounds: Load) -> None:
 def test_a_sound_that_cannot_be_read_is_named_or_left_out(tmp_path: Path, sounds: Load) -> None:
     root = tones(tmp_path / "a")
     (root / "low" / "9.wav").write_bytes(b"RIFF nothing")
+    (root / "high" / "9.wav").write_bytes(b"RIFF nothing")
     soundfile.write(root / "low" / "8.wav", np.zeros(0), 8000)
-    with pytest.raises(Refusal, match=r"2 of 10 sound files can't be read: 8.wav \(it has no sample\), 9.wav \("):
+    with pytest.raises(
+        Refusal, match=r"3 of 11 sound files can't be read: 9.wav \(.*, 8.wav \(it has no sample\), 9.wav \("
+    ):
         sounds(root)
     domain = sounds(root, skip_unreadable=True)
     assert len(domain.labels) == 8
-    assert "left out: 2 files that can't be read" in domain.remarks
+    assert "left out: 3 files that can't be read" in domain.remarks
 
 
 def test_the_smartwatch_set_is_its_packages() -> None:

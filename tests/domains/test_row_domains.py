@@ -14,11 +14,12 @@ from jobs import Said, rows_of
 from made_folders import fill
 
 from transferlab.domains import kept as kept_domains
-from transferlab.domains.csv_file import csv_file
+from transferlab.domains.csv_file import CSVFile
 from transferlab.domains.domain import Domain
 from transferlab.domains.draws import test_mask
 from transferlab.domains.image_list import image_list
-from transferlab.domains.table_file import table_file
+from transferlab.domains.overlaps import digests
+from transferlab.domains.table_file import TableFile
 from transferlab.errors import Refusal
 from transferlab.inputs.kind import DomainInputs
 from transferlab.inputs.lazy import in_file
@@ -48,7 +49,7 @@ def texts(tmp_path: Path) -> Load:
         pd.DataFrame(columns).to_csv(tmp_path / "a.csv", index=False)
         own = {"text": "text", "image": "path", "root": None, "max_tokens": 9, "cache": str(tmp_path / "out")}
         given = {**WHERE, "path": str(tmp_path / "a.csv"), **ROLES, **READING, **IMAGES, **own}
-        return csv_file(**given | (options or {}))
+        return CSVFile(**given | (options or {})).domain()
 
     return load
 
@@ -58,7 +59,8 @@ def table(tmp_path: Path) -> Load:
     def load(options: dict[str, Any] | None = None, **columns: Any) -> Domain:
         pd.DataFrame(columns).to_csv(tmp_path / "a.csv", index=False)
         own = {"drop": [], "categories": [], "decimal": ".", "cache": str(tmp_path / "out")}
-        return table_file(**{**WHERE, "path": str(tmp_path / "a.csv"), **ROLES, **READING, **own} | (options or {}))
+        given = {**WHERE, "path": str(tmp_path / "a.csv"), **ROLES, **READING, **own}
+        return TableFile(**given | (options or {})).domain()
 
     return load
 
@@ -118,6 +120,32 @@ def test_parts_lie_in_one_file_or_in_several(texts: Load, tmp_path: Path) -> Non
     assert domain.remarks == ("left out: 4 validation rows, for there is a test part",)
     domain = texts(text=TEXTS, label=LABELS, split=["train"] * 24 + ["val"] * 6)
     assert test_mask(domain).nonzero()[0].tolist() == list(range(24, 30))
+
+
+def test_a_column_may_have_any_name(texts: Load) -> None:
+    people = [f"p{row // 3}" for row in range(30)]
+    options = {"label": "part", "group": "path", "image": None}
+    domain = texts(options, text=TEXTS, part=LABELS, path=people)
+    assert domain.class_names == ("neg", "pos")
+    assert domain.groups is not None
+    assert len(set(domain.groups.tolist())) == 10
+
+
+def test_the_same_text_is_found_in_another_domain_and_no_other(texts: Load) -> None:
+    first = texts(text=[f"a thing {row}" for row in range(30)], label=LABELS)
+    other = texts(text=[*(f"a film {row}" for row in range(29)), "A  thing 7"], label=LABELS)
+    assert set(digests(first)) & set(digests(other)) == {list(digests(first))[7]}
+    numbers = [np.asarray(domain.inputs)[:29, :2] for domain in (first, other)]
+    assert np.array_equal(*numbers), "by their numbers, which each domain has for itself, texts are alike"
+
+
+def test_the_same_row_is_found_in_another_domain_and_no_other(table: Load) -> None:
+    numbers = [row / 2 for row in range(30)]
+    first = table(age=numbers, city=["Rome", "Ulm"] * 15, label=LABELS)
+    turned = table(city=["Rome", "Ulm"] * 15, age=numbers, label=LABELS)
+    other = table(age=numbers, city=["Paris", "Rome"] * 15, label=LABELS)
+    assert list(digests(first)) == list(digests(turned))
+    assert not set(digests(first)) & set(digests(other))
 
 
 def test_a_target_needs_no_column_of_labels(texts: Load) -> None:

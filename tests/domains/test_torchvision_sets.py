@@ -16,7 +16,7 @@ from transferlab.config.search_path import config_root
 from transferlab.domains import torchvision_sets
 from transferlab.domains.domain import Domain
 from transferlab.domains.loading import load, loaded
-from transferlab.domains.torchvision_files import KEPT, ROOT
+from transferlab.domains.torchvision_files import FILES_OF_SETS, ROOT
 from transferlab.errors import Refusal
 
 DIGITS = tuple(string.digits)
@@ -165,13 +165,13 @@ def test_cifar10_and_stl10_share_nine_classes(
     assert (len(cifar.labels), len(stl.labels)) == (54, 54)
 
 
-@pytest.mark.parametrize("name", KEPT)
+@pytest.mark.parametrize("name", FILES_OF_SETS)
 def test_what_is_missing_is_said_in_one_line(read: Callable[..., Domain], tmp_path: Path, name: str) -> None:
     with pytest.raises(Refusal) as refusal:
         read(name)
     text = str(refusal.value)
     assert f"target={name}: {name} isn't here: transferlab data prepare {name} root={tmp_path} downloads it" in text
-    assert f"into {tmp_path / KEPT[name].folder}" in text
+    assert f"into {tmp_path / FILES_OF_SETS[name].folder}" in text
     assert "\n" not in text
     assert f"\nroot: {ROOT} #" in (config_root() / "domain" / f"{name}.yaml").read_text()
 

@@ -12,7 +12,7 @@ from transferlab.inspection import sides as looking
 from transferlab.inspection.image_inputs import intensities
 from transferlab.inspection.sides import Role, Side, drawn_of
 from transferlab.inspection.table_inputs import tables
-from transferlab.inspection.text_inputs import lacking, words_of
+from transferlab.inspection.text_inputs import missing_shares, words_of
 
 
 def side(domain: Domain, role: Role = "source") -> Side:
@@ -51,7 +51,7 @@ def test_words_that_the_source_lacks() -> None:
     assert words_of(side(source)) == {"red": 1, "blue": 4}
     own = words_of(side(target))
     assert own == {"green": 2, "blue": 1, "grey": 1}
-    assert lacking(own, {"red", "blue"}) == (2 / 3, 3 / 4)
+    assert missing_shares(own, {"red", "blue"}) == (2 / 3, 3 / 4)
 
 
 def test_of_many_examples_some_are_looked_at(monkeypatch) -> None:

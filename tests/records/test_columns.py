@@ -10,10 +10,10 @@ import pytest
 
 from transferlab.errors import Refusal
 from transferlab.records import row_files
-from transferlab.records.columns import Columns, table_columns
+from transferlab.records.columns import TableColumns, table_columns
 
 
-def columns(folder: Path, drop: list[str], categories: list[str], **values: Any) -> Columns:
+def columns(folder: Path, drop: list[str], categories: list[str], **values: Any) -> TableColumns:
     pd.DataFrame(values).to_csv(folder / "a.csv", index=False)
     files = row_files.row_files({"path": str(folder / "a.csv")}, separator=None, encoding="utf-8")
     return table_columns(files, ["label"], drop, categories)[0]

@@ -20,7 +20,7 @@ ROWS = [["Äpfel", "1"], ["Birnen, gelb", "2"]]
 
 def read(path: Path, *, separator: str | None = None, encoding: str = "utf-8", columns: Any = None) -> list[list[str]]:
     files = row_files.row_files({"path": str(path)}, separator=separator, encoding=encoding)
-    return whole_frame(files, columns or files["path"].columns).drop(columns="part").to_numpy().tolist()
+    return whole_frame(files, columns or files["path"].columns).drop(columns=row_files.PART).to_numpy().tolist()
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])

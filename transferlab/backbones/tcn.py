@@ -19,8 +19,8 @@ class TCN(nn.Sequential):
     The temporal convolutional network of Bai, Kolter & Koltun 2018 (arXiv 1803.01271). Block i, from 0 on, has
     dilation 2^i, so the last of m blocks sees 1 + 2·(kernel − 1)·(2^m − 1) steps back, its own included; a block gives
     (n, steps, width), of which no step depends on later ones. Of a text, each number's largest value over all steps is
-    taken. Unlike the paper's, convolutions have no weight
-    normalisation: updates of frozen weights (``strategy=lora``) couldn't be merged into it.
+    taken. Unlike the paper's, convolutions have no weight normalisation: updates of frozen weights (``strategy=lora``)
+    couldn't be merged into it.
 
     Args:
         inputs: of a run; a step is a sample of a signal or a word of a text.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,7 +86,7 @@ def _not_here(benchmark: str, root: str, what: str) -> str:
 
 def _from_folders(place: Path, decoding: Decoding) -> Domain:
     parts = {"path": str(place), "unlabelled": None, "test": None}
-    return folders(**parts, classes=None, others="refuse", **_options(decoding))
+    return folders(**parts, classes=None, others="refuse", **asdict(decoding))
 
 
 def _from_lists(path: Path, test: Path | None, root: Path, class_names: list[str], decoding: Decoding) -> Domain:
@@ -98,17 +99,8 @@ def _from_lists(path: Path, test: Path | None, root: Path, class_names: list[str
         classes=None,
         others="refuse",
         task="classification",
-        **_options(decoding),
+        **asdict(decoding),
     )
-
-
-def _options(decoding: Decoding) -> dict[str, Any]:
-    return {
-        "size": decoding.size,
-        "channels": decoding.channels,
-        "skip_unreadable": decoding.skip_unreadable,
-        "cache": decoding.cache,
-    }
 
 
 def _class_names(lists: Sequence[Path]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +15,14 @@ import pandas as pd
 from transferlab.domains.class_names import as_text
 from transferlab.domains.domain import Domain
 from transferlab.domains.rows import Roles, described, without_validation
+from transferlab.domains.unreadable import leave_out
 from transferlab.errors import Refusal
 from transferlab.images.pixel_cache import MAX_BITS, Decoded, decoded
 from transferlab.images.remarks import dark
 from transferlab.inputs.lazy import LazyArray
 from transferlab.records.labels import Task
+from transferlab.records.row_files import PART
 from transferlab.text import agreeing, counted, printable
-
-log = logging.getLogger("transferlab")
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,8 @@ def image_domain(
     count = len(names)
     cache, retry = Path(decoding.cache) / "cache", not decoding.skip_unreadable
     pixels = decoded(root, names, size=decoding.size, channels=decoding.channels, cache=cache, retry=retry, part=part)
-    if len(pixels.unreadable):
-        _report([names[index] for index in pixels.unreadable], pixels.reasons, count, decoding.skip_unreadable)
+    unreadable = [names[index] for index in pixels.unreadable]
+    leave_out("image", unreadable, pixels.reasons, count, skip=decoding.skip_unreadable)
     readable = np.setdiff1d(np.arange(count), pixels.unreadable)
     own: dict[str, Any] = {
         name: value[readable] if isinstance(value, np.ndarray) else value for name, value in values.items()
@@ -107,7 +106,7 @@ def listed_images(
     """The images that rows name.
 
     Args:
-        frame: as text; ``part`` is the option of the file that a row is from.
+        frame: as text, with the option of the file that a row is from under ``PART``.
         column: of the images' paths.
         folders: that these begin from, by part.
         roles: of the other columns.
@@ -128,7 +127,7 @@ def listed_images(
     root = Path(os.path.commonpath([folder.resolve() for folder in folders.values()]))
     names: list[str] = []
     missing: list[str] = []
-    for name, part in zip(frame[column].str.strip(), frame["part"], strict=True):
+    for name, part in zip(frame[column].str.strip(), frame[PART], strict=True):
         path = Path(os.path.normpath(folders[part].resolve() / name))
         if not path.is_relative_to(folders[part].resolve()):
             shown = printable(str(folders[part]))
@@ -154,15 +153,3 @@ def _pixel_remarks(pixels: Decoded) -> tuple[str, ...]:
     if pixels.largest is not None and pixels.bits != MAX_BITS:
         remarks.append(f"grey values of 16-bit files reach {pixels.largest:,}: read as {pixels.bits} bits")
     return tuple(remarks)
-
-
-def _report(unreadable: Sequence[str], reasons: Sequence[str], count: int, skip: bool) -> None:
-    """Names the files that can't be decoded, and why: as a warning if they are skipped, else as a refusal."""
-    first = [f"{printable(name)} ({reason})" for name, reason in zip(unreadable[:3], reasons, strict=False)]
-    names = ", ".join(first) + (", …" if len(unreadable) > 3 else "")
-    which = f"{len(unreadable)} of {counted(count, 'image')} can't be read: {names}"
-    if not skip:
-        raise Refusal(f"{which}\nMend or remove them, or leave them out with skip_unreadable=true")
-    if len(unreadable) == count:
-        raise Refusal(which)
-    log.warning("left out, %s", which)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,14 @@ from transferlab.errors import Refusal
 from transferlab.inputs.image import IMAGE
 from transferlab.inputs.kind import Kind
 from transferlab.inputs.lazy import Inputs
+
+
+class Provider(ABC):
+    """A provider of examples with many options: a dataclass, called with them, whose ``domain`` is asked for then."""
+
+    @abstractmethod
+    def domain(self) -> Domain:
+        """The examples."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from transferlab.domains.decoded_images import Decoding, image_domain
 from transferlab.domains.domain import Domain
 from transferlab.domains.layout import Layout, every_image, layout
 from transferlab.domains.multi import in_order
+from transferlab.domains.rows import places_of
 from transferlab.errors import Refusal
 from transferlab.inputs.lazy import joined
 
@@ -61,10 +62,8 @@ def folders(
             decoded.
     """
     decoding = Decoding(size, channels, skip_unreadable, cache)
-    places = {"path": path, "unlabelled": unlabelled, "test": test}
-    roots = {key: _root(key, place) for key, place in places.items() if place is not None}
-    if roots.keys() <= {"test"}:
-        raise Refusal("path: no value given; a folder of images per class, or unlabelled, one of images without labels")
+    places = places_of(path, unlabelled, test, "a folder of images per class")
+    roots = {key: _root(key, place) for key, place in places.items()}
     for first, second in combinations(roots, 2):
         if roots[first].resolve() == roots[second].resolve():
             raise Refusal(f"{second}={places[second]}: is {first} too; a part has a folder of its own")

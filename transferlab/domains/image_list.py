@@ -13,6 +13,7 @@ from transferlab.domains.domain import Domain
 from transferlab.domains.rows import Roles, places_of
 from transferlab.errors import Refusal
 from transferlab.records.labels import Task
+from transferlab.records.row_files import PART
 from transferlab.system.files import read_ordinary
 from transferlab.text import counted, printable
 
@@ -62,7 +63,7 @@ def image_list(
         folders[part] = file.parent if root is None else Path(root).expanduser()
         if not folders[part].is_dir():
             raise Refusal(f"root={printable(str(root))}: there is no such folder")
-        frames.append(_lines(part, file, folders[part]).assign(part=part))
+        frames.append(_lines(part, file, folders[part]).assign(**{PART: part}))
     frame = pd.concat(frames, ignore_index=True)
     if class_names is not None:
         frame["label"] = _named(frame["label"], class_names)

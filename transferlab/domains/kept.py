@@ -38,7 +38,11 @@ KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in (Image, Signal, Tabl
 ARRAYS = ("inputs", "labels", "test", "unlabelled", "groups")
 
 
-def kept(cache: str, options: Mapping[str, Any], files: Sequence[Path], read: Callable[[Path], Domain]) -> Domain:
+Reader = Callable[[Path], Domain]
+"""Reads a domain; it is given an empty folder, in which it may make ``inputs.npy``."""
+
+
+def kept(cache: str, options: Mapping[str, Any], files: Sequence[Path], read: Reader, called: object = None) -> Domain:
     """The domain that ``read`` returns, from disk if the same files were read with the same options before.
 
     Of processes that need it at once, the others wait for the first.
@@ -47,7 +51,8 @@ def kept(cache: str, options: Mapping[str, Any], files: Sequence[Path], read: Ca
         cache: the output root, whose ``cache/records`` has all such domains.
         options: all that decides how the files are read.
         files: by content; what they are called doesn't count.
-        read: given an empty folder, in which a large array of inputs may be made.
+        read: see ``Reader``.
+        called: names of the files, as JSON, where the domain names its examples by them; they change no fingerprint.
 
     Raises:
         Refusal: if ``read`` does, or a file can't be read.
@@ -59,11 +64,12 @@ def kept(cache: str, options: Mapping[str, Any], files: Sequence[Path], read: Ca
         raise Refusal(f"{error.filename or error}: can't be read: {error.strerror or 'no ordinary file'}") from None
     text = json.dumps([VERSION, options, contents], sort_keys=True)
     fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
-    folder = Path(cache) / "cache" / "records" / fingerprint
+    name = hashlib.sha256(f"{text} {json.dumps(called)}".encode()).hexdigest()[:16]
+    folder = Path(cache) / "cache" / "records" / name
     with exclusive(folder.with_suffix(".lock")):
         if (domain := _stored(folder, fingerprint)) is not None:
             return domain
-        scratch = folder.with_name(f".{fingerprint}.{secrets.token_hex(4)}")
+        scratch = folder.with_name(f".{name}.{secrets.token_hex(4)}")
         try:
             with writing(scratch):
                 scratch.mkdir(parents=True)

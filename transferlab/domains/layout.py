@@ -13,17 +13,8 @@ from transferlab.domains.class_names import as_text, listed, look_alikes, refuse
 from transferlab.errors import Refusal
 from transferlab.images.image_files import Content, content, images_below
 from transferlab.images.image_files import counted as by_kind
+from transferlab.records.split_names import SPLITS, split_kind
 from transferlab.text import agreeing, counted, printable
-
-SPLITS = {
-    "train": ("train", "training", "trn"),
-    "test": ("test", "tests", "testing", "tst", "eval", "evaluation", "holdout", "heldout"),
-    "validation": ("valid", "validation", "validate", "val", "dev"),
-}
-"""Names of folders that mean a split, as ``split_kind`` compares them."""
-
-_SPLIT_SUFFIX = re.compile(r"(set|data|split|images?|imgs?|folder|\d+)$")
-"""What may follow the name of a split, as in ``train2017`` and ``TestImages``."""
 
 _ALSO_IN_PLURAL = """
     image img mask label annotation annot segmentation ground_truth groundtruth result output thumbnail
@@ -177,14 +168,6 @@ def _split_folders(root: Path, top: Content) -> tuple[tuple[str, ...], list[str]
         lower = f"for its classes, path={_shown(root / train[0])}"
         raise Refusal(f"{where}: {printable(train[0])}/ without a test/ beside it; {lower}")
     return (f"{train[0]}/", f"{held_out[0]}/"), validation if test else []
-
-
-def split_kind(name: str) -> str | None:
-    """The split that a folder's name means: ``train``, ``test`` or ``validation``; None if it may be a class."""
-    plain = re.sub(r"[\s_-]+", "", name.casefold())
-    while (shorter := _SPLIT_SUFFIX.sub("", plain)) != plain:
-        plain = shorter
-    return next((kind for kind, names in SPLITS.items() if plain in names), None)
 
 
 def _classes(root: Path, part: str, entries: Content) -> dict[str, str]:

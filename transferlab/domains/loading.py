@@ -7,7 +7,7 @@ from functools import cache
 
 from transferlab.config.component import Component
 from transferlab.config.own_code import blamed, is_ours, where_in
-from transferlab.domains.domain import Domain
+from transferlab.domains.domain import Domain, Provider
 from transferlab.errors import Refusal
 
 
@@ -32,8 +32,9 @@ def loaded(role: str, component: Component) -> Domain:
 
 @cache
 def load(target: str, options: str) -> object:
-    """Calls a function or class with options given as JSON text; once per process for the same arguments."""
-    return Component(target, json.loads(options))()
+    """What a function, or a ``Provider``, returns for options given as JSON text; asked once per process."""
+    made = Component(target, json.loads(options))()
+    return made.domain() if isinstance(made, Provider) else made
 
 
 def options_text(component: Component) -> str:

@@ -82,9 +82,8 @@ def digests(domain: Domain) -> Iterator[bytes]:
     inputs = domain.inputs
     at_once = max(MAX_BYTES * len(inputs) // max(inputs.dtype.itemsize * int(np.prod(inputs.shape)), 1), 1)
     for start in range(0, len(inputs), at_once):
-        for example in np.asarray(inputs[start : start + at_once]):
-            content = np.ascontiguousarray(domain.kind.comparable(example))
-            yield hashlib.sha256(content.data).digest()[:DIGEST_BYTES]
+        for example in domain.kind.comparable(np.asarray(inputs[start : start + at_once])):
+            yield hashlib.sha256(np.ascontiguousarray(example).data).digest()[:DIGEST_BYTES]
 
 
 def _two_labels(parts: tuple[_Part, _Part], role: str, component: Component, domain: Domain) -> list[str]:

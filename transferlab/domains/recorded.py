@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,36 +10,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from transferlab.config.values import unknown
 from transferlab.domains.domain import Domain
-from transferlab.domains.rows import USUAL, Roles, described, without_validation
-from transferlab.errors import Refusal
+from transferlab.domains.rows import Roles, described, without_validation
 from transferlab.inputs.signal import Signal
 from transferlab.records.labels import Task
+from transferlab.records.row_files import PART, NamedColumns, put_together
 from transferlab.records.windows import windows_of
 from transferlab.text import counted
 
 
-def roles_in(frame: pd.DataFrame, roles: Roles) -> Roles:
-    """Those of the roles that the columns have.
-
-    Raises:
-        Refusal: if a column that was named isn't there.
-    """
-    for option in ("label", "split", "group", "id"):
-        name = getattr(roles, option)
-        if name is None or name in frame:
-            continue
-        if name != USUAL.get(option):
-            raise Refusal(unknown(f"{option}={name}", name, [str(column) for column in frame if column != "part"]))
-        roles = replace(roles, **{option: None})
-    if roles.split is not None and frame[roles.split].isna().all():
-        roles = replace(roles, split=None)
-    return roles
-
-
 def recorded_domain(
-    frame: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
     signals: list[NDArray[np.float32]],
     rate: float | None,
     roles: Roles,
@@ -53,15 +33,20 @@ def recorded_domain(
     """Windows of recordings, with the labels of these; windows of one recording are never in two parts of a split.
 
     Args:
-        frame: a row for each recording: ``path``, ``part``, and the columns of ``roles``.
+        tables: a row for each recording, by the option that names it: ``path`` and others, as text.
         signals: of the same recordings, (channels, length) each.
         rate: samples per second; None where unknown.
-        roles: of the columns.
+        roles: of the columns, as they were named.
         task: whether labels are classes or numbers.
         window: see ``windows_of``.
         step: likewise.
         remarks: about what was left out.
+
+    Raises:
+        Refusal: if a column that was named isn't there, or a split, labels or windows can't be meant so.
     """
+    roles = roles.found({option: NamedColumns(table, f"the list of {option}") for option, table in tables.items()})
+    frame = put_together([table.assign(**{PART: option}) for option, table in tables.items()], roles.columns)
     read, remark = without_validation(frame, roles)
     kept = np.flatnonzero(read)
     rows = described(frame[read].reset_index(drop=True), roles, task)

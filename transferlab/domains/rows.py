@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,13 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from transferlab.domains.class_names import listed
-from transferlab.domains.layout import split_kind
 from transferlab.errors import Refusal
 from transferlab.records.labels import ColumnLabels, Task, column_labels
-from transferlab.records.row_files import RowFile
+from transferlab.records.row_files import PART, Named
+from transferlab.records.split_names import split_kind
 from transferlab.text import counted, printable
-
-log = logging.getLogger("transferlab")
 
 USUAL = {"label": "label", "split": "split", "id": "id"}
 """Names of columns that mean what they say where they are there; any other name has to be."""
@@ -40,8 +37,8 @@ class Roles:
     group: str | None
     id: str | None
 
-    def found(self, files: Mapping[str, RowFile]) -> Roles:
-        """Those that the files have.
+    def found(self, files: Mapping[str, Named]) -> Roles:
+        """Those that the files have, by the options that name these.
 
         Raises:
             Refusal: if a column that was named isn't there.
@@ -61,7 +58,7 @@ class Roles:
                 roles = replace(roles, **{option: None})
         return roles
 
-    def _refuse_no_label(self, file: RowFile) -> None:
+    def _refuse_no_label(self, file: Named) -> None:
         assert self.label is not None
         try:
             file.column("label", self.label)
@@ -103,8 +100,14 @@ class Described:
         }
 
 
-def places_of(path: str | None, unlabelled: str | None, test: str | None, what: str) -> dict[str, str]:
+def places_of(path: str | None, unlabelled: str | None, test: str | None, expected: str) -> dict[str, str]:
     """The places that are given, by option.
+
+    Args:
+        path: of the examples.
+        unlabelled: of further examples to train on, whose labels aren't read.
+        test: of the test part.
+        expected: what ``path`` may be, in words.
 
     Raises:
         Refusal: if nothing is to be trained on.
@@ -112,7 +115,7 @@ def places_of(path: str | None, unlabelled: str | None, test: str | None, what: 
     places = {"path": path, "unlabelled": unlabelled, "test": test}
     given = {option: place for option, place in places.items() if place is not None}
     if given.keys() <= {"test"}:
-        raise Refusal(f"path: no value given; {what}, or unlabelled, one without labels")
+        raise Refusal(f"path: no value given; {expected}, or unlabelled, one without labels")
     return given
 
 
@@ -120,7 +123,7 @@ def without_validation(frame: pd.DataFrame, roles: Roles) -> tuple[NDArray[np.bo
     """Which rows are read where a split column names three parts: the validation part isn't if there is a test part.
 
     Args:
-        frame: has the column ``part``, the option of the place that a row is from.
+        frame: as text, with the option of the place that a row is from under ``PART``.
         roles: of the columns.
 
     Returns:
@@ -140,7 +143,7 @@ def described(frame: pd.DataFrame, roles: Roles, task: Task, decimal: str = ".")
     """Reads the columns that describe rows.
 
     Args:
-        frame: as text; ``part`` is the option of the place that a row is from.
+        frame: as text, with the option of the place that a row is from under ``PART``.
         roles: of its columns.
         task: whether labels are classes or numbers.
         decimal: what stands before the fraction of a number.
@@ -149,7 +152,7 @@ def described(frame: pd.DataFrame, roles: Roles, task: Task, decimal: str = ".")
         Refusal: if a split is called otherwise, rows are of the test part twice over, or labels can't be meant so.
     """
     nothing = pd.Series([None] * len(frame), index=frame.index, dtype="str")
-    known = nothing if roles.label is None else frame[roles.label].mask(frame["part"] == "unlabelled")
+    known = nothing if roles.label is None else frame[roles.label].mask(frame[PART] == "unlabelled")
     labels = column_labels(known, roles.label or "", task, decimal)
     groups = None
     if roles.group is not None:
@@ -161,12 +164,12 @@ def described(frame: pd.DataFrame, roles: Roles, task: Task, decimal: str = ".")
 
 
 def _test(frame: pd.DataFrame, roles: Roles) -> NDArray[np.bool_] | None:
-    of_place = (frame["part"] == "test").to_numpy()
+    of_place = (frame[PART] == "test").to_numpy()
     if roles.split is None:
         return of_place if of_place.any() else None
     kinds = _splits(frame, roles)
     held_out = kinds.isin(["test", "validation"]).to_numpy()
-    own = (frame["part"] == "path").to_numpy()
+    own = (frame[PART] == "path").to_numpy()
     if of_place.any() and held_out[own].any():
         raise Refusal(
             f"test: path has a test part already, by its column {printable(roles.split)}; split=null ignores it"

@@ -63,7 +63,7 @@ def smartwatch(
             "group": [str(number[row] if group == "person" else row) for row in rows],
         },
         dtype="str",
-    ).assign(part="path")
+    )
     signals = [np.ascontiguousarray(np.asarray(stored["X"][row]).T, np.float32) for row in rows]
     roles = Roles("label", None, "group", "path")
-    return recorded_domain(frame, signals, RATE, roles, "classification", window=window, step=step)
+    return recorded_domain({"path": frame}, signals, RATE, roles, "classification", window=window, step=step)

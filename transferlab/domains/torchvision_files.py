@@ -18,7 +18,7 @@ DEBIAN = (Path("/usr/share/datasets/fashion-mnist"), Path("/usr/share/dataset-fa
 
 
 @dataclass(frozen=True)
-class Kept:
+class FilesOfSet:
     """Where the files of one data set lie.
 
     Attributes:
@@ -51,17 +51,17 @@ IDX_NAMES = idx_names("train", "t10k")
 
 EMNIST_NAMES = {part: idx_names(f"emnist-{part}-train", f"emnist-{part}-test") for part in EMNIST_PARTS}
 
-KEPT = {
-    "mnist": Kept("MNIST/raw", IDX_NAMES, gzipped=True),
-    "usps": Kept("", ("usps.bz2", "usps.t.bz2")),
-    "svhn": Kept("", ("train_32x32.mat", "test_32x32.mat")),
-    "emnist": Kept("EMNIST/raw", tuple(name for names in EMNIST_NAMES.values() for name in names), gzipped=True),
-    "kmnist": Kept("KMNIST/raw", IDX_NAMES, gzipped=True),
-    "fashion_mnist": Kept("FashionMNIST/raw", IDX_NAMES, gzipped=True),
-    "cifar10": Kept(
+FILES_OF_SETS = {
+    "mnist": FilesOfSet("MNIST/raw", IDX_NAMES, gzipped=True),
+    "usps": FilesOfSet("", ("usps.bz2", "usps.t.bz2")),
+    "svhn": FilesOfSet("", ("train_32x32.mat", "test_32x32.mat")),
+    "emnist": FilesOfSet("EMNIST/raw", tuple(name for names in EMNIST_NAMES.values() for name in names), gzipped=True),
+    "kmnist": FilesOfSet("KMNIST/raw", IDX_NAMES, gzipped=True),
+    "fashion_mnist": FilesOfSet("FashionMNIST/raw", IDX_NAMES, gzipped=True),
+    "cifar10": FilesOfSet(
         "cifar-10-batches-py", (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta")
     ),
-    "stl10": Kept("stl10_binary", ("train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin", "unlabeled_X.bin")),
+    "stl10": FilesOfSet("stl10_binary", ("train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin", "unlabeled_X.bin")),
 }
 """By the name of the data set."""
 
@@ -73,7 +73,7 @@ def root_of(root: str) -> Path:
 
 def not_here(name: str, root: str, missing: Iterable[str]) -> str:
     """One line that says how the files of a data set get there."""
-    folder = printable(str(Path(root) / KEPT[name].folder))
+    folder = printable(str(Path(root) / FILES_OF_SETS[name].folder))
     command = f"transferlab data prepare {name}{'' if root == ROOT else f' root={printable(root)}'}"
     return (
         f"{name} isn't here: {command} downloads it to {printable(root)}; or put the files "

@@ -19,7 +19,15 @@ from transferlab.domains.digits import CLASS_NAMES as DIGITS
 from transferlab.domains.domain import Domain
 from transferlab.domains.idx_files import idx_bytes
 from transferlab.domains.kept import kept
-from transferlab.domains.torchvision_files import DEBIAN, EMNIST_NAMES, IDX_NAMES, KEPT, Kept, not_here, root_of
+from transferlab.domains.torchvision_files import (
+    DEBIAN,
+    EMNIST_NAMES,
+    FILES_OF_SETS,
+    IDX_NAMES,
+    FilesOfSet,
+    not_here,
+    root_of,
+)
 from transferlab.errors import Refusal
 from transferlab.text import counted, printable
 
@@ -56,7 +64,7 @@ def mnist(*, root: str) -> Domain:
     Raises:
         Refusal: if the files aren't there, or aren't what their names say.
     """
-    return _idx_domain("mnist", root, KEPT["mnist"], DIGITS)
+    return _idx_domain("mnist", root, FILES_OF_SETS["mnist"], DIGITS)
 
 
 def kmnist(*, root: str) -> Domain:
@@ -70,7 +78,7 @@ def kmnist(*, root: str) -> Domain:
     Raises:
         Refusal: see ``mnist``.
     """
-    return _idx_domain("kmnist", root, KEPT["kmnist"], KMNIST_CLASSES)
+    return _idx_domain("kmnist", root, FILES_OF_SETS["kmnist"], KMNIST_CLASSES)
 
 
 def fashion_mnist(*, root: str, path: str | None) -> Domain:
@@ -87,7 +95,7 @@ def fashion_mnist(*, root: str, path: str | None) -> Domain:
     Raises:
         Refusal: see ``mnist``.
     """
-    own = Kept("", IDX_NAMES, gzipped=True)
+    own = FilesOfSet("", IDX_NAMES, gzipped=True)
     if path is not None:
         if absent := own.missing(root_of(path)):
             raise Refusal(f"path={printable(path)}: has no {', '.join(absent)}, gzipped or not")
@@ -95,7 +103,7 @@ def fashion_mnist(*, root: str, path: str | None) -> Domain:
     packaged = next((folder for folder in DEBIAN if not own.missing(folder)), None)
     if packaged is not None:
         return _idx_domain("fashion_mnist", str(packaged), own, FASHION_CLASSES)
-    return _idx_domain("fashion_mnist", root, KEPT["fashion_mnist"], FASHION_CLASSES)
+    return _idx_domain("fashion_mnist", root, FILES_OF_SETS["fashion_mnist"], FASHION_CLASSES)
 
 
 def emnist(*, root: str, part: Literal["balanced", "letters", "digits"]) -> Domain:
@@ -113,7 +121,7 @@ def emnist(*, root: str, part: Literal["balanced", "letters", "digits"]) -> Doma
     Raises:
         Refusal: see ``mnist``.
     """
-    files = Kept(KEPT["emnist"].folder, EMNIST_NAMES[part], gzipped=True)
+    files = FilesOfSet(FILES_OF_SETS["emnist"].folder, EMNIST_NAMES[part], gzipped=True)
     first = 1 if part == "letters" else 0
     return _idx_domain("emnist", root, files, EMNIST_CLASSES[part], first, transposed=True)
 
@@ -213,7 +221,7 @@ def stl10(*, root: str, unlabelled: bool, classes: dict[str, Any] | None, others
         parts = [STL10(root_of(root), split=split) for split in ("train", "test")]
         pairs = [(part.data.transpose(0, 2, 3, 1), np.asarray(part.labels, np.int64)) for part in parts]
         labelled = _train_and_test(pairs, STL10_CLASSES)
-        return _with_more(labelled, root_of(root) / KEPT["stl10"].folder, scratch) if unlabelled else labelled
+        return _with_more(labelled, root_of(root) / FILES_OF_SETS["stl10"].folder, scratch) if unlabelled else labelled
 
     return with_class_map(_kept("stl10", root, cache, read, {"unlabelled": unlabelled}), classes, others)
 
@@ -241,7 +249,7 @@ def _with_more(labelled: Domain, folder: Path, scratch: Path) -> Domain:
 
 
 def _idx_domain(
-    name: str, root: str, files: Kept, class_names: tuple[str, ...], first: int = 0, *, transposed: bool = False
+    name: str, root: str, files: FilesOfSet, class_names: tuple[str, ...], first: int = 0, *, transposed: bool = False
 ) -> Domain:
     """A data set in MNIST's format; ``first`` is the label of the first class."""
     folder = root_of(root)
@@ -274,7 +282,7 @@ def _kept(
     Raises:
         Refusal: if its files aren't there, or torchvision can't read them.
     """
-    files = KEPT[name]
+    files = FILES_OF_SETS[name]
     if absent := files.missing(root_of(root)):
         raise Refusal(not_here(name, root, absent))
     paths = [root_of(root) / files.folder / each for each in files.names]

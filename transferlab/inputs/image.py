@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
@@ -53,11 +53,11 @@ class Image(Kind):
             channels = max(domain.shape[3] for domain in domains if domain.decides)
         return ImageSpec(channels, config.image.size)
 
-    def comparable(self, example: NDArray[Any]) -> NDArray[Any]:
-        """The image, of one channel only if its three are equal."""
-        if _is_grey(example[0]) and _is_grey(example):  # the first row rules out most coloured images quickly
-            return example[..., :1]
-        return example
+    def comparable(self, examples: NDArray[Any]) -> Iterable[NDArray[Any]]:
+        """The images, of one channel only if its three are equal."""
+        for image in examples:
+            grey = _is_grey(image[0]) and _is_grey(image)  # the first row rules out most coloured images quickly
+            yield image[..., :1] if grey else image
 
     def remarks(self, inputs: Inputs, labels: NDArray[np.int64], class_names: Sequence[str]) -> list[str]:
         """Says which images are dark; a provider says it of images in a file."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -69,9 +69,9 @@ class Kind(ABC):
             Refusal: if they can't be made alike.
         """
 
-    def comparable(self, example: NDArray[Any]) -> NDArray[Any]:
-        """The example in the form in which it equals those that show the same."""
-        return example
+    def comparable(self, examples: NDArray[Any]) -> Iterable[NDArray[Any]]:
+        """Each of the examples, (n, …), in the form in which it equals those of any domain that show the same."""
+        return examples
 
     def remarks(self, inputs: Inputs, labels: NDArray[np.int64], class_names: Sequence[str]) -> list[str]:
         """What is odd about a domain's inputs, in words."""

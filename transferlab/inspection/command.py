@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from transferlab.comparison.report import console
@@ -44,7 +43,7 @@ which images are odd, what was left out, and what training will be and about how
 """
 
 SUBCOMMANDS = ("list", "prepare")
-"""What ``transferlab.benchmarks_by_name`` does with data sets that have a name."""
+"""What ``transferlab.public_data`` does with data sets that have a name."""
 
 INPUTS: Mapping[str, Callable[[Run, Sequence[Side]], Part]] = {
     "image": images,
@@ -66,7 +65,9 @@ def run(arguments: Sequence[str]) -> int:
     if not arguments:
         raise Refusal(f"transferlab data: name a source and a target, as for train: {EXAMPLE}")
     if arguments[0] in SUBCOMMANDS:
-        return importlib.import_module("transferlab.benchmarks_by_name.command").run(arguments)
+        from transferlab.public_data.command import run as list_or_prepare
+
+        return list_or_prepare(arguments)
     if {"--help", "-h"} & {*arguments}:
         print(USAGE, end="")
         return 0

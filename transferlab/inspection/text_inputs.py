@@ -26,7 +26,7 @@ def texts(run: Run, sides: Sequence[Side]) -> Part:
         sizes = [f"{len(side.domain.labels):,}", f"{np.median(lengths):g}", f"{lengths.max():,}", f"{len(own):,}"]
         rows.append([side.title, *sizes])
         if side.role != "source":
-            different, occurrences = lacking(own, of_source)
+            different, occurrences = missing_shares(own, of_source)
             lines.append(
                 f"The source lacks {different:.1%} of the different words of {side.title}, and {occurrences:.1%} of "
                 "their occurrences."
@@ -50,7 +50,7 @@ def words_of(side: Side) -> Counts:
     return {words[place - 2]: int(counts[place]) for place in np.flatnonzero(counts).tolist() if place > UNKNOWN}
 
 
-def lacking(own: Counts, of_source: set[str]) -> tuple[float, float]:
+def missing_shares(own: Counts, of_source: set[str]) -> tuple[float, float]:
     """Which shares of the different words, and of their occurrences, aren't among the source's words."""
     missing = [word for word in own if word not in of_source]
     return len(missing) / max(len(own), 1), sum(own[word] for word in missing) / max(sum(own.values()), 1)

@@ -15,8 +15,8 @@ WORD_WIDTH = 64
 """Width of the embedding of a word."""
 
 DEVIATION = 0.1
-"""Standard deviation of the vectors of words at first. With 1, torch's, words that are rare in the source, which stay
-as they began, drown the others: three points of accuracy on held-out texts of the source (docs/texts.md)."""
+"""Standard deviation of the vectors of words at first. Words that are rare in the source stay as they began, and with
+1, torch's, they drown the others in a mean."""
 
 
 class EmbeddedRows(nn.Module):

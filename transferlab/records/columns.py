@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from transferlab.errors import Refusal
-from transferlab.records.row_files import MISSING, RowFile, numbers_in, put_together
+from transferlab.records.row_files import MISSING, PART, RowFile, numbers_in, put_together
 from transferlab.text import counted, printable
 
 MAX_CATEGORIES = 1000
@@ -88,7 +88,7 @@ class ColumnSummary:
 
 
 @dataclass(frozen=True)
-class Columns:
+class TableColumns:
     """The columns of a table that are read.
 
     Attributes:
@@ -104,7 +104,7 @@ class Columns:
 
 def table_columns(
     files: Mapping[str, RowFile], described: Sequence[str], drop: Sequence[str], categories: Sequence[str]
-) -> tuple[Columns, pd.DataFrame]:
+) -> tuple[TableColumns, pd.DataFrame]:
     """Looks at all rows of all files.
 
     Args:
@@ -126,12 +126,12 @@ def table_columns(
     names = [name for name in first.columns if name not in {*described, *drop}]
     for file in more:
         for name in names:
-            file.column("columns", name)
+            file.column("path", name)
     summaries = {name: ColumnSummary(name) for name in names}
     frames: list[pd.DataFrame] = []
     for part, file in files.items():
         for chunk in file.chunks([*names, *described]):
-            frames.append(chunk[[name for name in described if name in chunk]].assign(part=part))
+            frames.append(chunk[[name for name in described if name in chunk]].assign(**{PART: part}))
             for name in names:
                 summaries[name].add(chunk[name], file.decimal)
     kept = {
@@ -152,5 +152,5 @@ def table_columns(
     if not kept:
         raise Refusal(f"{first.shown}: no column of numbers or categories is left as input")
     remarks = (f"left out: {', '.join(left)} (text with many different values)",) if left else ()
-    found = {name: tuple(sorted(kept[name].values)) for name in kept if kept[name].words or name in categories}
-    return Columns(tuple(kept), found, remarks), put_together(frames, described)
+    values = {name: tuple(sorted(kept[name].values)) for name in kept if kept[name].words or name in categories}
+    return TableColumns(tuple(kept), values, remarks), put_together(frames, described)

@@ -33,8 +33,47 @@ CHUNK_ROWS = 100_000
 """Rows read at a time; affects memory, not results."""
 
 
+PART = "\0part"
+"""Column of a frame of several files that says which option names a row's file; no file has a column of that name."""
+
+
+class Named:
+    """Something with named columns.
+
+    Attributes:
+        columns: their names.
+        shown: what it is called, for messages.
+    """
+
+    columns: tuple[str, ...]
+    shown: str
+
+    def column(self, option: str, name: str) -> str:
+        """The name, if a column has it.
+
+        Args:
+            option: under which the name was given, for the message.
+            name: of a column.
+
+        Raises:
+            Refusal: with the names that are near, if none has it.
+        """
+        if name not in self.columns:
+            names = [printable(each) for each in self.columns]
+            message = unknown(f"{option}={printable(name)}: {self.shown} has no such column", name, names)
+            raise Refusal(message.replace(": no such name.", ".").replace("Choices:", "Its columns:"))
+        return name
+
+
+class NamedColumns(Named):
+    """The columns of a frame; ``shown`` is what it is called, for messages."""
+
+    def __init__(self, frame: pd.DataFrame, shown: str) -> None:
+        self.columns, self.shown = tuple(str(name) for name in frame if name != PART), shown
+
+
 @dataclass(frozen=True)
-class RowFile:
+class RowFile(Named):
     """A file of rows under named columns.
 
     Attributes:
@@ -55,7 +94,7 @@ class RowFile:
         return self.path.suffix.lower() in PARQUET
 
     @cached_property
-    def columns(self) -> tuple[str, ...]:
+    def columns(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride] (read when it is asked for)
         """The names of the columns.
 
         Raises:
@@ -71,25 +110,9 @@ class RowFile:
         return tuple(names)
 
     @property
-    def shown(self) -> str:
+    def shown(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The path, for messages."""
         return printable(str(self.path))
-
-    def column(self, option: str, name: str) -> str:
-        """The name, if a column has it.
-
-        Args:
-            option: under which the name was given, for the message.
-            name: of a column.
-
-        Raises:
-            Refusal: with the names that are near, if none has it.
-        """
-        if name not in self.columns:
-            shown = [printable(each) for each in self.columns]
-            message = unknown(f"{option}={printable(name)}: {self.shown} has no such column", name, shown)
-            raise Refusal(message.replace(": no such name.", ".").replace("Choices:", "Its columns:"))
-        return name
 
     def chunks(self, columns: Collection[str]) -> Iterator[pd.DataFrame]:
         """The rows, some at a time, as text as it is written; nothing is a missing value.
@@ -237,7 +260,7 @@ def row_files(
 
 
 def whole_frame(files: Mapping[str, RowFile], columns: Sequence[str]) -> pd.DataFrame:
-    """The columns of all files as text, one file after the other, and ``part``: the option that names the file.
+    """The columns of all files as text, one file after the other, and under ``PART`` what option names it.
 
     A column that a file lacks is empty there.
 
@@ -247,7 +270,7 @@ def whole_frame(files: Mapping[str, RowFile], columns: Sequence[str]) -> pd.Data
     frames: list[pd.DataFrame] = []
     for part, file in files.items():
         wanted = [name for name in columns if name in file.columns]
-        frames += [chunk.assign(part=part) for chunk in file.chunks(wanted)]
+        frames += [chunk.assign(**{PART: part}) for chunk in file.chunks(wanted)]
     return put_together(frames, columns)
 
 

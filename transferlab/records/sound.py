@@ -18,10 +18,10 @@ MIN_POWER = 1e-10
 
 
 @dataclass(frozen=True)
-class Decoded:
+class Samples:
     """A file's samples, float32, (length,), from −1 to 1, and the rate that it had."""
 
-    samples: NDArray[np.float32]
+    values: NDArray[np.float32]
     own_rate: int
 
 
@@ -57,6 +57,8 @@ class Sound:
                 raise Refusal(f"{name}={value}: expected more than 0")
         if self.features == "mfcc" and self.coefficients > self.mels:
             raise Refusal(f"coefficients={self.coefficients}: expected at most mels={self.mels}")
+        if self.seconds is not None and self.seconds < self.window_seconds:
+            raise Refusal(f"seconds={self.seconds}: expected at least window_seconds={self.window_seconds}")
         if self.window < 16:
             raise Refusal(f"window_seconds={self.window_seconds}: has {self.window} samples; expected at least 16")
 
@@ -97,7 +99,7 @@ class Sound:
         return np.asarray(decibels, np.float32)
 
 
-def read_sound(path: str, rate: int) -> Decoded | str:
+def read_sound(path: str, rate: int) -> Samples | str:
     """A sound file's samples, its channels averaged, at ``rate``; why it can't be read, if it can't.
 
     Args:
@@ -119,4 +121,4 @@ def read_sound(path: str, rate: int) -> Decoded | str:
         from scipy.signal import resample_poly
 
         mono = resample_poly(mono, rate, own).astype(np.float32)
-    return Decoded(np.ascontiguousarray(mono, np.float32), int(own))
+    return Samples(np.ascontiguousarray(mono, np.float32), int(own))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from transferlab.domains.torchvision_files import KEPT
+from transferlab.domains.torchvision_files import FILES_OF_SETS
 
 VISDA = "http://csr.bu.edu/ftp/visda17/clf"
 VISDA_LABELS = (
@@ -49,7 +49,7 @@ def published(name: str, root: Path) -> list[Published]:
         return [*archives, Published((VISDA_LABELS,), labels, (labels,))]
     from torchvision import datasets as sets
 
-    folder = root / KEPT[name].folder
+    folder = root / FILES_OF_SETS[name].folder
     match name:
         case "mnist" | "kmnist" | "fashion_mnist":
             family = {"mnist": sets.MNIST, "kmnist": sets.KMNIST, "fashion_mnist": sets.FashionMNIST}[name]
@@ -63,7 +63,7 @@ def published(name: str, root: Path) -> list[Published]:
                 for file, md5 in family.resources
             ]
         case "emnist":
-            makes = tuple(folder / file for file in KEPT[name].names)
+            makes = tuple(folder / file for file in FILES_OF_SETS[name].names)
             return [Published((sets.EMNIST.url,), folder / "gzip.zip", makes, sets.EMNIST.md5)]
         case "usps" | "svhn":
             lists = (sets.USPS if name == "usps" else sets.SVHN).split_list

@@ -14,7 +14,7 @@ from jobs import Said, results
 from transferlab.config.jobs import compose_train
 from transferlab.config.search_path import config_root
 from transferlab.domains.benchmark_layouts import BENCHMARKS
-from transferlab.domains.torchvision_files import KEPT
+from transferlab.domains.torchvision_files import FILES_OF_SETS
 
 DOCUMENT = (config_root().parent / "docs" / "benchmarks.md").read_text(encoding="utf-8")
 
@@ -38,7 +38,7 @@ def test_every_documented_command_composes(arguments: list[str]) -> None:
 
 def test_every_benchmark_has_a_documented_command() -> None:
     named = {word.partition("=")[2] for words in COMMANDS for word in words if word.startswith(("source=", "target="))}
-    assert KEPT.keys() | BENCHMARKS.keys() <= named
+    assert FILES_OF_SETS.keys() | BENCHMARKS.keys() <= named
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from transferlab.benchmarks_by_name.archives import unpack
-from transferlab.benchmarks_by_name.download import NotDownloadedError, download, has_md5
-from transferlab.benchmarks_by_name.facts import FACTS
-from transferlab.benchmarks_by_name.published import Published, published
 from transferlab.config.extras import Extra
 from transferlab.config.values import unknown
 from transferlab.domains.benchmark_layouts import BENCHMARKS
-from transferlab.domains.torchvision_files import DEBIAN, IDX_NAMES, KEPT, ROOT, Kept, root_of
+from transferlab.domains.torchvision_files import DEBIAN, FILES_OF_SETS, IDX_NAMES, ROOT, FilesOfSet, root_of
 from transferlab.errors import Refusal
+from transferlab.public_data.archives import unpack
+from transferlab.public_data.download import NotDownloadedError, download, has_md5
+from transferlab.public_data.facts import FACTS
+from transferlab.public_data.published import Published, published
 from transferlab.system.console import say
 from transferlab.system.locks import exclusive
 from transferlab.text import printable
@@ -94,10 +94,10 @@ def _place(name: str, root: Path) -> Path | None:
     if name in BENCHMARKS:
         return root if len(BENCHMARKS[name].here(root)) == len(BENCHMARKS[name].domains) else None
     if name == "fashion_mnist":
-        own = Kept("", IDX_NAMES, gzipped=True)
+        own = FilesOfSet("", IDX_NAMES, gzipped=True)
         if packaged := next((folder for folder in DEBIAN if not own.missing(folder)), None):
             return packaged
-    return None if KEPT[name].missing(root) else root / KEPT[name].folder
+    return None if FILES_OF_SETS[name].missing(root) else root / FILES_OF_SETS[name].folder
 
 
 def _prepare(name: str, given: str | None) -> int:

@@ -15,13 +15,13 @@ import pytest
 import torchvision.datasets as sets
 from file_server import Server, serving
 
-from transferlab.benchmarks_by_name import command, published
-from transferlab.benchmarks_by_name.download import NotDownloadedError, download
-from transferlab.benchmarks_by_name.facts import FACTS
 from transferlab.config.search_path import config_root
 from transferlab.domains.benchmark_layouts import BENCHMARKS
-from transferlab.domains.torchvision_files import EMNIST_NAMES, IDX_NAMES, KEPT
+from transferlab.domains.torchvision_files import EMNIST_NAMES, FILES_OF_SETS, IDX_NAMES
 from transferlab.errors import Refusal, Unwritable
+from transferlab.public_data import command, published
+from transferlab.public_data.download import NotDownloadedError, download
+from transferlab.public_data.facts import FACTS
 
 OWN_FILES = {"csv", "folder", "image_list", "table", "signals", "sounds"}
 """Data sets of the user's own, which have no name."""
@@ -74,7 +74,9 @@ def test_the_list_has_every_data_set_with_a_name(data: Run, tmp_path: Path) -> N
     assert {len(row) for row in rows.values()} == {7}
     here = {name: row[-1] for name, row in rows.items()}
     assert (here["digits"], here["usps"], here["mnist"], here["office31"]) == ("yes", "yes", "no", "webcam")
-    assert {name for name, facts in FACTS.items() if facts.access != "ships"} == KEPT.keys() | BENCHMARKS.keys()
+    assert {
+        name for name, facts in FACTS.items() if facts.access != "ships"
+    } == FILES_OF_SETS.keys() | BENCHMARKS.keys()
 
 
 def test_mnist_is_downloaded_checked_and_unpacked_once(
@@ -171,7 +173,7 @@ def archive(folder: str, files: dict[str, bytes], mode: str) -> bytes:
 def test_cifar10_and_emnist_are_unpacked(
     data: Run, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    packed = archive("cifar-10-batches-py", {name: name.encode() for name in KEPT["cifar10"].names}, "w:gz")
+    packed = archive("cifar-10-batches-py", {name: name.encode() for name in FILES_OF_SETS["cifar10"].names}, "w:gz")
     zipped = io.BytesIO()
     with zipfile.ZipFile(zipped, "w") as members:
         for name in ("emnist-mnist-train", *(name for names in EMNIST_NAMES.values() for name in names)):
@@ -183,8 +185,10 @@ def test_cifar10_and_emnist_are_unpacked(
     monkeypatch.setattr(sets.EMNIST, "md5", md5(zipped.getvalue()))
     for name in ("cifar10", "emnist"):
         assert data("prepare", name, f"root={tmp_path}")[0] == 0
-        folder = tmp_path / KEPT[name].folder
-        assert {file.name: file.read_text() for file in folder.iterdir()} == {each: each for each in KEPT[name].names}
+        folder = tmp_path / FILES_OF_SETS[name].folder
+        assert {file.name: file.read_text() for file in folder.iterdir()} == {
+            each: each for each in FILES_OF_SETS[name].names
+        }
     assert sorted(file.name for file in tmp_path.iterdir()) == ["EMNIST", "cifar-10-batches-py"]
 
 
@@ -257,6 +261,6 @@ def test_a_folder_that_cannot_be_written_is_said(data: Run, server: Server, tmp_
 
 
 def test_default_roots_are_those_of_the_configs() -> None:
-    for name in (*KEPT, *BENCHMARKS):
+    for name in (*FILES_OF_SETS, *BENCHMARKS):
         text = (config_root() / "domain" / f"{name}.yaml").read_text()
         assert f"\nroot: {command.default_root(name)} #" in text
